@@ -1,0 +1,58 @@
+"""graphlab: a compiler for looking at generative models.
+
+`load` a source, `capture` a module, `analyze` either. Importing this package imports neither torch nor a
+model library; the first use of a name does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from graphlab.api import analyze
+    from graphlab.capture.module import capture
+    from graphlab.errors import GraphlabError
+    from graphlab.loading import load
+    from graphlab.program import Program
+    from graphlab.report.data import AnalysisReport
+    from graphlab.workload import Stage, TensorInput, Variable, Workload
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "analyze": "graphlab.api",
+    "capture": "graphlab.capture.module",
+    "load": "graphlab.loading",
+    "AnalysisReport": "graphlab.report.data",
+    "GraphlabError": "graphlab.errors",
+    "Program": "graphlab.program",
+    "Stage": "graphlab.workload",
+    "TensorInput": "graphlab.workload",
+    "Variable": "graphlab.workload",
+    "Workload": "graphlab.workload",
+}
+
+__all__ = [
+    "AnalysisReport",
+    "GraphlabError",
+    "Program",
+    "Stage",
+    "TensorInput",
+    "Variable",
+    "Workload",
+    "analyze",
+    "capture",
+    "load",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """The public name `name`, imported from its home on first use."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'graphlab' has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,128 @@
+"""`analyze`: a source, a Program or a Workload to an AnalysisReport."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from graphlab.stage_analysis import Options, StageAnalysis, analyze_stage, stage_report
+from graphlab.capture.bare import program_workload
+from graphlab.errors import BindingError, UnknownNameError
+from graphlab.hardware import Hardware, load_device
+from graphlab.loading import load
+from graphlab.program import Program
+from graphlab.report.data import AnalysisReport, Fit, StageReport
+from graphlab.roofline import estimate_stage, largest_batch
+from graphlab.workload import Workload
+
+Source = str | os.PathLike[str] | Program | Workload
+
+
+def analyze(
+    source: Source,
+    device: str | os.PathLike[str] | Hardware | None = None,
+    *,
+    stage: str | None = None,
+    dynamic: bool = True,
+    strict: bool = False,
+    cache: bool = True,
+    progress: Callable[[str], None] | None = None,
+    config: str | os.PathLike[str] | None = None,
+    trust_pickle: bool = False,
+    inputs: Mapping[str, str] | None = None,
+    **bindings: int | float,
+) -> AnalysisReport:
+    """What every node of `source` is and costs, stage by stage, and the sums over a whole generation.
+
+    `device` adds roofline estimates and whether it fits. `stage` picks one stage. `dynamic=False` captures
+    at the bindings alone (faster, no expressions). `strict` makes an op without a rule an error. `bindings`
+    are the workload's variables (`height=768`); names that are no identifiers go in as `**{"sample.h": 96}`.
+    `progress` is called with the name of each stage as it starts. Nothing is run and no weights are read.
+    """
+    hardware = load_device(device) if device is not None and not isinstance(device, Hardware) else device
+    workload = _workload(source, bindings, config, trust_pickle, inputs, dynamic)
+    stages = workload.stages if stage is None else (workload.stage(stage),)
+    options = Options(dynamic=dynamic, strict=strict, cache=cache)
+    analyses: list[StageAnalysis] = []
+    reports: list[StageReport] = []
+    for item in stages:
+        if progress is not None:
+            progress(item.name)
+        analysis = analyze_stage(workload, item, options)
+        report = stage_report(analysis, options)
+        if hardware is not None:
+            report = _with_estimate(report, analysis, hardware)
+        analyses.append(analysis)
+        reports.append(report)
+    return AnalysisReport(
+        source=workload.source,
+        workload=workload.name,
+        device=hardware.name if hardware is not None else None,
+        bindings=workload.values(),
+        assumptions=workload.assumptions,
+        stages=tuple(reports),
+        fit=_fit(analyses, reports, hardware) if hardware is not None else None,
+    )
+
+
+def _workload(
+    source: Source,
+    bindings: Mapping[str, int | float],
+    config: str | os.PathLike[str] | None,
+    trust_pickle: bool,
+    inputs: Mapping[str, str] | None,
+    dynamic: bool,
+) -> Workload:
+    if isinstance(source, Program):
+        source = program_workload(source, source.name)
+    if isinstance(source, Workload):
+        return source.bind(bindings) if bindings else source
+    return load(source, config=config, trust_pickle=trust_pickle, inputs=inputs, dynamic=dynamic, **bindings)
+
+
+def _with_estimate(report: StageReport, analysis: StageAnalysis, hardware: Hardware) -> StageReport:
+    estimate, notes = estimate_stage(report, analysis.facts.result("fused-bytes"), hardware)
+    return replace(report, estimate=estimate, notes=(*report.notes, *notes))
+
+
+def _fit(analyses: list[StageAnalysis], reports: list[StageReport], hardware: Hardware) -> Fit:
+    weights = [sum(report.weight_bytes.values()) for report in reports]
+    peaks = [report.peak_activation_bytes.fused for report in reports]
+    cache = max((report.cache_bytes for report in reports), default=0)
+    all_at_once = sum(weights) + max(peaks, default=0) + cache
+    one_at_a_time = max((w + p + r.cache_bytes for w, p, r in zip(weights, peaks, reports, strict=True)), default=0)
+
+    def bytes_at(batch: int) -> int:
+        most = max(item.peak_bytes(batch, fused=True) for item in analyses)
+        return sum(weights) + most + cache * batch
+
+    return Fit(
+        device_bytes=hardware.memory_bytes,
+        weights_bytes=sum(weights),
+        activation_bytes=max(peaks, default=0),
+        cache_bytes=cache,
+        fits=all_at_once <= hardware.memory_bytes,
+        fits_one_stage_at_a_time=one_at_a_time <= hardware.memory_bytes,
+        largest_batch=_largest(analyses, bytes_at, hardware.memory_bytes),
+    )
+
+
+def _largest(analyses: list[StageAnalysis], bytes_at: Callable[[int], int], limit: int) -> int | None:
+    if not all("batch" in item.values for item in analyses):
+        return None
+    try:
+        return largest_batch(bytes_at, limit)
+    except BindingError:
+        return None
+
+
+def one_stage(workload: Workload, name: str | None) -> str:
+    """`name`, or the only stage's; UnknownNameError lists the stages when there are several."""
+    if name is not None:
+        return workload.stage(name).name
+    if len(workload.stages) == 1:
+        return workload.stages[0].name
+    raise UnknownNameError(
+        f"{workload.name} has several stages", hint=f"pick one with --stage: {', '.join(s.name for s in workload.stages)}"
+    )

@@ -1,0 +1,1 @@
+"""Sources to Workloads and Programs: one module a kind of source."""

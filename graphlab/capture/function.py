@@ -1,0 +1,68 @@
+"""`path/file.py:function`: the user's own function makes the module, or the whole Workload."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from graphlab.capture.bare import program_workload
+from graphlab.errors import GraphlabError, SourceError
+from graphlab.names import nearest
+from graphlab.workload import Workload
+
+
+def function_workload(path: Path, name: str, source: str, *, dynamic: bool = True) -> Workload:
+    """What `name` in `path` makes: a Workload, or (module, args, kwargs), which is captured.
+
+    The file is the user's own and runs as Python. SourceError when it is missing, cannot be imported, has no
+    such function, or the function returns something else.
+    """
+    import torch
+
+    from graphlab.capture.module import capture
+
+    made = _call(path, name)
+    if isinstance(made, Workload):
+        return made
+    module, args, kwargs = _triple(made, source)
+    if not isinstance(module, torch.nn.Module):
+        raise SourceError(f"{source} returned a {type(module).__name__} where a torch.nn.Module belongs")
+    program = capture(module.eval(), args, kwargs, "auto" if dynamic else False)
+    return program_workload(program, source)
+
+
+def _triple(made: Any, source: str) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+    if not isinstance(made, tuple) or not 2 <= len(made) <= 3:
+        raise SourceError(
+            f"{source} returned a {type(made).__name__}", hint="return (module, args, kwargs) or a graphlab Workload"
+        )
+    module, args, kwargs = made if len(made) == 3 else (*made, None)
+    if not isinstance(args, (tuple, list)) or not isinstance(kwargs or {}, Mapping):
+        raise SourceError(f"{source}: args must be a tuple and kwargs a mapping")
+    return module, tuple(args), dict(kwargs or {})
+
+
+def _call(path: Path, name: str) -> Any:
+    if not path.is_file():
+        raise SourceError(f"no such file: {path}")
+    spec = importlib.util.spec_from_file_location(f"graphlab_user_{path.stem}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses with string annotations look their module up
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # a user's file can raise anything at import
+        raise SourceError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+    function = getattr(module, name, None)
+    if not callable(function):
+        known = [n for n, v in vars(module).items() if callable(v) and getattr(v, "__module__", "") == spec.name]
+        raise SourceError(f"{path} has no function {name!r}", hint=f"{nearest(name, known)}it has: {', '.join(known)}")
+    try:
+        return function()
+    except GraphlabError:
+        raise
+    except Exception as error:  # and when called
+        raise SourceError(f"{path}:{name} failed: {type(error).__name__}: {error}") from error

@@ -1,0 +1,105 @@
+"""Capture of one module: symbolic where `torch.export` allows it, static with the reason where it does not."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
+from typing import Any
+
+import torch
+from torch.export import Dim, ExportedProgram
+from torch.utils import _pytree
+
+from graphlab.capture.extract import extract
+from graphlab.capture.failure import describe_failure
+from graphlab.errors import CaptureError
+from graphlab.program import Program
+
+
+def capture(
+    module: torch.nn.Module,
+    args: tuple[Any, ...] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    dynamic: str | bool | Any = "auto",
+    *,
+    name: str | None = None,
+    strict: bool = False,
+) -> Program:
+    """The Program of `module` called with `args` and `kwargs` (tensors on any device, weights untouched).
+
+    `dynamic="auto"` makes every axis of every tensor argument symbolic that the model allows (an example
+    size of 1 is specialised by torch and stays 1) and falls back to a static capture with the reason in
+    `Program.notes`; `False` captures statically; a torch `dynamic_shapes` structure is passed through.
+    Raises CaptureError naming the module and source line when the model cannot be exported at all.
+    """
+    if not isinstance(module, torch.nn.Module):
+        raise CaptureError(f"cannot capture a {type(module).__name__}", hint="pass a torch.nn.Module")
+    inputs = tuple(args), dict(kwargs or {})
+    notes: list[str] = []
+    if dynamic not in (False, "off", None):
+        shapes = _auto_shapes(inputs) if dynamic in ("auto", True) else dynamic
+        try:
+            return _program(export(module, inputs, shapes, strict=strict), name)
+        except CaptureError as error:
+            notes.append(f"captured statically: symbolic capture failed with {error.message}")
+    return _program(export(module, inputs, None, strict=strict), name, tuple(notes))
+
+
+def export(
+    module: torch.nn.Module, inputs: tuple[tuple[Any, ...], dict[str, Any]], shapes: Any, *, strict: bool = False
+) -> ExportedProgram:
+    """torch.export of `module`, non-strict first and strict where that fails; CaptureError when neither works."""
+    failures: list[Exception] = []
+    for mode in (True,) if strict else (False, True):
+        with _quiet():
+            try:
+                return torch.export.export(module, *inputs, dynamic_shapes=shapes, strict=mode)
+            except Exception as error:  # torch.export raises anything a forward raises, and its own kinds
+                failures.append(error)
+                if isinstance(error, TypeError):
+                    break  # wrong arguments: tracing another way would say the same
+    message, hint = describe_failure(module, failures[0])
+    raise CaptureError(message, hint=hint) from failures[0]
+
+
+def _program(exported: ExportedProgram, name: str | None, notes: tuple[str, ...] = ()) -> Program:
+    graph = extract(exported)
+    return Program(name or root_class(graph.nodes) or "program", graph, exported, notes)
+
+
+def root_class(nodes: Any) -> str:
+    """Class name of the captured module, from the outermost module of any node; "" when names are lost."""
+    for node in nodes:
+        if node.modules:
+            return str(node.modules[0][1]).rsplit(".", 1)[-1]
+    return ""
+
+
+def _auto_shapes(inputs: tuple[tuple[Any, ...], dict[str, Any]]) -> Any:
+    """Dim.AUTO for every axis of every tensor, in the structure torch wants: by parameter name for kwargs."""
+
+    def auto(value: Any) -> Any:
+        return {i: Dim.AUTO for i in range(value.dim())} if isinstance(value, torch.Tensor) else None
+
+    args, kwargs = _pytree.tree_map(auto, inputs)
+    return (*args, *kwargs.values()) if args else dict(kwargs)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """torch.export logs and warns about things the report says better; silenced, and gradients are off."""
+    loggers = [logging.getLogger(name) for name in ("torch", "torch.export", "torch.fx", "torch._dynamo")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        # torch prints the partial graph of a failed export to both streams.
+        with redirect_stdout(StringIO()), redirect_stderr(StringIO()), warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

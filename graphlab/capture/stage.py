@@ -1,0 +1,186 @@
+"""A stage under a set of values to a Program whose guards hold there: from memory, from disk, or captured.
+
+Order of tries: a symbolic capture at sizes spread apart (so that equal sizes do not become an equality
+guard), then a symbolic one at the asked sizes, then a static one. Every candidate is checked against all its
+guards before it is used; substituting past a guard gives wrong numbers in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch.export import Dim
+
+from graphlab.capture import cache
+from graphlab.capture.arguments import example_arguments
+from graphlab.capture.guards import broken_guard
+from graphlab.capture.module import capture
+from graphlab.errors import BindingError, CaptureError
+from graphlab.graph import Graph
+from graphlab.program import Program
+from graphlab.symbolic import evaluate_text, names_in
+from graphlab.workload import Argument, Stage, TensorInput
+
+Values = Mapping[str, "int | float"]
+
+
+def axis_sizes(stage: Stage, values: Values) -> dict[str, int]:
+    """{"sample.d2": size} of every axis of every tensor input of `stage` under `values`."""
+    return {axis: evaluate_text(size, values) for axis, size in axis_texts(stage).items()}
+
+
+def axis_texts(stage: Stage) -> dict[str, int | str]:
+    """{"sample.d2": "height // 8"} of every axis of every tensor input, by placeholder name."""
+    found: dict[str, int | str] = {}
+    for name, argument in _tensors("", stage.inputs):
+        found.update({f"{name}.d{index}": size for index, size in enumerate(argument.shape)})
+    return found
+
+
+def tensor_inputs(stage: Stage) -> dict[str, TensorInput]:
+    """{placeholder name: TensorInput}; nested arguments are joined with underscores, as torch names them."""
+    return dict(_tensors("", stage.inputs))
+
+
+def _tensors(prefix: str, argument: Argument) -> Iterator[tuple[str, TensorInput]]:
+    if isinstance(argument, TensorInput):
+        yield prefix, argument
+    elif isinstance(argument, (Mapping, tuple)):
+        items = argument.items() if isinstance(argument, Mapping) else enumerate(argument)
+        for key, value in items:
+            yield from _tensors(f"{prefix}_{key}" if prefix else str(key), value)
+
+
+def mismatch(graph: Graph, sizes: Mapping[str, int]) -> str | None:
+    """Why `graph` is not the model's graph at `sizes` ({axis: size}), in words; None when it is."""
+    for node in graph.inputs:
+        for index, text in enumerate(node.out.shape):
+            axis = f"{node.name}.d{index}"
+            if axis in sizes and isinstance(text, int) and text != sizes[axis]:
+                return f"{axis} == {text}"
+    values = {symbol: sizes[symbol] for symbol in graph.symbols if symbol in sizes}
+    if len(values) != len(graph.symbols):
+        return "an input is not described by the stage"
+    for node in graph.inputs:
+        for index, text in enumerate(node.out.shape):
+            axis = f"{node.name}.d{index}"
+            if axis in sizes and evaluate_text(text, values) != sizes[axis]:
+                return f"{axis} == {text}"
+    return broken_guard(graph, values, batch_symbols(graph))
+
+
+def batch_symbols(graph: Graph) -> tuple[str, ...]:
+    """Symbols of leading axes: those a batch of 1 may be substituted into (pinned by the oracle per model)."""
+    return tuple(symbol for symbol in graph.symbols if symbol.endswith(".d0"))
+
+
+def program_for(
+    stage: Stage, values: Values, *, dynamic: bool = True, candidates: tuple[Program, ...] = (), disk: bool = True
+) -> Program:
+    """A Program of `stage` whose guards hold at `values`; `candidates` are tried before anything is captured."""
+    sizes = axis_sizes(stage, values)
+    for program in candidates:
+        if mismatch(program.graph, sizes) is None:
+            return program
+    if stage.program is not None:
+        return _fixed(stage, stage.program, sizes)
+    module: torch.nn.Module | None = None
+    reasons: list[str] = []
+    for label, attempt, symbolic in _attempts(stage, values, dynamic):
+        key = cache.key(stage, attempt, symbolic) if disk else None
+        program = cache.load(key)
+        if program is None:
+            module = module if module is not None else _build(stage)
+            try:
+                program = _capture(module, stage, attempt, symbolic)
+            except CaptureError as error:
+                if not symbolic:
+                    raise
+                reasons.append(f"{label}: {error.message}")
+                continue
+            cache.store(key, program)
+        broken = mismatch(program.graph, sizes)
+        if broken is None:
+            return _with_notes(program, reasons if not program.graph.symbols else [])
+        reasons.append(f"{label}: needs {broken}")
+    raise CaptureError(f"no capture of {stage.name} holds at {dict(values)}: {'; '.join(reasons)}")
+
+
+def _fixed(stage: Stage, program: Program, sizes: Mapping[str, int]) -> Program:
+    broken = mismatch(program.graph, sizes)
+    if broken is None:
+        return program
+    raise BindingError(
+        f"{stage.name} was exported under the condition {broken}, which these sizes break",
+        hint="export it again at these sizes; graphlab cannot capture a file anew",
+    )
+
+
+def _with_notes(program: Program, reasons: list[str]) -> Program:
+    if not reasons:
+        return program
+    notes = (*program.notes, f"captured statically ({'; '.join(reasons)})")
+    return Program(program.name, program.graph, program.exported, notes, program.history)
+
+
+def _attempts(stage: Stage, values: Values, dynamic: bool) -> Iterator[tuple[str, dict[str, Any], bool]]:
+    if dynamic:
+        tried = []
+        for label, attempt in (("symbolic", _spread(values)), ("symbolic at these sizes", _double_batch(values))):
+            try:
+                sizes = axis_sizes(stage, attempt)
+            except BindingError:
+                continue
+            if sizes not in tried:
+                tried.append(sizes)
+                yield label, attempt, True
+    yield "static", dict(values), False
+
+
+def _double_batch(values: Values) -> dict[str, Any]:
+    """`values` with a batch of at least 2: torch specialises 1 for good."""
+    return {**values, "batch": max(2, int(values["batch"]))} if "batch" in values else dict(values)
+
+
+def _spread(values: Values) -> dict[str, Any]:
+    """`values` at batch 2 with the width three quarters of an equal height, on the same grid."""
+    spread = _double_batch(values)
+    height, width = spread.get("height"), spread.get("width")
+    if height is not None and height == width and int(width) % 4 == 0:
+        spread["width"] = int(width) * 3 // 4
+    if "batch" in spread:
+        spread["batch"] = 2
+    return spread
+
+
+def _build(stage: Stage) -> torch.nn.Module:
+    assert stage.build is not None
+    return stage.build()
+
+
+def _capture(module: torch.nn.Module, stage: Stage, values: Values, symbolic: bool) -> Program:
+    kwargs = example_arguments(stage, values, _device(module))
+    shapes = {name: _dynamic(argument) for name, argument in stage.inputs.items()} if symbolic else False
+    program = capture(module, (), kwargs, shapes, name=stage.name, strict=stage.strict)
+    if symbolic and program.notes:
+        raise CaptureError(program.notes[0].removeprefix("captured statically: symbolic capture failed with "))
+    return program
+
+
+def _device(module: torch.nn.Module) -> str:
+    first = next(iter(module.parameters()), None)
+    return str(first.device) if first is not None else "meta"
+
+
+def _dynamic(argument: Argument) -> Any:
+    """Dim.AUTO for the axes whose size reads a variable; None elsewhere."""
+    if isinstance(argument, TensorInput):
+        axes = {i: Dim.AUTO for i, size in enumerate(argument.shape) if names_in(size)}
+        return axes or None
+    if isinstance(argument, Mapping):
+        return {key: _dynamic(value) for key, value in argument.items()}
+    if isinstance(argument, tuple):
+        return tuple(_dynamic(value) for value in argument)
+    return None

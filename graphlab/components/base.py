@@ -1,0 +1,109 @@
+"""From a configuration to a `Stage`: the one place that knows how each model class is called.
+
+Built-in models, diffusers and transformers folders and fingerprinted checkpoints all come through here, so
+the shapes and names of a class's inputs are written once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from graphlab.errors import UnknownArchitectureError
+from graphlab.workload import Argument, Size, Stage, Variable
+
+if TYPE_CHECKING:
+    import torch
+
+Config: TypeAlias = Mapping[str, Any]
+"""A `config.json` as diffusers or transformers writes it, with class defaults filled in by the class."""
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """How one model class takes part in a workload.
+
+    `inputs` maps parameters of `forward` to arguments over `variables`, whose defaults are the model's own.
+    `build` makes the module on the meta device. `wrap` is set where the module is captured through a
+    wrapper (a KV cache, a decoder method): `build` already returns the wrapped module.
+    """
+
+    class_name: str
+    inputs: Mapping[str, Argument]
+    variables: tuple[Variable, ...]
+    build: Callable[[], torch.nn.Module]
+    dtype: str
+    assumptions: tuple[str, ...] = ()
+    strict: bool = False
+    identity: str = ""
+
+    def stage(
+        self,
+        name: str,
+        *,
+        steps: Size = 1,
+        calls_per_step: Size = 1,
+        batch: Size = "batch",
+        step_bindings: Mapping[str, Size] | None = None,
+        inputs: Mapping[str, Argument] | None = None,
+    ) -> Stage:
+        """This component as the stage `name`; `inputs` overrides some of its arguments."""
+        return Stage(
+            name=name,
+            dtype=self.dtype,
+            inputs={**self.inputs, **(inputs or {})},
+            build=self.build,
+            steps=steps,
+            calls_per_step=calls_per_step,
+            batch=batch,
+            step_bindings=step_bindings or {},
+            assumptions=self.assumptions,
+            strict=self.strict,
+            identity=self.identity,
+        )
+
+
+ComponentFactory: TypeAlias = Callable[[Config, str], Component]
+"""(config, dtype name) -> Component."""
+
+COMPONENTS: dict[str, ComponentFactory] = {}
+
+
+def component(class_name: str) -> Callable[[ComponentFactory], ComponentFactory]:
+    """Register the factory of `class_name`; registering a class twice raises."""
+
+    def register(factory: ComponentFactory) -> ComponentFactory:
+        if class_name in COMPONENTS:
+            raise ValueError(f"component {class_name} is registered twice")
+        COMPONENTS[class_name] = factory
+        return factory
+
+    return register
+
+
+def component_for(class_name: str, config: Config, dtype: str) -> Component:
+    """The Component of `class_name` under `config`; UnknownArchitectureError lists the known classes."""
+    factory = COMPONENTS.get(class_name)
+    if factory is None:
+        raise UnknownArchitectureError(
+            f"graphlab does not know how {class_name} is called",
+            hint="write a function that returns (module, args, kwargs) and pass path/file.py:function; "
+            f"known classes: {', '.join(sorted(COMPONENTS))}",
+        )
+    identity = f"{class_name} {dtype} {json.dumps(config, sort_keys=True, default=str)}"
+    return replace(factory(config, dtype), identity=identity)
+
+
+def build_on_meta(constructor: Callable[[], torch.nn.Module], dtype: str) -> torch.nn.Module:
+    """The module `constructor` makes, on the meta device, in eval mode, floating tensors in `dtype`.
+
+    Built under the meta device and moved afterwards: some constructors leave a buffer on the CPU.
+    Buffers and parameters a class keeps in float32 on purpose are kept (`_keep_in_fp32_modules`).
+    """
+    import torch
+
+    with torch.device("meta"):
+        module = constructor()
+    return module.to("meta").to(getattr(torch, dtype)).eval().requires_grad_(False)

@@ -1,0 +1,1 @@
+"""Device files: one TOML a device, base units, a source URL for every number."""

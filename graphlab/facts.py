@@ -1,0 +1,100 @@
+"""What analyses say about a graph: frozen values keyed by node name, shared by passes and reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from graphlab.graph import Dim
+from graphlab.ops.lineage import Axes
+
+ROLES = (
+    "attention_core", "attention_projection", "feed_forward", "residual_block", "time_embedding",
+    "text_projection", "input_output", "other",
+)  # fmt: skip
+
+MEANINGS = ("batch", "height", "width", "frames", "tokens")
+"""What an input axis can be: told from what convolutions, resampling, attention and the batch act on."""
+
+
+@dataclass(frozen=True, slots=True)
+class AxisFacts:
+    """`axes`: {node: lineage of each output}. `meaning`: {input axis such as "sample.d2": one of MEANINGS};
+    an axis whose meaning the data flow does not show is absent."""
+
+    axes: Mapping[str, tuple[Axes, ...]]
+    meaning: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionSite:
+    """One attention: where it is and what it attends over.
+
+    `node` anchors it (the fused op, or the softmax). `members` are the nodes it is made of, in order;
+    `contractions` those that multiply. `score_members` are the members whose output is a score matrix
+    (batch, heads, q, k) that a fused kernel would not write. `query`, `key` and `value` name the operands,
+    `mask` the additive or boolean mask or None. Sizes are dims of the graph it was read from.
+    """
+
+    node: str
+    members: tuple[str, ...]
+    contractions: tuple[str, ...]
+    score_members: tuple[str, ...]
+    query: str
+    key: str
+    value: str
+    mask: str | None
+    fused: bool
+    kind: str | None
+    axis: str | None
+    causal: bool | None
+    heads: int | None
+    q_dim: int
+    k_dim: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeCost:
+    """Cost of one call: `flops` of contractions and `pointwise_flops` of the rest (None: no rule), bytes
+    read and written, the bytes with attention fused, and the operator category."""
+
+    category: str
+    flops: Dim | None
+    pointwise_flops: Dim | None
+    bytes_read: Dim
+    bytes_written: Dim
+
+    @property
+    def bytes(self) -> Dim:
+        """Bytes read plus bytes written."""
+        return self.bytes_read + self.bytes_written
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionSizes:
+    """Sizes of one attention under integer bindings."""
+
+    batch: int
+    heads: int | None
+    q_tokens: int
+    kv_tokens: int
+    head_dim: int
+    flops: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryFacts:
+    """Peak bytes of activations, the node at which the peak is reached, and the live bytes at every call."""
+
+    peak_bytes: int
+    peak_node: str
+    live_bytes: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionTraffic:
+    """Bytes one attention moves with its scores in memory and with a fused kernel, and the size of the scores."""
+
+    materialized: Dim
+    fused: Dim
+    score_bytes: Dim

@@ -1,0 +1,42 @@
+"""Runs analyses over one graph, each once, in whatever order they ask for each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from graphlab.errors import GraphlabError
+from graphlab.graph import Graph
+from graphlab.passes_base import Analysis, AnalysisInput
+from graphlab.plugins import find_pass
+
+
+class Facts:
+    """The facts about one graph at one set of sizes; an analysis runs when its result is first asked for."""
+
+    def __init__(
+        self,
+        symbolic: Graph,
+        values: Mapping[str, int],
+        packed: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> None:
+        self.symbolic = symbolic
+        self.graph = symbolic.at(values)
+        self.values = dict(values)
+        self._results: dict[str, Any] = {}
+        self._running: list[str] = []
+        example = self.graph if self.values == dict(symbolic.symbols) else symbolic.at(symbolic.symbols)
+        self._given = AnalysisInput(symbolic, self.graph, example, self.result, packed or {})
+
+    def result(self, name: str) -> Any:
+        """What the analysis `name` returns for this graph."""
+        if name not in self._results:
+            if name in self._running:
+                raise GraphlabError(f"analyses need each other in a circle: {' -> '.join([*self._running, name])}")
+            kind = find_pass(name)
+            if not issubclass(kind, Analysis):
+                raise GraphlabError(f"pass {name!r} is not an analysis")
+            self._running.append(name)
+            self._results[name] = kind().run(self._given)
+            self._running.pop()
+        return self._results[name]

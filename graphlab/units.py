@@ -1,0 +1,36 @@
+"""The only place that reads or writes unit prefixes. Inside graphlab: int FLOP, int bytes, float seconds."""
+
+from __future__ import annotations
+
+_DECIMAL = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+_BINARY = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
+_TIME = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"))
+
+
+def format_count(value: int | float, unit: str = "") -> str:
+    """`value` with a decimal prefix and four significant digits: 803273441280, "FLOP" -> "803.3 GFLOP"."""
+    for scale, prefix in _DECIMAL:
+        if abs(value) >= scale:
+            return f"{value / scale:.4g} {prefix}{unit}".rstrip()
+    return f"{value:g} {unit}".rstrip()
+
+
+def format_bytes(value: int | float) -> str:
+    """`value` bytes with a binary prefix: 1610612736 -> "1.5 GiB"."""
+    for scale, name in _BINARY:
+        if abs(value) >= scale:
+            return f"{value / scale:.4g} {name}"
+    return f"{value:g} B"
+
+
+def format_seconds(value: float) -> str:
+    """`value` seconds in s, ms or us: 0.0123 -> "12.3 ms"."""
+    for scale, name in _TIME:
+        if abs(value) >= scale:
+            return f"{value / scale:.4g} {name}"
+    return f"{value / 1e-6:.3g} us" if value else "0 s"
+
+
+def format_share(part: int | float, whole: int | float) -> str:
+    """`part` of `whole` as a percentage with one decimal; a dash when the whole is 0."""
+    return f"{100 * part / whole:.1f} %" if whole else "-"

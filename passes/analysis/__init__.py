@@ -1,0 +1,1 @@
+"""Built-in analyses: one a file, file name = pass name."""

@@ -1,0 +1,146 @@
+"""Self, cross or joint; spatial, temporal, spatiotemporal or sequence; how many heads: asked of the lineage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from graphlab.facts import AxisFacts
+from graphlab.flow import category, is_projection, sources
+from graphlab.graph import Graph, Node
+from graphlab.ops import rule_for
+from graphlab.ops.lineage import LOST, Axes, Axis, Factor, origins, product
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One attention, as its lineage shows it: axes of the batch-and-heads lead, of the queries, of the keys."""
+
+    graph: Graph
+    weights: frozenset[str]
+    facts: AxisFacts
+    packed: Mapping[str, tuple[str, ...]]
+    query: str
+    key: str
+    lead: Axes
+    q_tokens: Axis
+    kv_tokens: Axis
+
+    def kind(self) -> str | None:
+        """self: same source; cross: another; joint: keys are a concatenation of several; None: not visible."""
+        parts = self._key_parts()
+        if len(parts) > 1:
+            return "joint"
+        queries = _inputs(origins(self.q_tokens))
+        keys = parts[0] if parts else frozenset()
+        if self._projected_from(self.query) & self._projected_from(self.key):
+            return "self"
+        if queries and keys:
+            return "self" if queries & keys else "cross"
+        if keys and not queries and product(self.q_tokens) > 1:
+            return "cross"  # learned queries attend to an input
+        return self._kind_of_one_token()
+
+    def _kind_of_one_token(self) -> str | None:
+        """Kind where a token axis has size 1: what queries and keys are computed from decides."""
+        if self._uses_cache():
+            return "self"
+        q_source, k_source = self._projected_from(self.query), self._projected_from(self.key)
+        if not q_source or not k_source:
+            return None
+        return "cross" if all(self.graph.by_name[n].kind == "input" for n in k_source) else None
+
+    def _key_parts(self) -> list[frozenset[str]]:
+        """Distinct sources of the key tokens; what comes straight from a cache input is not one."""
+        parts = [f.parts for f in self.kv_tokens if f.parts]
+        if not parts:
+            known = _inputs(origins(self.kv_tokens))
+            return [known] if known else []
+        cached = self._cache_axes()
+        found = [_inputs(part) for _, part in parts[0]]
+        fresh = [part for part in dict.fromkeys(found) if part and not part <= cached]
+        return fresh
+
+    def _projected_from(self, name: str) -> frozenset[str]:
+        """The values that the projections behind `name` read."""
+        stops = sources(self.graph, name, lambda node: is_projection(node, self.weights) or _mixes(node))
+        read: set[str] = set()
+        for stop in stops:
+            node = self.graph.by_name[stop]
+            if node.kind == "input":
+                read.add(stop)
+            elif is_projection(node, self.weights):
+                read.update(ref for ref in node.refs if ref not in self.weights)
+        return frozenset(_unmoved(self.graph, value) for value in read)
+
+    def _cache_axes(self) -> frozenset[str]:
+        """Axes of inputs that reach the keys by movement alone: a cache."""
+        return frozenset(
+            origin
+            for name in self._moved_inputs()
+            for axis in self.facts.axes[name][0]
+            for origin in origins(axis)
+            if self.facts.meaning.get(origin) != "batch"
+        )
+
+    def _moved_inputs(self) -> list[str]:
+        def stop(node: Node) -> bool:
+            return category(node) not in ("movement",)
+
+        found = sources(self.graph, self.key, stop)
+        return [name for name in found if self.graph.by_name[name].kind == "input"]
+
+    def _uses_cache(self) -> bool:
+        return bool(self._moved_inputs())
+
+    def axis(self) -> str | None:
+        """What the queries run over; for joint attention, the part that is not plain tokens where there is one."""
+        names = _inputs(origins(self.q_tokens)) or _inputs(origins(self.kv_tokens))
+        meanings: set[str] = set()
+        for name in names:
+            if name in self.packed:
+                meanings.update(self.packed[name])
+            elif name in self.facts.meaning:
+                meanings.add(self.facts.meaning[name])
+            else:
+                return None
+        spatial, temporal = bool(meanings & {"height", "width"}), "frames" in meanings
+        if spatial:
+            return "spatiotemporal" if temporal else "spatial"
+        if temporal:
+            return "temporal"
+        return "sequence" if "tokens" in meanings else None
+
+    def heads(self) -> int | None:
+        """The part of the leading axes that comes from channels; the convention (batch, heads) where lost."""
+        factors = [factor for axis in self.lead for factor in axis]
+        if any(LOST in factor.origins for factor in factors):
+            return product(self.lead[1]) if len(self.lead) == 2 else None
+        if len(self.lead) == 2 and not any(_is_batch(factor) for factor in factors):
+            return product(self.lead[1])
+        total = 1
+        for factor in factors:
+            total *= 1 if _is_batch(factor) else factor.size
+        return total
+
+
+def _is_batch(factor: Factor) -> bool:
+    return factor.known
+
+
+def _inputs(names: frozenset[str]) -> frozenset[str]:
+    return frozenset(name for name in names if not name.startswith("%"))
+
+
+def _mixes(node: Node) -> bool:
+    """Whether `node` combines tokens: nothing behind it says what a projection reads."""
+    rule = rule_for(node.target)
+    return node.kind == "call" and rule is not None and rule.axes in ("attention", "embedding")
+
+
+def _unmoved(graph: Graph, name: str) -> str:
+    """The value behind views and casts: two projections of one tensor may read two reshapes of it."""
+    node = graph.by_name[name]
+    while node.kind == "call" and category(node) == "movement" and len(node.refs) == 1:
+        node = graph.by_name[node.refs[0]]
+    return node.name

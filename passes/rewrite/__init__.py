@@ -1,0 +1,1 @@
+"""Built-in rewrites: one a file, file name = pass name."""
