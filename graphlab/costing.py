@@ -27,7 +27,8 @@ def node_costs(graph: Graph, integer: Mapping[str, NodeCost] | None = None) -> d
         args, kwargs = arguments(node, outputs)
         weighted = any(ref in weights for ref in node.refs)
         still = integer is not None and integer[node.name].bytes == 0
-        key = (node.target, _hashable(args), _hashable(kwargs), node.outputs, weighted, still)
+        repeats = tuple(node.refs.index(ref) for ref in node.refs)
+        key = (node.target, _hashable(args), _hashable(kwargs), node.outputs, weighted, still, repeats)
         if key not in known:
             known[key] = _cost(node, args, dict(kwargs), weighted, symbolic=integer is not None, still=still)
         costs[node.name] = known[key]
@@ -70,7 +71,7 @@ def _cost(
     if symbolic and rule.moves in ("reshape", "contiguous", "cast"):
         first = tensors([*args, *kwargs.values()])[0]
         return NodeCost(kind, work.flops, work.pointwise, first.distinct_bytes, node.out.nbytes)
-    read, written = traffic(rule, args, kwargs, out)
+    read, written = traffic(rule, args, kwargs, out, node.refs)
     return NodeCost(kind, work.flops, work.pointwise, read, written)
 
 

@@ -78,7 +78,12 @@ class StageAnalysis:
 def analyze_stage(workload: Workload, stage: Stage, options: Options) -> StageAnalysis:
     """`stage` captured so that its guards hold at its first step, with facts and polynomials there."""
     values = workload.step_values(stage, 0)
-    program = program_for(stage, values, dynamic=options.dynamic, disk=options.cache)
+    return analyze_program(workload, stage, program_for(stage, values, dynamic=options.dynamic, disk=options.cache))
+
+
+def analyze_program(workload: Workload, stage: Stage, program: Program) -> StageAnalysis:
+    """`program`, a capture of `stage` that holds at its first step, with facts and polynomials there."""
+    values = workload.step_values(stage, 0)
     sizes = axis_sizes(stage, values)
     facts = Facts(program.graph, {s: sizes[s] for s in program.graph.symbols}, _packed(stage))
     texts = axis_texts(stage)

@@ -108,8 +108,9 @@ def parse_text(text: str) -> ast.Expression:
 def compile_text(text: str) -> tuple[CodeType, tuple[str, ...]]:
     """(code, names it reads) for `text`; BindingError when it is more than integer arithmetic."""
     tree = parse_text(text)
-    names = [n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id not in _FUNCTIONS]
-    return compile(tree, "<size>", "eval"), tuple(dict.fromkeys(names))
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id not in _FUNCTIONS]
+    names.sort(key=lambda node: node.col_offset)
+    return compile(tree, "<size>", "eval"), tuple(dict.fromkeys(node.id for node in names))
 
 
 def evaluate_text(text: int | str, values: Mapping[str, int | float]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
@@ -40,7 +41,7 @@ def capture(
     inputs = tuple(args), dict(kwargs or {})
     notes: list[str] = []
     if dynamic not in (False, "off", None):
-        shapes = _auto_shapes(inputs) if dynamic in ("auto", True) else dynamic
+        shapes = _auto_shapes(module, inputs) if dynamic in ("auto", True) else dynamic
         try:
             return _program(export(module, inputs, shapes, strict=strict), name)
         except CaptureError as error:
@@ -78,14 +79,27 @@ def root_class(nodes: Any) -> str:
     return ""
 
 
-def _auto_shapes(inputs: tuple[tuple[Any, ...], dict[str, Any]]) -> Any:
-    """Dim.AUTO for every axis of every tensor, in the structure torch wants: by parameter name for kwargs."""
+def _auto_shapes(module: torch.nn.Module, inputs: tuple[tuple[Any, ...], dict[str, Any]]) -> Any:
+    """Dim.AUTO for every axis of every tensor, by parameter name; None when the call does not fit forward."""
+    args, kwargs = inputs
+    try:
+        bound = inspect.signature(module.forward).bind(*args, **kwargs)
+    except (TypeError, ValueError):
+        return None
 
     def auto(value: Any) -> Any:
         return {i: Dim.AUTO for i in range(value.dim())} if isinstance(value, torch.Tensor) else None
 
-    args, kwargs = _pytree.tree_map(auto, inputs)
-    return (*args, *kwargs.values()) if args else dict(kwargs)
+    return {name: _pytree.tree_map(auto, value) for name, value in bound.arguments.items()}
+
+
+def by_parameter(module: torch.nn.Module, shapes: Mapping[str, Any]) -> dict[str, Any]:
+    """`shapes` of keyword arguments, those that forward takes through `**kwargs` nested under that name."""
+    parameters = inspect.signature(module.forward).parameters
+    rest = next((name for name, p in parameters.items() if p.kind is inspect.Parameter.VAR_KEYWORD), None)
+    nested = {name: value for name, value in shapes.items() if name not in parameters}
+    plain = {name: value for name, value in shapes.items() if name in parameters}
+    return {**plain, rest: nested} if rest is not None and nested else plain | nested
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from torch.export import Dim
 from graphlab.capture import cache
 from graphlab.capture.arguments import example_arguments
 from graphlab.capture.guards import broken_guard
-from graphlab.capture.module import capture
+from graphlab.capture.module import by_parameter, capture
 from graphlab.errors import BindingError, CaptureError
 from graphlab.graph import Graph
 from graphlab.program import Program
@@ -162,7 +162,8 @@ def _build(stage: Stage) -> torch.nn.Module:
 
 def _capture(module: torch.nn.Module, stage: Stage, values: Values, symbolic: bool) -> Program:
     kwargs = example_arguments(stage, values, _device(module))
-    shapes = {name: _dynamic(argument) for name, argument in stage.inputs.items()} if symbolic else False
+    axes = {name: _dynamic(argument) for name, argument in stage.inputs.items()}
+    shapes = by_parameter(module, axes) if symbolic else False
     program = capture(module, (), kwargs, shapes, name=stage.name, strict=stage.strict)
     if symbolic and program.notes:
         raise CaptureError(program.notes[0].removeprefix("captured statically: symbolic capture failed with "))

@@ -1,6 +1,53 @@
 """Model classes graphlab can call, by class name. Importing this package registers all of them; no torch."""
 
-from graphlab.components import unet2d
+from graphlab.components import (
+    autoencoder_kl,
+    causal_lm,
+    clip_text,
+    cogvideox,
+    dit,
+    flux,
+    hunyuan_video,
+    ltx,
+    pixart,
+    sd3,
+    t5_encoder,
+    text_encoders,
+    unet2d,
+    unet3d,
+    unet_motion,
+    unet_svd,
+    uvit,
+    video_autoencoders,
+    vqmodel,
+    wan,
+)
 from graphlab.components.base import COMPONENTS, Component, build_on_meta, component, component_for
 
-__all__ = ["COMPONENTS", "Component", "build_on_meta", "component", "component_for", "unet2d"]
+__all__ = [
+    "COMPONENTS",
+    "Component",
+    "autoencoder_kl",
+    "build_on_meta",
+    "causal_lm",
+    "clip_text",
+    "cogvideox",
+    "component",
+    "component_for",
+    "dit",
+    "flux",
+    "hunyuan_video",
+    "ltx",
+    "pixart",
+    "sd3",
+    "t5_encoder",
+    "text_encoders",
+    "unet2d",
+    "unet3d",
+    "unet_motion",
+    "unet_svd",
+    "uvit",
+    "video_autoencoders",
+    "vqmodel",
+    "wan",
+]

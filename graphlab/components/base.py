@@ -100,10 +100,53 @@ def build_on_meta(constructor: Callable[[], torch.nn.Module], dtype: str) -> tor
     """The module `constructor` makes, on the meta device, in eval mode, floating tensors in `dtype`.
 
     Built under the meta device and moved afterwards: some constructors leave a buffer on the CPU.
-    Buffers and parameters a class keeps in float32 on purpose are kept (`_keep_in_fp32_modules`).
+    What `from_pretrained` keeps in float32 is kept: `_keep_in_fp32_modules` (see `_kept_names`).
     """
     import torch
 
     with torch.device("meta"):
         module = constructor()
-    return module.to("meta").to(getattr(torch, dtype)).eval().requires_grad_(False)
+    module = module.to("meta").eval().requires_grad_(False)
+    _cast(module, getattr(torch, dtype), ())
+    return module
+
+
+def _cast(module: torch.nn.Module, dtype: torch.dtype, kept: tuple[str, ...]) -> None:
+    """Cast the floating tensors of `module` in place, except below the names `kept`, as from_pretrained does.
+
+    Not `module.to(dtype)`: it casts kept modules as well, and diffusers warns about that at every call.
+    Buffers that are not saved stay as the constructor made them in transformers and where names are kept.
+    """
+    kept += _kept_names(module, dtype)
+    loaded_by_name = bool(kept) or _is_from(module, "transformers")
+    for name, parameter in module.named_parameters(recurse=False):
+        if parameter.is_floating_point() and name not in kept:
+            parameter.data = parameter.data.to(dtype)
+    for name, buffer in module.named_buffers(recurse=False):
+        unsaved = name in module._non_persistent_buffers_set
+        if buffer.is_floating_point() and name not in kept and not (unsaved and loaded_by_name):
+            module._buffers[name] = buffer.to(dtype)
+    for name, child in module.named_children():
+        if name not in kept:
+            _cast(child, dtype, kept)
+
+
+def _kept_names(module: torch.nn.Module, dtype: torch.dtype) -> tuple[str, ...]:
+    """Names of submodules and parameters that stay in float32 when `module` is loaded in `dtype`.
+
+    Sources: diffusers models/model_loading_utils.py load_model_dict_into_meta (any half type, a component of
+    the dotted name); transformers modeling_utils.py _get_dtype_plan (float16; `_strict` for bfloat16 too).
+    """
+    import torch
+
+    if dtype not in (torch.float16, torch.bfloat16):
+        return ()
+    names = tuple(getattr(module, "_keep_in_fp32_modules", None) or ())
+    if not _is_from(module, "transformers"):
+        return names
+    strict = tuple(getattr(module, "_keep_in_fp32_modules_strict", None) or ())
+    return strict + (names if dtype == torch.float16 else ())
+
+
+def _is_from(module: torch.nn.Module, package: str) -> bool:
+    return type(module).__module__.partition(".")[0] == package

@@ -41,7 +41,8 @@ class OpRule:
 
     `axes` says where the axes of the output come from: an axis pattern such as "*b i, o i -> *b o", or the
     name of a structural rule in `graphlab.ops.axes` ("broadcast", "same", "reshape", "permute", ...).
-    `moves` is one of MOVES. `bytes_read` overrides which inputs are read in full (an embedding reads rows).
+    `moves` is one of MOVES. `bytes_read` overrides which inputs are read in full (an embedding reads rows), and `bytes_written` which
+    part of the outputs is written (`index_put_` writes the indexed elements, `empty` nothing).
     """
 
     target: str
@@ -50,11 +51,18 @@ class OpRule:
     axes: str
     moves: str = "compute"
     bytes_read: Callable[..., Dim] | None = None
+    bytes_written: Callable[..., Dim] | None = None
 
     @property
     def convention(self) -> str:
         """The counting convention, in words."""
         return (self.body.__doc__ or "").strip()
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the op writes into its first argument and returns it: ATen's trailing underscore."""
+        name = self.target.split(".")[1] if "." in self.target else self.target
+        return name.endswith("_") and not name.startswith("__")
 
 
 TABLE: dict[str, OpRule] = {}
@@ -66,6 +74,7 @@ def op(
     axes: str,
     moves: str = "compute",
     bytes_read: Callable[..., Dim] | None = None,
+    bytes_written: Callable[..., Dim] | None = None,
 ) -> Callable[[RuleBody], RuleBody]:
     """Register the decorated body as the rule of every overload in `targets` ("aten.linear.default")."""
     if category not in CATEGORIES or moves not in MOVES:
@@ -75,7 +84,7 @@ def op(
         for target in targets:
             if target in TABLE:
                 raise ValueError(f"op {target} has two rules")
-            TABLE[target] = OpRule(target, category, body, axes, moves, bytes_read)
+            TABLE[target] = OpRule(target, category, body, axes, moves, bytes_read, bytes_written)
         return body
 
     return register

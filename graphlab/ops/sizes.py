@@ -29,9 +29,7 @@ def is_one(size: Dim) -> bool:
 def broadcast(*shapes: Sequence[Dim]) -> tuple[Dim, ...]:
     """The right-aligned broadcast of `shapes`, which are known to be compatible; an int is preferred to a symbol."""
     rank = max((len(shape) for shape in shapes), default=0)
-    return tuple(
-        broadcast_size(shape[axis] for shape in shapes if len(shape) >= -axis) for axis in range(-rank, 0)
-    )
+    return tuple(broadcast_size(shape[axis] for shape in shapes if len(shape) >= -axis) for axis in range(-rank, 0))
 
 
 def broadcast_size(sizes: Iterable[Dim]) -> Dim:

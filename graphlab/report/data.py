@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from graphlab.ops.rule import CATEGORIES
 from graphlab.facts import ROLES
+from graphlab.ops.rule import CATEGORIES
 
 if TYPE_CHECKING:
     import networkx
@@ -34,36 +34,47 @@ class Bytes:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Sum over the calls of one category, role, module or op; `unknown` counts calls without a rule."""
+    """Sum over the calls of one category, role, module or op; `unknown` counts calls without a rule.
+
+    `seconds` is the sum of ideal times with fused attention; None without a device.
+    """
 
     nodes: int = 0
     flops: int = 0
     pointwise_flops: int = 0
     bytes: int = 0
     unknown: int = 0
+    seconds: float | None = None
 
     def __add__(self, other: Group) -> Group:
+        timed = [item.seconds for item in (self, other) if item.seconds is not None]
         return Group(
             self.nodes + other.nodes,
             self.flops + other.flops,
             self.pointwise_flops + other.pointwise_flops,
             self.bytes + other.bytes,
             self.unknown + other.unknown,
+            sum(timed) if timed else None,
         )
 
-    def to_dict(self) -> dict[str, int]:
-        """{"nodes", "flops", "pointwise_flops", "bytes"}."""
+    def to_dict(self) -> dict[str, int | float | None]:
+        """Every field but `unknown` by name."""
         return {
             "nodes": self.nodes,
             "flops": self.flops,
             "pointwise_flops": self.pointwise_flops,
             "bytes": self.bytes,
+            "seconds": self.seconds,
         }
 
 
 @dataclass(frozen=True, slots=True)
 class NodeRow:
-    """One call: what it is, where it comes from and what it costs. None: no rule for its op."""
+    """One call: what it is, where it comes from and what it costs. None: no rule for its op.
+
+    `attention` is the anchor node of the attention it is part of. `seconds` is its ideal time on the device,
+    that of a whole attention on its anchor; None without a device.
+    """
 
     name: str
     op: str
@@ -79,6 +90,7 @@ class NodeRow:
     bytes_read: int
     bytes_written: int
     attention: str | None = None
+    seconds: float | None = None
 
     @property
     def group(self) -> Group:
@@ -89,6 +101,7 @@ class NodeRow:
             self.pointwise_flops or 0,
             self.bytes_read + self.bytes_written,
             int(self.flops is None),
+            self.seconds,
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -70,6 +70,7 @@ def _meanings(
     symbol_of: Mapping[str, str],
 ) -> dict[str, str]:
     acts = _Acts(graph, axes, specs)
+    acts.unify(same_axes(graph, axes))
     meaning: dict[str, str] = {}
     for node in graph.inputs:
         names = [symbol_of.get(f"{node.name}.d{i}", f"{node.name}.d{i}") for i in range(len(node.out.shape))]
@@ -81,6 +82,41 @@ def _meanings(
             if found is not None:
                 meaning[name] = found
     return meaning
+
+
+def same_axes(graph: Graph, axes: Mapping[str, tuple[Axes, ...]]) -> dict[str, frozenset[str]]:
+    """{input axis: the input axes it was lined up with by elementwise operators, itself included}.
+
+    `timestep` scales `sample` per image, so timestep.d0 is the batch; rotary tables made of `img_ids`
+    multiply queries, so img_ids.d0 runs over the same tokens.
+    """
+    groups: dict[str, set[str]] = {}
+    for node in graph.calls:
+        rule = rule_for(node.target)
+        if rule is None or rule.axes != "broadcast" or len(node.refs) < 2:
+            continue
+        operands = [axes[ref][0] for ref in node.refs]
+        for position in range(1, len(node.out.shape) + 1):
+            column = [axis[-position] for axis in operands if len(axis) >= position]
+            for names in _aligned(column):
+                joined = names.union(*(groups.get(name, {name}) for name in names))
+                for name in joined:
+                    groups[name] = joined
+    return {name: frozenset(joined) for name, joined in groups.items()}
+
+
+def _aligned(column: list[Axis]) -> Iterator[set[str]]:
+    """Sets of input axes that stand at the same place of axes with the same factors."""
+    known = [axis for axis in column if any(factor.known for factor in axis)]
+    if len(known) < 2 or len({tuple(f.size for f in axis) for axis in known}) != 1:
+        return
+    for factors in zip(*known, strict=True):
+        parts = [factor.parts or ((factor.size, factor.origins),) for factor in factors]
+        if len({tuple(size for size, _ in part) for part in parts}) == 1:
+            for pieces in zip(*parts, strict=True):
+                names = {name for _, part in pieces for name in _known(part)}
+                if len(names) > 1 and all(len(_known(part)) == 1 for _, part in pieces):
+                    yield names
 
 
 class _Acts:
@@ -112,14 +148,22 @@ class _Acts:
                 self._sides(first[-2], first[-1])
             elif rule.axes == "attention":
                 self.attended |= _known(origins(first[-2])) | _known(origins(axes[node.refs[1]][0][-2]))
-                self.batched |= _known(origins(first[0]))
+                for axis in first[:-2]:
+                    self.batched |= _known(origins(axis))
             elif rule.category == "normalization" and "softmax" in node.target and len(first) >= 2:
                 self.attended |= _known(origins(first[-1])) | _known(origins(first[-2]))
+                for axis in first[:-2]:
+                    self.batched |= _known(origins(axis))
             elif rule.axes == "embedding":
                 for axis in axes[node.refs[1]][0]:
                     self.looked_up |= _known(origins(axis))
             elif rule.category in ("linear", "matmul") and first:
                 self.channels |= _known(origins(first[-1]))
+
+    def unify(self, same: Mapping[str, frozenset[str]]) -> None:
+        """What happens to an axis happens to the axes it is lined up with."""
+        for known in (self.batched, self.attended, self.rows, self.columns, self.depths):
+            known.update(*(same.get(name, frozenset()) for name in tuple(known)))
 
     def _convolution(self, node: Node, first: Axes, weight: TensorSpec | None) -> None:
         rank = len(weight.shape) - 2 if weight is not None else 0
@@ -157,9 +201,11 @@ class _Acts:
             if name in self.attended or name in self.convolved_alone:
                 return "frames"
             return "batch" if index == 0 else None
-        if name in self.attended or name in self.looked_up or name in self.convolved_alone:
-            return "batch" if index == 0 and name in self.batched and name not in self.attended else "tokens"
-        return "batch" if index == 0 else None
+        if name in self.attended:
+            return "tokens"
+        if name in self.batched:
+            return "batch" if index == 0 else None
+        return "tokens" if name in self.looked_up or name in self.convolved_alone else None
 
 
 def _known(names: Iterable[str]) -> set[str]:

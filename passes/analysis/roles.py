@@ -143,7 +143,13 @@ class _Claims:
             for axis in self.facts.axes[result][0] if self.facts.axes[result] else ():
                 followed |= {o for o in origins(axis) if self.facts.meaning.get(o) != "batch"}
         owners = {origin.rsplit(".", 1)[0] for origin in followed if not origin.startswith("%")}
-        return {node.name for node in self.graph.inputs if node.name in owners and self._positions(node)}
+        main = {node.name for node in self.graph.inputs if node.name in owners and self._positions(node)}
+        return main or self._pictured_inputs()
+
+    def _pictured_inputs(self) -> set[str]:
+        """Inputs with height and width: the main ones where the results have lost their lineage."""
+        sides = {axis for axis, meaning in self.facts.meaning.items() if meaning in ("height", "width")}
+        return {axis.rsplit(".", 1)[0] for axis in sides}
 
     def _input_output(self) -> None:
         """First projections of the inputs and last ones before the results, with the movement outside them."""

@@ -347,7 +347,7 @@ def animatediff() -> tuple[torch.nn.Module, dict[str, Any]]:
         down_block_types=("CrossAttnDownBlockMotion", "DownBlockMotion"), up_block_types=("UpBlockMotion", "CrossAttnUpBlockMotion"),
     )  # fmt: skip
     _, kwargs = _sd(module)
-    return module, {**kwargs, "sample": rand(2, 4, 3, 8, 8)}
+    return module, {**kwargs, "sample": rand(2, 4, 3, 8, 8), "encoder_hidden_states": rand(2 * 3, 5, 8)}
 
 
 @case

@@ -1,0 +1,133 @@
+"""`graphlab analyze`: what a model is and costs, as tables and files."""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from graphlab.cli.options import (
+    Bindings,
+    Config,
+    Device,
+    Inputs,
+    NoCache,
+    Source,
+    Stage,
+    Static,
+    Strict,
+    TrustPickle,
+    load_workload,
+)
+from graphlab.cli.output import STDOUT, check_outputs, write_outputs
+
+if TYPE_CHECKING:
+    from graphlab.report.data import AnalysisReport
+
+
+class By(str, Enum):
+    """What costs are added up by; the values of graphlab.report.tables.GROUPINGS."""
+
+    category = "category"
+    role = "role"
+    module = "module"
+    op = "op"
+    attention = "attention"
+
+
+_TOP = {"module": 20, "op": 20}
+_DEPTH = 2
+
+
+def analyze(
+    source: Source,
+    device: Device = None,
+    stage: Stage = None,
+    bindings: Bindings = None,
+    inputs: Inputs = None,
+    by: Annotated[By, typer.Option("--by", help="What to add costs up by.")] = By.category,
+    depth: Annotated[
+        int | None, typer.Option("--depth", min=1, metavar="N", help="Names of a module path with --by module: 2.")
+    ] = None,
+    top: Annotated[int | None, typer.Option("--top", min=1, metavar="N", help="Rows of that table.")] = None,
+    strict: Strict = False,
+    static: Static = False,
+    config: Config = None,
+    trust_pickle: TrustPickle = False,
+    no_cache: NoCache = False,
+    json: Annotated[str | None, typer.Option("--json", metavar="PATH", help="Report as JSON; - is stdout.")] = None,
+    csv: Annotated[str | None, typer.Option("--csv", metavar="PATH", help="A row a call; - is stdout.")] = None,
+    markdown: Annotated[str | None, typer.Option("--markdown", metavar="PATH", help="Tables; - is stdout.")] = None,
+) -> None:
+    """Where the time and memory of a model go, before running it and without its weights."""
+    given = {"--json": json, "--csv": csv, "--markdown": markdown}
+    outputs = {option: path for option, path in given.items() if path is not None}
+    if depth is not None and by is not By.module:
+        raise typer.BadParameter("only --by module has a depth", param_hint="'--depth'")
+    check_outputs(outputs)
+    report = run(source, device, stage, bindings, inputs, strict, static, config, trust_pickle, no_cache)
+    stream = sys.stderr if STDOUT in outputs.values() else sys.stdout
+    show(report, by.value, depth or _DEPTH, top or _TOP.get(by.value), stream)
+    _write(report, outputs)
+
+
+def run(
+    source: str,
+    device: str | None,
+    stage: str | None,
+    bindings: list[str] | None,
+    inputs: list[str] | None,
+    strict: bool,
+    static: bool,
+    config: Path | None,
+    trust_pickle: bool,
+    no_cache: bool,
+) -> AnalysisReport:
+    """The report of `source`, with a bar on a terminal while it is captured."""
+    from graphlab.cli.render import progress
+    from graphlab.hardware import load_device
+
+    hardware = load_device(device) if device is not None else None
+    workload = load_workload(source, bindings, inputs, config, trust_pickle=trust_pickle, static=static)
+    count = 1 if stage is not None else len(workload.stages)
+    from graphlab.api import analyze as analyze_workload
+
+    with progress(count) as report_stage:
+        return analyze_workload(
+            workload,
+            hardware,
+            stage=stage,
+            dynamic=not static,
+            strict=strict,
+            cache=not no_cache,
+            progress=report_stage,
+        )
+
+
+def show(report: AnalysisReport, by: str, depth: int, top: int | None, stream: Any) -> None:
+    """The whole report on `stream`, for a human."""
+    from graphlab.cli.render import console, print_fields, print_lines, print_table
+    from graphlab.report.tables import binding_rows, report_tables
+
+    out = console(stream)
+    head = [("workload", report.workload), ("source", report.source)]
+    if report.device is not None:
+        head.append(("device", report.device))
+    print_fields(out, [*head, *binding_rows(report)])
+    for table in report_tables(report, by, depth=depth, top=top):
+        print_table(out, table)
+    print_lines(out, "FLOPs of one call", [f"{s.name}: {s.flops_expression}" for s in report.stages])
+    print_lines(out, "Assumptions", report.assumptions)
+    print_lines(out, "Notes", [f"{stage.name}: {note}" for stage in report.stages for note in stage.notes])
+
+
+def _write(report: AnalysisReport, outputs: dict[str, str]) -> None:
+    from graphlab.report.csv_writer import to_csv
+    from graphlab.report.json_writer import to_json
+    from graphlab.report.markdown_writer import to_markdown
+
+    writers = {"--json": to_json, "--csv": to_csv, "--markdown": to_markdown}
+    write_outputs(outputs, {option: lambda write=write: write(report) for option, write in writers.items()})

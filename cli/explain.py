@@ -1,0 +1,95 @@
+"""`graphlab explain`: everything known about one node."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from graphlab.cli.analyze import run
+from graphlab.cli.options import Bindings, Config, Device, Inputs, NoCache, Source, Stage, Static, TrustPickle
+
+if TYPE_CHECKING:
+    from graphlab.report.data import AttentionRow
+    from graphlab.report.explain import Explanation, Operand
+
+
+def explain(
+    source: Source,
+    node: Annotated[str, typer.Argument(metavar="NODE", help="A node's name, as in the CSV of `graphlab analyze`.")],
+    stage: Stage = None,
+    device: Device = None,
+    bindings: Bindings = None,
+    inputs: Inputs = None,
+    static: Static = False,
+    config: Config = None,
+    trust_pickle: TrustPickle = False,
+    no_cache: NoCache = False,
+) -> None:
+    """What one node is, where it stands in the model's source, and what it costs."""
+    report = run(source, device, stage, bindings, inputs, False, static, config, trust_pickle, no_cache)
+    from graphlab.cli.render import console, print_fields
+    from graphlab.report.explain import explain_node, stage_of
+
+    found = report.stages[0] if stage is not None or len(report.stages) == 1 else stage_of(report, node)
+    explanation = explain_node(found, node)
+    out = console(sys.stdout)
+    print_fields(out, fields(explanation), title=f"{explanation.row.name}: {explanation.row.op}")
+
+
+def fields(item: Explanation) -> Iterator[tuple[str, str]]:
+    """(name, text) of everything an Explanation says, in reading order."""
+    row = item.row
+    yield "stage", item.stage
+    yield "source", row.source or "unknown"
+    yield "module", f"{row.module or '(top level)'}{f' ({row.module_class})' if row.module_class else ''}"
+    yield "category", row.category
+    yield "role", row.role
+    for operand in item.operands:
+        yield "reads", _operand(operand)
+    yield "output", f"{_shape(row.shape)} {row.dtype}"
+    yield "read by", ", ".join(item.consumers) or "nobody: an output of the stage"
+    yield from _costs(item)
+    if item.attention is not None:
+        yield from _attention(item.attention)
+    yield "rewrites", item.rewrites
+
+
+def _costs(item: Explanation) -> Iterator[tuple[str, str]]:
+    from graphlab.units import format_bytes, format_count, format_seconds, format_share
+
+    row = item.row
+    if row.flops is None:
+        yield "FLOP", "unknown: this op has no rule"
+    else:
+        share = f", {format_share(item.flops_share, 1)} of one call of the stage" if item.flops_share is not None else ""
+        yield "FLOP", f"{row.flops} ({format_count(row.flops, 'FLOP')}{share})"
+        yield "pointwise FLOP", str(row.pointwise_flops)
+    moved = f"{format_bytes(row.bytes_read)} read, {format_bytes(row.bytes_written)} written"
+    yield "bytes", moved + (f", {format_share(item.bytes_share, 1)} of the stage" if item.bytes_share is not None else "")
+    if row.seconds is not None:
+        share = f", {format_share(item.seconds_share, 1)} of the stage" if item.seconds_share is not None else ""
+        yield "ideal time", f"{format_seconds(row.seconds)}{share} (an estimate)"
+    if item.intensity is not None:
+        bound = f"; {item.bound} bound, the device turns at {item.ridge:.4g}" if item.ridge is not None else ""
+        yield "FLOP per byte", f"{item.intensity:.4g}{bound}"
+
+
+def _attention(row: AttentionRow) -> Iterator[tuple[str, str]]:
+    causal = {True: "causal", False: "not causal", None: "causal or not: unknown"}[row.causal]
+    how = "one fused op" if row.fused else "spelled out as products and a softmax"
+    yield "attention", f"{row.kind or 'kind unknown'}, {row.axis or 'axis unknown'}, {causal}; {how}, at {row.node}"
+    yield "tokens", f"{row.q_tokens} queries ({row.q_tokens_expression}), {row.kv_tokens} keys ({row.kv_tokens_expression})"
+    heads = "unknown" if row.heads is None else str(row.heads)
+    yield "heads", f"{heads} of width {row.head_dim}, batch {row.batch}"
+
+
+def _operand(operand: Operand) -> str:
+    known = f" {_shape(operand.shape)} {operand.dtype}" if operand.shape is not None else ""
+    return f"{operand.name} ({operand.kind}){known}"
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "scalar"

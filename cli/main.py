@@ -1,0 +1,118 @@
+"""The `graphlab` command: its subcommands, and how every error leaves the process (docs/cli.md)."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from graphlab import __version__
+from graphlab.cli.analyze import analyze
+from graphlab.cli.devices import devices
+from graphlab.cli.explain import explain
+from graphlab.cli.models import models
+from graphlab.cli.passes import passes
+from graphlab.errors import GraphlabError
+
+OK, FAILURE, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+app = typer.Typer(
+    name="graphlab",
+    help="What every node of a generative model is, what it costs, and how that grows.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+for command in (analyze, explain, models, devices, passes):
+    app.command()(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"graphlab {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Tracebacks of errors; works after the command too.")] = False,
+) -> None:
+    """What every node of a generative model is, what it costs, and how that grows."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns the exit code; errors are one line on standard error."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    debug = _take_debug(args)
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)  # a test's stream may have none
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+    try:
+        code = _run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _closed_pipe()
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return INTERRUPTED
+    except GraphlabError as error:
+        return _fail(f"error: {error}", debug)
+    except Exception as error:  # whatever it is, the user gets one line and the way to the traceback
+        return _fail(f"internal error: {type(error).__name__}: {error}; rerun with --debug", debug)
+    return code
+
+
+def _run(args: list[str]) -> int:
+    """The exit code of `args`. Errors of syntax are shown here; every other error passes through.
+
+    Typer's own `main` is not used: it exits by itself on a closed pipe and turns an interrupt into another error.
+    """
+    command = typer.main.get_command(app)
+    try:
+        with command.make_context("graphlab", args) as context:
+            command.invoke(context)
+    except typer.Exit as stop:
+        return stop.exit_code
+    except typer.TyperException as error:  # every error of command-line syntax
+        error.show()
+        return USAGE
+    return OK
+
+
+def _take_debug(args: list[str]) -> bool:
+    """Takes `--debug` out of `args`, wherever it stands before a bare `--`."""
+    end = args.index("--") if "--" in args else len(args)
+    found = "--debug" in args[:end]
+    args[:end] = [arg for arg in args[:end] if arg != "--debug"]
+    return found
+
+
+def _fail(message: str, debug: bool) -> int:
+    if debug:
+        import traceback
+
+        traceback.print_exc()
+    _say(message)
+    return FAILURE
+
+
+def _say(message: str) -> None:
+    line = " ".join(message.split())
+    print("".join(c if c.isprintable() else repr(c)[1:-1] for c in line), file=sys.stderr)
+
+
+def _closed_pipe() -> int:
+    """The reader (`head`, a pager) has what it wanted: no message, and nothing to flush at exit either."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

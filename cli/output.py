@@ -1,0 +1,78 @@
+"""Where a report goes: files written whole or not at all, or standard output, which then holds nothing else."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import typer
+
+from graphlab.errors import GraphlabError
+
+STDOUT = "-"
+
+
+class OutputError(GraphlabError):
+    """A path that cannot be written; nothing was written to it."""
+
+
+def check_outputs(paths: Mapping[str, str]) -> None:
+    """Fails before the long work: BadParameter for two writers of one place, OutputError for a hopeless path.
+
+    `paths` maps options ("--json") to where they write.
+    """
+    seen: dict[str, str] = {}
+    for option, path in paths.items():
+        place = path if path == STDOUT else os.path.realpath(path)
+        if place in seen:
+            what = "standard output" if path == STDOUT else path
+            raise typer.BadParameter(f"{seen[place]} and {option} both write to {what}", param_hint=f"'{option}'")
+        seen[place] = option
+        if path != STDOUT:
+            _check(Path(path))
+
+
+def _check(path: Path) -> None:
+    if path.is_dir():
+        raise OutputError(f"cannot write {path}: it is a folder")
+    folder = path.resolve().parent
+    if not folder.is_dir():
+        raise OutputError(f"cannot write {path}: there is no folder {folder}")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise OutputError(f"cannot write {path}: it is read-only")
+    if not (path.exists() and not path.is_file()) and not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write {path}: the folder {folder} is read-only")
+
+
+def write_outputs(paths: Mapping[str, str], writers: Mapping[str, Callable[[], str]]) -> None:
+    """Writes each path of `paths` with the text of its option's writer; all texts are made before any is written."""
+    texts = {option: writers[option]() for option in paths}
+    for option, path in paths.items():
+        if path == STDOUT:
+            sys.stdout.write(texts[option])
+        else:
+            _write(Path(path), texts[option])
+
+
+def _write(path: Path, text: str) -> None:
+    """Writes beside the target and renames, so that a reader sees the old file or the whole new one."""
+    target = path.resolve()
+    data = text.encode("utf-8", "backslashreplace")
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        if target.exists() and not target.is_file():  # a device or a pipe: renaming would replace it
+            target.write_bytes(data)
+            return
+        try:
+            temporary.write_bytes(data)
+            if target.exists():
+                temporary.chmod(target.stat().st_mode & 0o7777)
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error

@@ -1,0 +1,135 @@
+"""Draws tables on a terminal: the only module that imports rich, and only when something is drawn."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
+
+from graphlab.report.tables import Table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+BAR_CELLS = 12
+
+
+def console(stream: TextIO) -> Console:
+    """A rich console on `stream` that reads no markup and lets a closed pipe be the caller's matter."""
+    from rich.console import Console
+
+    class Plain(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    return Plain(file=stream, markup=False, highlight=False, emoji=False, soft_wrap=False)
+
+
+def literal(text: str, style: str = "") -> Text:
+    """`text` as it is: brackets are no markup, and control characters are shown, not obeyed."""
+    from rich.text import Text
+
+    return Text("".join(c if c.isprintable() else repr(c)[1:-1] for c in text), style=style)
+
+
+def print_table(out: Console, table: Table) -> None:
+    """`table` with its title and note. Text columns fold to the width of the terminal, numbers never do."""
+    from rich import box
+    from rich.table import Table as RichTable
+
+    grid = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    for column in table.columns:
+        grid.add_column(
+            literal(column.head),
+            justify="right" if column.number else "left",
+            no_wrap=column.number,
+            overflow="fold",
+            min_width=_min_width(table, column.head) if column.number else None,
+        )
+    bars = table.shares if table.shares is not None and _room(out, table) else None
+    if bars is not None:
+        grid.add_column("", no_wrap=True)
+    for index, row in enumerate(table.rows):
+        cells = [literal(cell) for cell in row]
+        grid.add_row(*cells, *([literal(_bar(out, bars[index]), "cyan")] if bars and index < len(bars) else []))
+    out.print()
+    out.print(literal(table.title, "bold"))
+    out.print(grid, width=max(out.width, _least(table)), crop=False)
+    if table.note:
+        out.print(literal(table.note, "dim"))
+
+
+def _column_width(table: Table, index: int) -> int:
+    return max([len(table.columns[index].head), *(len(row[index]) for row in table.rows)])
+
+
+def _min_width(table: Table, head: str) -> int:
+    return _column_width(table, [column.head for column in table.columns].index(head))
+
+
+def _least(table: Table) -> int:
+    """The width below which numbers would have to be cut: theirs, and 8 cells for each text column."""
+    widths = [_column_width(table, i) if c.number else min(8, _column_width(table, i)) for i, c in enumerate(table.columns)]
+    return sum(widths) + len(widths)
+
+
+def _room(out: Console, table: Table) -> bool:
+    return out.width >= sum(_column_width(table, i) + 1 for i in range(len(table.columns))) + BAR_CELLS + 1
+
+
+def _bar(out: Console, share: float) -> str:
+    block = "\u2588" if out.encoding.lower().startswith("utf") else "#"
+    return block * max(round(share * BAR_CELLS), 1 if share > 0 else 0)
+
+
+def print_fields(out: Console, fields: Iterable[tuple[str, str]], title: str | None = None) -> None:
+    """Lines of "name   value" with the names aligned."""
+    rows = list(fields)
+    if title is not None:
+        out.print(literal(title, "bold"))
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, value in rows:
+        line = literal(name.ljust(width) + "  ", "dim")
+        line.append_text(literal(value))
+        out.print(line, soft_wrap=True)
+
+
+def print_lines(out: Console, title: str, lines: Iterable[str]) -> None:
+    """`title` and a dashed list under it; nothing for no lines."""
+    rows = list(lines)
+    if not rows:
+        return
+    out.print()
+    out.print(literal(title, "bold"))
+    for line in rows:
+        out.print(literal(f"- {line}"), soft_wrap=True)
+
+
+@contextmanager
+def progress(total: Callable[[], int] | int) -> Iterator[Callable[[str], None]]:
+    """A function to call with the name of each stage as it starts; on a terminal it shows a bar with the time.
+
+    The bar is on standard error as it is now: capturing a model redirects `sys.stderr` for a while.
+    """
+    stream = sys.stderr
+    if not stream.isatty():
+        yield lambda name: None
+        return
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), BarColumn(bar_width=20), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    count = total() if callable(total) else total
+    with Progress(*columns, console=console(stream), transient=True, redirect_stdout=False, redirect_stderr=False) as bar:
+        task = bar.add_task("loading", total=count)
+        started: list[tuple[str, float]] = []
+
+        def stage(name: str) -> None:
+            if started:
+                bar.advance(task)
+            started.append((name, time.monotonic()))
+            bar.update(task, description=f"capturing {literal(name).plain}")
+
+        yield stage

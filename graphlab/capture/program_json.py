@@ -1,0 +1,192 @@
+"""The graph of an exported program, as JSON, checked before torch turns it into Python.
+
+torch trusts this JSON: it evaluates size expressions as Python (sympy.sympify), imports modules named in
+tree specs, looks operators up anywhere under `torch`, and writes names into source code that it executes.
+A name, operator or expression that torch itself would not have written is refused here.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from graphlab.errors import SourceError, UnsafeSourceError
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SYMBOL = re.compile(r"[A-Za-z_]{1,8}[0-9]*")
+_OPERATOR = re.compile(r"torch\.ops(\.[A-Za-z_][A-Za-z0-9_]*){2,3}")
+_PYTHON_OPERATORS = frozenset(
+    f"_operator.{name}"
+    for name in "add sub mul truediv floordiv mod pow neg pos abs eq ne lt le gt ge and_ or_ xor not_ invert lshift "
+    "rshift getitem index".split()
+) | frozenset(
+    [f"math.{name}" for name in "trunc ceil floor sqrt pow log2".split()]
+    + [f"torch.{name}" for name in "sym_int sym_float sym_max sym_min sym_not sym_ite sym_sum _sym_sqrt".split()]
+)
+_FUNCTIONS = frozenset(
+    "Symbol Integer Float Rational Add Mul Pow Max Min Mod Abs FloorDiv CeilDiv CleanDiv ModularIndexing PythonMod "
+    "Where CeilToInt FloorToInt TruncToInt RoundToInt TruncToFloat RoundDecimal ToFloat Identity IntTrueDiv "
+    "FloatTrueDiv FloatPow PowByNatural LShift RShift IsNonOverlappingAndDenseIndicator Eq Ne Lt Le Gt Ge Equality "
+    "Unequality StrictLessThan LessThan StrictGreaterThan GreaterThan And Or Not Xor Piecewise ITE ExprCondPair "
+    "floor ceiling sqrt log exp OpaqueUnaryFn_sqrt OpaqueUnaryFn_log2 BitwiseFn_bitwise_and BitwiseFn_bitwise_or "
+    "Tuple true false".split()
+)
+_NODES = (
+    ast.Expression, ast.BinOp, ast.UnaryOp, ast.Compare, ast.BoolOp, ast.Call, ast.Name, ast.Constant, ast.Load,
+    ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.USub, ast.UAdd, ast.Not, ast.And,
+    ast.Or, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.BitAnd, ast.BitOr, ast.Invert, ast.keyword,
+    ast.Tuple,
+)  # fmt: skip
+_MAX_EXPRESSION = 20_000
+_MAX_EXPONENT = 64
+_NAME_KEYS = frozenset({"as_name", "as_names", "forward_arg_names"})
+_ANY_NAME_PARENTS = frozenset({"metadata"})
+
+
+def check_program(document: Any, what: str) -> None:
+    """UnsafeSourceError when the exported program `document` would make torch run or import anything else."""
+    if not isinstance(document, dict) or not isinstance(document.get("graph_module"), dict):
+        raise SourceError(f"{what} is not an exported program: no graph_module in its JSON")
+    check_symbols(document, what)
+    for key, value in _entries(document):
+        if key == "target":
+            _check_target(value, what)
+        elif key in ("in_spec", "out_spec"):
+            _check_tree(value, what)
+        elif key == "name" or key in _NAME_KEYS:
+            _check_names(value, what)
+        elif key in ("tensor_values", "sym_int_values", "range_constraints", "sym_bool_values", "sym_float_values"):
+            for name in value if isinstance(value, dict) else ():
+                _check_names(name, what)
+
+
+def check_symbols(document: Any, what: str) -> None:
+    """UnsafeSourceError when an `expr_str` anywhere in `document` is more than arithmetic on symbols."""
+    seen: set[str] = set()
+    for key, value in _entries(document):
+        if key == "expr_str" and not (isinstance(value, str) and value in seen):
+            check_expression(value, what)
+            seen.add(value)
+
+
+def _entries(document: Any) -> Iterator[tuple[str, Any]]:
+    """Every (key, value) of every object in `document`, whose metadata strings are not looked into."""
+    todo = [document]
+    while todo:
+        item = todo.pop()
+        if isinstance(item, list):
+            todo.extend(item)
+        elif isinstance(item, dict):
+            for key, value in item.items():
+                yield str(key), value
+                if key not in _ANY_NAME_PARENTS:
+                    todo.append(value)
+
+
+def check_expression(text: Any, what: str) -> None:
+    """UnsafeSourceError unless `text` is arithmetic, known functions and symbols, of sane size."""
+    try:
+        if not isinstance(text, str) or len(text) > _MAX_EXPRESSION:
+            raise ValueError("too long or no text")
+        tree = ast.parse(text.strip(), mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise _refused(text, what) from error
+    names_called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    names_of_symbols: set[int] = set()
+    for node in ast.walk(tree):
+        if not isinstance(node, _NODES):
+            raise _refused(text, what)
+        if isinstance(node, ast.Call):
+            _check_call(node, text, what)
+            if isinstance(node.func, ast.Name) and node.func.id == "Symbol":
+                names_of_symbols.add(id(node.args[0]))
+        elif isinstance(node, ast.Name) and id(node) not in names_called and not _SYMBOL.fullmatch(node.id):
+            raise _refused(text, what)
+        elif isinstance(node, ast.Constant) and not _plain_number(node.value):
+            if id(node) not in names_of_symbols and not _symbol_name(tree, node):
+                raise _refused(text, what)
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow) and not _small(node.right):
+            raise _refused(text, what)
+
+
+def _check_call(node: ast.Call, text: str, what: str) -> None:
+    if not isinstance(node.func, ast.Name) or node.func.id not in _FUNCTIONS:
+        raise _refused(text, what)
+    name = node.func.id
+    if name == "Symbol":
+        if len(node.args) != 1 or not isinstance(node.args[0], ast.Constant):
+            raise _refused(text, what)
+        symbol = node.args[0].value
+        if not isinstance(symbol, str) or not _SYMBOL.fullmatch(symbol):
+            raise _refused(text, what)
+    elif name in ("Pow", "PowByNatural", "FloatPow", "LShift") and not (len(node.args) == 2 and _small(node.args[1])):
+        raise _refused(text, what)
+    for keyword in node.keywords:
+        plain = isinstance(keyword.value, ast.Constant) and isinstance(keyword.value.value, bool | int)
+        if keyword.arg is None or not plain:
+            raise _refused(text, what)
+
+
+def _symbol_name(tree: ast.Expression, constant: ast.Constant) -> bool:
+    """Whether `constant` is the name in a Symbol(...) or the digits of a Float or Rational in text form."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and constant in node.args:
+            digits = isinstance(constant.value, str) and re.fullmatch(r"-?[0-9.]+(e[-+]?[0-9]{1,3})?", constant.value)
+            return node.func.id == "Symbol" or bool(node.func.id in ("Float", "Integer") and digits)
+    return False
+
+
+def _plain_number(value: object) -> bool:
+    if isinstance(value, int):
+        return abs(value) < 1 << 70
+    return isinstance(value, float)
+
+
+def _small(node: ast.expr) -> bool:
+    """Whether an exponent is a small number: sympy computes powers of numbers at once, whatever their size."""
+    if isinstance(node, ast.Call) and len(node.args) == 1 and not node.keywords:
+        node = node.args[0]
+    if isinstance(node, ast.UnaryOp):
+        node = node.operand
+    return isinstance(node, ast.Constant) and isinstance(node.value, int | float) and abs(node.value) <= _MAX_EXPONENT
+
+
+def _check_target(value: Any, what: str) -> None:
+    if value is None or not isinstance(value, str) or value in _PYTHON_OPERATORS:
+        return
+    # A signature's input specs have a target too: the dotted name of a parameter, which becomes a key only.
+    if not value.startswith(("torch", "_operator", "math", "#", "builtins", "os", "posix")):
+        return
+    parts = value.split(".")[2:]
+    if not _OPERATOR.fullmatch(value) or any(part.startswith("__") and part[2:3].isalpha() is False for part in parts):
+        raise UnsafeSourceError(f"{what} calls {value!r}, which is not an operator; nothing was loaded")
+    if parts[0] in ("load_library", "import_module", "loaded_libraries", "classes") or "from_file" in parts[1]:
+        raise UnsafeSourceError(f"{what} calls {value!r}, which reads files; nothing was loaded")
+
+
+def _check_names(value: Any, what: str) -> None:
+    for name in value if isinstance(value, list) else [value]:
+        if name is None or name == "" or not isinstance(name, str):
+            continue
+        if not _NAME.fullmatch(name):
+            raise UnsafeSourceError(f"{what} names a value {name[:60]!r}, which is not an identifier; nothing was loaded")
+
+
+def _check_tree(value: Any, what: str) -> None:
+    """Tree specs may import the class of an enum or the factory of a defaultdict by name: neither is let through."""
+    try:
+        document = json.loads(value) if isinstance(value, str) and value else []
+        inner = [json.loads(text) for key, text in _entries(document) if key == "context" and isinstance(text, str)]
+    except (ValueError, RecursionError) as error:
+        raise UnsafeSourceError(f"{what} holds a tree spec that is no JSON; nothing was loaded") from error
+    for key, item in _entries([document, inner]):
+        factory = key == "default_factory_module" and item not in ("builtins", "collections", None)
+        if key == "__enum__" or key == "fqn" or factory:
+            raise UnsafeSourceError(f"{what} holds a tree spec that imports {item!r}; nothing was loaded")
+
+
+def _refused(text: Any, what: str) -> UnsafeSourceError:
+    return UnsafeSourceError(f"{what} holds a size expression that is not arithmetic: {str(text)[:80]!r}; nothing was loaded")

@@ -1,0 +1,110 @@
+"""What is known about one call of a stage, for `graphlab explain`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from graphlab.errors import UnknownNameError
+from graphlab.names import nearest
+from graphlab.report.data import AnalysisReport, AttentionRow, InputRow, NodeRow, StageReport
+
+REWRITES = "none have run (rewrites come with a later release)"
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """One input of a call: a call, an input of the stage or a weight. Shape and dtype are None where unknown."""
+
+    name: str
+    kind: str
+    shape: tuple[int, ...] | None
+    dtype: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One call: its row, what it reads and who reads it, its shares of one call of its stage, and its roofline.
+
+    `flops_share`, `bytes_share` and `seconds_share` are from 0 to 1, None where unknown. `intensity` is FLOP
+    per byte; `ridge` the device's for the stage's dtype and `bound` which side is longer, None without a device.
+    """
+
+    stage: str
+    row: NodeRow
+    operands: tuple[Operand, ...]
+    consumers: tuple[str, ...]
+    flops_share: float | None
+    bytes_share: float | None
+    seconds_share: float | None
+    intensity: float | None
+    ridge: float | None
+    bound: str | None
+    attention: AttentionRow | None
+    rewrites: str = REWRITES
+
+
+def explain_node(report: StageReport, node: str) -> Explanation:
+    """What `report` knows about the call `node`; UnknownNameError names the nearest call."""
+    row = next((item for item in report.nodes if item.name == node), None)
+    if row is None:
+        raise UnknownNameError(_missing(report, node), hint=_hint([report], node))
+    moved = row.bytes_read + row.bytes_written
+    whole = sum(item.bytes_read + item.bytes_written for item in report.nodes)
+    seconds = sum(item.seconds or 0.0 for item in report.nodes)
+    intensity = row.flops / moved if row.flops is not None and moved else None
+    ridge = report.estimate.ridge if report.estimate is not None else None
+    return Explanation(
+        stage=report.name,
+        row=row,
+        operands=tuple(_operands(report, node)),
+        consumers=tuple(consumer for producer, consumer in report.edges if producer == node),
+        flops_share=_share(row.flops, report.flops_per_step),
+        bytes_share=_share(moved, whole),
+        seconds_share=_share(row.seconds, seconds),
+        intensity=intensity,
+        ridge=ridge,
+        bound=None if ridge is None or intensity is None else "compute" if intensity > ridge else "memory",
+        attention=next((item for item in report.attention if item.node == row.attention), None),
+    )
+
+
+def stage_of(report: AnalysisReport, node: str) -> StageReport:
+    """The only stage with a call `node`; UnknownNameError where none has one, or lists them where several do."""
+    found = [stage for stage in report.stages if any(row.name == node for row in stage.nodes)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(stage.name for stage in found)
+        raise UnknownNameError(f"several stages have a node {node!r}", hint=f"pick one with --stage: {names}")
+    names = ", ".join(stage.name for stage in report.stages)
+    message = f"no stage of {report.workload} has a node {node!r}"
+    raise UnknownNameError(message, hint=f"{_hint(report.stages, node)}; stages: {names}")
+
+
+def _missing(report: StageReport, node: str) -> str:
+    if any(item.name == node for item in report.inputs):
+        return f"{node!r} is an input of stage {report.name}, not a call"
+    if any(producer == node for producer, _ in report.edges):
+        return f"{node!r} is a weight of stage {report.name}, not a call"
+    return f"stage {report.name} has no node {node!r}"
+
+
+def _hint(stages: tuple[StageReport, ...] | list[StageReport], node: str) -> str:
+    names = [row.name for stage in stages for row in stage.nodes]
+    return f"{nearest(node, names)}`--csv -` of `graphlab analyze` lists them"
+
+
+def _operands(report: StageReport, node: str) -> Iterator[Operand]:
+    calls: dict[str, NodeRow] = {row.name: row for row in report.nodes}
+    inputs: dict[str, InputRow] = {item.name: item for item in report.inputs}
+    for producer, consumer in report.edges:
+        if consumer != node:
+            continue
+        known = calls.get(producer) or inputs.get(producer)
+        kind = "call" if producer in calls else "input" if producer in inputs else "weight"
+        yield Operand(producer, kind, known.shape if known else None, known.dtype if known else None)
+
+
+def _share(part: float | None, whole: float) -> float | None:
+    return None if part is None or not whole else part / whole

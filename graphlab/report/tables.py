@@ -1,0 +1,292 @@
+"""Tables as data: each is defined once here and drawn by the terminal and by the Markdown writer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+
+from graphlab.report.data import AnalysisReport, AttentionRow, Estimate, Fit, Group, StageReport
+from graphlab.units import format_bytes, format_count, format_seconds, format_share
+
+GROUPINGS = ("category", "role", "module", "op", "attention")
+"""What `--by` takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: its head, and whether it holds numbers (aligned right, never wrapped or cut)."""
+
+    head: str
+    number: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table with its cells as text. `shares`, one a row from 0 to 1, may be drawn as bars. `note` follows it."""
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, ...], ...]
+    shares: tuple[float, ...] | None = None
+    note: str = ""
+
+
+def stages_table(report: AnalysisReport) -> Table:
+    """One row a stage, and their sum when there are several."""
+    timed = any(stage.estimate is not None for stage in report.stages)
+    heads = ("calls", "params", "FLOP/call", "FLOP total", "bytes/call", "peak act.")
+    columns = [Column("stage", number=False), *map(Column, heads), *([Column("ideal time")] if timed else [])]
+    rows = [_stage_row(stage, timed) for stage in report.stages]
+    if len(rows) > 1:
+        rows.append(_total_row(report, timed))
+    note = "bytes and peak activations with fused attention" + ("; times are estimates" if timed else "")
+    return Table("Stages", tuple(columns), tuple(rows), note=note)
+
+
+def _stage_row(stage: StageReport, timed: bool) -> tuple[str, ...]:
+    seconds = format_seconds(stage.estimate.seconds_total) if stage.estimate is not None else "-"
+    return (
+        stage.name,
+        f"{stage.steps} x {stage.calls_per_step}",
+        format_count(stage.parameters),
+        format_count(stage.flops_per_step),
+        format_count(stage.flops_total),
+        format_bytes(stage.bytes_per_step.fused),
+        format_bytes(stage.peak_activation_bytes.fused),
+        *([seconds] if timed else []),
+    )
+
+
+def _total_row(report: AnalysisReport, timed: bool) -> tuple[str, ...]:
+    totals = report.totals
+    seconds = totals["seconds_estimate"]
+    return (
+        "total",
+        "",
+        format_count(totals["parameters"]),
+        "",
+        format_count(totals["flops"]),
+        "",
+        format_bytes(totals["peak_activation_bytes"]["fused"]),
+        *([format_seconds(seconds) if seconds is not None else "-"] if timed else []),
+    )
+
+
+def groups_table(stage: StageReport, by: str, *, depth: int | None = None, top: int | None = None) -> Table:
+    """Costs of one call of `stage` by "category", "role", "module" (cut to `depth` names) or "op", `top` rows.
+
+    Shares, and the order of modules and ops, are of the ideal time where a device was given, of FLOPs otherwise.
+    """
+    groups = _groups(stage, by, depth)
+    whole = sum(groups.values(), Group())
+    timed = whole.seconds is not None
+    if timed:
+        groups = dict(sorted(groups.items(), key=lambda item: -(item[1].seconds or 0.0)))
+    shown, left = _cut(groups, top)
+    heads = ["calls", "FLOP", "pointwise", "bytes", *(["ideal time"] if timed else []), "share"]
+    return Table(
+        f"{stage.name}: one call by {by}",
+        (Column(by, number=False), *map(Column, heads)),
+        tuple(_group_row(name, group, whole) for name, group in shown.items()),
+        tuple(_weight(group, whole) for group in shown.values()),
+        note="; ".join([f"shares of {'the ideal time' if timed else 'FLOPs'}", *left]),
+    )
+
+
+def _groups(stage: StageReport, by: str, depth: int | None) -> dict[str, Group]:
+    if by == "category":
+        return stage.categories
+    if by == "role":
+        return stage.roles
+    groups: dict[str, Group] = {}
+    for name, group in stage.by(by).items():
+        short = ".".join(name.split(".")[:depth]) if by == "module" and depth is not None else name
+        short = short or "(top level)"
+        groups[short] = groups.get(short, Group()) + group
+    return dict(sorted(groups.items(), key=lambda item: (-item[1].flops, -item[1].bytes, item[0])))
+
+
+def _cut(groups: Mapping[str, Group], top: int | None) -> tuple[dict[str, Group], list[str]]:
+    names = list(groups)
+    if top is None or len(names) <= top:
+        return dict(groups), []
+    rest = sum((groups[name] for name in names[top:]), Group())
+    shown = {name: groups[name] for name in names[:top]}
+    return {**shown, f"({len(names) - top} more)": rest}, [f"--top {len(names)} shows all"]
+
+
+def _weight(group: Group, whole: Group) -> float:
+    if whole.seconds is not None:
+        return (group.seconds or 0.0) / whole.seconds if whole.seconds else 0.0
+    return group.flops / whole.flops if whole.flops else 0.0
+
+
+def _group_row(name: str, group: Group, whole: Group) -> tuple[str, ...]:
+    time = [format_seconds(group.seconds or 0.0)] if whole.seconds is not None else []
+    share = _weight(group, whole)
+    flops = "unknown" if group.nodes == group.unknown else format_count(group.flops) + ("+" if group.unknown else "")
+    return (
+        name,
+        str(group.nodes),
+        flops,
+        format_count(group.pointwise_flops),
+        format_bytes(group.bytes),
+        *time,
+        format_share(share, 1),
+    )
+
+
+def attention_table(stage: StageReport, *, grouped: bool = True, top: int | None = None) -> Table | None:
+    """Attentions of one call in call order; `grouped` joins neighbours that are equal. None where there is none."""
+    if not stage.attention:
+        return None
+    runs = [list(run) for _, run in groupby(stage.attention, _same)] if grouped else [[r] for r in stage.attention]
+    shown = runs if top is None else runs[:top]
+    first = Column("x") if grouped else Column("node", number=False)
+    kinds = tuple(Column(head, number=False) for head in ("kind", "axis", "causal"))
+    heads = ("batch", "heads", "q tokens", "kv tokens", "width", "FLOP")
+    hidden = sum(len(run) for run in runs[len(shown) :])
+    fused = sum(row.fused for row in stage.attention)
+    note = f"in call order; {fused} fused, {len(stage.attention) - fused} spelled out"
+    note += f"; {hidden} not shown" if hidden else ""
+    return Table(
+        f"{stage.name}: attention",
+        (first, *kinds, *map(Column, heads)),
+        tuple(_attention_row(run, grouped) for run in shown),
+        note=note,
+    )
+
+
+def _same(row: AttentionRow) -> tuple[object, ...]:
+    return (row.kind, row.axis, row.causal, row.batch, row.heads, row.q_tokens, row.kv_tokens, row.head_dim)
+
+
+def _attention_row(run: list[AttentionRow], grouped: bool) -> tuple[str, ...]:
+    row = run[0]
+    return (
+        str(len(run)) if grouped else row.node,
+        row.kind or "unknown",
+        row.axis or "unknown",
+        {True: "yes", False: "no", None: "unknown"}[row.causal],
+        str(row.batch),
+        "unknown" if row.heads is None else str(row.heads),
+        str(row.q_tokens),
+        str(row.kv_tokens),
+        str(row.head_dim),
+        format_count(sum(item.flops for item in run)),
+    )
+
+
+def scaling_table(stage: StageReport) -> Table | None:
+    """How FLOPs of one call grow with each size; None where every size is fixed."""
+    if not stage.scaling:
+        return None
+    columns = (Column("size", number=False), Column("value"), Column("degree"), Column("exponent here"))
+    rows = tuple(
+        (item.symbol, str(stage.symbols.get(item.symbol, "")), str(item.degree), f"{item.exponent:.3f}")
+        for item in stage.scaling
+    )
+    note = "image_side: height and width together" if any(i.symbol == "image_side" for i in stage.scaling) else ""
+    return Table(f"{stage.name}: how FLOPs grow", columns, rows, note=note)
+
+
+def inputs_table(report: AnalysisReport) -> Table:
+    """Inputs of every stage with the name of each axis; a star marks axes that were captured as symbols."""
+    rows = [
+        (
+            stage.name,
+            item.name,
+            " x ".join(map(str, item.shape)) or "scalar",
+            item.dtype,
+            " ".join(a + ("*" if s else "") for a, s in zip(item.axes, item.symbolic, strict=True)),
+        )
+        for stage in report.stages
+        for item in stage.inputs
+    ]
+    columns = tuple(Column(head, number=False) for head in ("stage", "input", "shape", "dtype", "axes"))
+    return Table("Inputs", columns, tuple(rows), note="* captured as a symbol: other sizes need no new capture")
+
+
+def unknown_table(report: AnalysisReport) -> Table | None:
+    """Ops without a rule in any stage; None where every op has one."""
+    rows = [
+        (stage.name, item.op, str(item.nodes), format_share(item.share, 1))
+        for stage in report.stages
+        for item in stage.unknown
+    ]
+    if not rows:
+        return None
+    columns = (Column("stage", number=False), Column("op", number=False), Column("calls"), Column("share of calls"))
+    return Table("Ops without a rule", columns, tuple(rows), note="their FLOPs are unknown and in no sum")
+
+
+def estimate_table(report: AnalysisReport) -> Table | None:
+    """Roofline of one call of each stage; None without a device."""
+    rows = [(stage, stage.estimate) for stage in report.stages if stage.estimate is not None]
+    if not rows:
+        return None
+    heads = ("ideal/call", "unfused att.", "FLOP/byte", "ridge")
+    return Table(
+        f"Ideal times on {report.device} (estimates)",
+        (Column("stage", number=False), Column("bound", number=False), *map(Column, heads)),
+        tuple(_estimate_row(stage.name, estimate) for stage, estimate in rows),
+        note="every call at its roofline: no launch overhead, nothing overlapped",
+    )
+
+
+def _estimate_row(name: str, estimate: Estimate) -> tuple[str, ...]:
+    times = (format_seconds(estimate.seconds), format_seconds(estimate.seconds_materialized))
+    return (name, estimate.bound, *times, f"{estimate.intensity:.4g}", f"{estimate.ridge:.4g}")
+
+
+def memory_table(report: AnalysisReport) -> Table:
+    """Weights, peak activations and cache of each stage."""
+    columns = (Column("stage", number=False), *map(Column, ("weights", "peak act.", "unfused att.", "cache")))
+    rows = tuple(
+        (
+            stage.name,
+            format_bytes(sum(stage.weight_bytes.values())),
+            format_bytes(stage.peak_activation_bytes.fused),
+            format_bytes(stage.peak_activation_bytes.materialized),
+            format_bytes(stage.cache_bytes) if stage.cache_bytes else "-",
+        )
+        for stage in report.stages
+    )
+    return Table("Memory", columns, rows, note="; ".join(fit_lines(report.fit, report.device)))
+
+
+def fit_lines(fit: Fit | None, device: str | None) -> Iterator[str]:
+    """What can be said about `fit` in words, a line a fact."""
+    if fit is None:
+        return
+    need = fit.weights_bytes + fit.activation_bytes + fit.cache_bytes
+    verdict = "fits" if fit.fits else "does not fit"
+    yield f"{verdict} {device}: {format_bytes(need)} of {format_bytes(fit.device_bytes)}, of which drivers keep some"
+    if not fit.fits:
+        yield f"one stage at a time {'fits' if fit.fits_one_stage_at_a_time else 'does not fit either'}"
+    if fit.largest_batch is not None:
+        yield f"largest batch that fits: {fit.largest_batch}"
+
+
+def binding_rows(report: AnalysisReport) -> Iterable[tuple[str, str]]:
+    """(name, value) of every binding in force and of each stage's dtype."""
+    for name, value in report.bindings.items():
+        yield (name, f"{value:g}" if isinstance(value, float) else str(value))
+    for stage in report.stages:
+        yield (f"{stage.name} dtype", stage.dtype)
+
+
+def report_tables(
+    report: AnalysisReport, by: str = "category", *, depth: int | None = None, top: int | None = None
+) -> Iterator[Table]:
+    """Every table of a report in reading order; `by` is one of GROUPINGS."""
+    yield stages_table(report)
+    for stage in report.stages:
+        if by != "attention":
+            yield groups_table(stage, by, depth=depth, top=top)
+        each = by == "attention"
+        optional = (attention_table(stage, grouped=not each, top=top if each else None), scaling_table(stage))
+        yield from (table for table in optional if table is not None)
+    last = (estimate_table(report), memory_table(report), unknown_table(report), inputs_table(report))
+    yield from (table for table in last if table is not None)
