@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from graphlab.report.data import AnalysisReport
 
 
-class By(str, Enum):
+class By(StrEnum):
     """What costs are added up by; the values of graphlab.report.tables.GROUPINGS."""
 
     category = "category"
@@ -62,7 +62,7 @@ def analyze(
     csv: Annotated[str | None, typer.Option("--csv", metavar="PATH", help="A row a call; - is stdout.")] = None,
     markdown: Annotated[str | None, typer.Option("--markdown", metavar="PATH", help="Tables; - is stdout.")] = None,
 ) -> None:
-    """Where the time and memory of a model go, before running it and without its weights."""
+    """Where the time and memory of a model go."""
     given = {"--json": json, "--csv": csv, "--markdown": markdown}
     outputs = {option: path for option, path in given.items() if path is not None}
     if depth is not None and by is not By.module:
@@ -119,7 +119,7 @@ def show(report: AnalysisReport, by: str, depth: int, top: int | None, stream: A
     print_fields(out, [*head, *binding_rows(report)])
     for table in report_tables(report, by, depth=depth, top=top):
         print_table(out, table)
-    print_lines(out, "FLOPs of one call", [f"{s.name}: {s.flops_expression}" for s in report.stages])
+    print_lines(out, "FLOPs of one call", [f"{s.name}: {s.flops_expression}" for s in report.stages if s.scaling])
     print_lines(out, "Assumptions", report.assumptions)
     print_lines(out, "Notes", [f"{stage.name}: {note}" for stage in report.stages for note in stage.notes])
 
@@ -130,4 +130,4 @@ def _write(report: AnalysisReport, outputs: dict[str, str]) -> None:
     from graphlab.report.markdown_writer import to_markdown
 
     writers = {"--json": to_json, "--csv": to_csv, "--markdown": to_markdown}
-    write_outputs(outputs, {option: lambda write=write: write(report) for option, write in writers.items()})
+    write_outputs({path: writers[option](report) for option, path in outputs.items()})

@@ -28,7 +28,7 @@ def explain(
     trust_pickle: TrustPickle = False,
     no_cache: NoCache = False,
 ) -> None:
-    """What one node is, where it stands in the model's source, and what it costs."""
+    """What one node is, where it comes from and what it costs."""
     report = run(source, device, stage, bindings, inputs, False, static, config, trust_pickle, no_cache)
     from graphlab.cli.render import console, print_fields
     from graphlab.report.explain import explain_node, stage_of
@@ -60,18 +60,19 @@ def fields(item: Explanation) -> Iterator[tuple[str, str]]:
 def _costs(item: Explanation) -> Iterator[tuple[str, str]]:
     from graphlab.units import format_bytes, format_count, format_seconds, format_share
 
+    def of_stage(share: float | None) -> str:
+        return f", {format_share(share, 1)} of one call of the stage" if share is not None else ""
+
     row = item.row
     if row.flops is None:
         yield "FLOP", "unknown: this op has no rule"
     else:
-        share = f", {format_share(item.flops_share, 1)} of one call of the stage" if item.flops_share is not None else ""
-        yield "FLOP", f"{row.flops} ({format_count(row.flops, 'FLOP')}{share})"
+        yield "FLOP", f"{row.flops} ({format_count(row.flops, 'FLOP')}{of_stage(item.flops_share)})"
         yield "pointwise FLOP", str(row.pointwise_flops)
     moved = f"{format_bytes(row.bytes_read)} read, {format_bytes(row.bytes_written)} written"
-    yield "bytes", moved + (f", {format_share(item.bytes_share, 1)} of the stage" if item.bytes_share is not None else "")
+    yield "bytes", moved + of_stage(item.bytes_share)
     if row.seconds is not None:
-        share = f", {format_share(item.seconds_share, 1)} of the stage" if item.seconds_share is not None else ""
-        yield "ideal time", f"{format_seconds(row.seconds)}{share} (an estimate)"
+        yield "ideal time", f"{format_seconds(row.seconds)}{of_stage(item.seconds_share)} (an estimate)"
     if item.intensity is not None:
         bound = f"; {item.bound} bound, the device turns at {item.ridge:.4g}" if item.ridge is not None else ""
         yield "FLOP per byte", f"{item.intensity:.4g}{bound}"
@@ -81,9 +82,14 @@ def _attention(row: AttentionRow) -> Iterator[tuple[str, str]]:
     causal = {True: "causal", False: "not causal", None: "causal or not: unknown"}[row.causal]
     how = "one fused op" if row.fused else "spelled out as products and a softmax"
     yield "attention", f"{row.kind or 'kind unknown'}, {row.axis or 'axis unknown'}, {causal}; {how}, at {row.node}"
-    yield "tokens", f"{row.q_tokens} queries ({row.q_tokens_expression}), {row.kv_tokens} keys ({row.kv_tokens_expression})"
+    yield "queries", _size(row.q_tokens, row.q_tokens_expression)
+    yield "keys", _size(row.kv_tokens, row.kv_tokens_expression)
     heads = "unknown" if row.heads is None else str(row.heads)
     yield "heads", f"{heads} of width {row.head_dim}, batch {row.batch}"
+
+
+def _size(value: int, expression: str) -> str:
+    return str(value) if expression == str(value) else f"{value} = {expression}"
 
 
 def _operand(operand: Operand) -> str:

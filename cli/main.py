@@ -64,6 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except GraphlabError as error:
         return _fail(f"error: {error}", debug)
+    except SystemExit as stop:  # of a user's file.py
+        return _fail(f"error: the source's own code called sys.exit({stop.code!r})", debug)
     except Exception as error:  # whatever it is, the user gets one line and the way to the traceback
         return _fail(f"internal error: {type(error).__name__}: {error}; rerun with --debug", debug)
     return code
@@ -81,7 +83,7 @@ def _run(args: list[str]) -> int:
     except typer.Exit as stop:
         return stop.exit_code
     except typer.TyperException as error:  # every error of command-line syntax
-        error.show()
+        error.show()  # type: ignore[attr-defined]  # typer exports no closer base of its usage errors
         return USAGE
     return OK
 

@@ -12,5 +12,6 @@ def models() -> None:
     from graphlab.report.tables import Column, Table
 
     rows = tuple((model.name, model.kind, model.help, ", ".join(model.aliases)) for model in built_in().values())
-    columns = tuple(Column(head, number=False) for head in ("name", "kind", "what it is", "also called"))
+    heads = ("kind", "what it is", "also called")
+    columns = (Column("name", number=False, whole=True), *(Column(head, number=False) for head in heads))
     print_table(console(sys.stdout), Table("Built-in models", columns, rows, note="graphlab analyze NAME"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import typer
@@ -46,14 +46,13 @@ def _check(path: Path) -> None:
         raise OutputError(f"cannot write {path}: the folder {folder} is read-only")
 
 
-def write_outputs(paths: Mapping[str, str], writers: Mapping[str, Callable[[], str]]) -> None:
-    """Writes each path of `paths` with the text of its option's writer; all texts are made before any is written."""
-    texts = {option: writers[option]() for option in paths}
-    for option, path in paths.items():
+def write_outputs(texts: Mapping[str, str]) -> None:
+    """Writes {path: text}. Every text is there before the first is written."""
+    for path, text in texts.items():
         if path == STDOUT:
-            sys.stdout.write(texts[option])
+            sys.stdout.write(text)
         else:
-            _write(Path(path), texts[option])
+            _write(Path(path), text)
 
 
 def _write(path: Path, text: str) -> None:

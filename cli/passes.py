@@ -22,5 +22,6 @@ def passes() -> None:
         )
         for entry in installed().values()
     )
-    columns = tuple(Column(head, number=False) for head in ("name", "kind", "what it does", "from"))
+    heads = ("kind", "what it does", "from")
+    columns = (Column("name", number=False, whole=True), *(Column(head, number=False) for head in heads))
     print_table(console(sys.stdout), Table("Passes", columns, rows))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
@@ -41,20 +40,20 @@ def print_table(out: Console, table: Table) -> None:
     from rich.table import Table as RichTable
 
     grid = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    for column in table.columns:
+    for index, column in enumerate(table.columns):
         grid.add_column(
             literal(column.head),
             justify="right" if column.number else "left",
-            no_wrap=column.number,
+            no_wrap=column.number or column.whole,
             overflow="fold",
-            min_width=_min_width(table, column.head) if column.number else None,
+            min_width=_column_width(table, index) if column.number or column.whole else None,
         )
     bars = table.shares if table.shares is not None and _room(out, table) else None
     if bars is not None:
         grid.add_column("", no_wrap=True)
-    for index, row in enumerate(table.rows):
-        cells = [literal(cell) for cell in row]
-        grid.add_row(*cells, *([literal(_bar(out, bars[index]), "cyan")] if bars and index < len(bars) else []))
+    for number, row in enumerate(table.rows):
+        bar = [literal(_bar(out, bars[number]), "cyan")] if bars is not None else []
+        grid.add_row(*map(literal, row), *bar)
     out.print()
     out.print(literal(table.title, "bold"))
     out.print(grid, width=max(out.width, _least(table)), crop=False)
@@ -66,14 +65,10 @@ def _column_width(table: Table, index: int) -> int:
     return max([len(table.columns[index].head), *(len(row[index]) for row in table.rows)])
 
 
-def _min_width(table: Table, head: str) -> int:
-    return _column_width(table, [column.head for column in table.columns].index(head))
-
-
 def _least(table: Table) -> int:
     """The width below which numbers would have to be cut: theirs, and 8 cells for each text column."""
-    widths = [_column_width(table, i) if c.number else min(8, _column_width(table, i)) for i, c in enumerate(table.columns)]
-    return sum(widths) + len(widths)
+    widths = [(column.number or column.whole, _column_width(table, i)) for i, column in enumerate(table.columns)]
+    return sum(width if whole else min(8, width) for whole, width in widths) + len(widths)
 
 
 def _room(out: Console, table: Table) -> bool:
@@ -82,7 +77,7 @@ def _room(out: Console, table: Table) -> bool:
 
 def _bar(out: Console, share: float) -> str:
     block = "\u2588" if out.encoding.lower().startswith("utf") else "#"
-    return block * max(round(share * BAR_CELLS), 1 if share > 0 else 0)
+    return block * round(share * BAR_CELLS)
 
 
 def print_fields(out: Console, fields: Iterable[tuple[str, str]], title: str | None = None) -> None:
@@ -109,7 +104,7 @@ def print_lines(out: Console, title: str, lines: Iterable[str]) -> None:
 
 
 @contextmanager
-def progress(total: Callable[[], int] | int) -> Iterator[Callable[[str], None]]:
+def progress(total: int) -> Iterator[Callable[[str], None]]:
     """A function to call with the name of each stage as it starts; on a terminal it shows a bar with the time.
 
     The bar is on standard error as it is now: capturing a model redirects `sys.stderr` for a while.
@@ -120,16 +115,22 @@ def progress(total: Callable[[], int] | int) -> Iterator[Callable[[str], None]]:
         return
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    columns = (SpinnerColumn(), BarColumn(bar_width=20), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
-    count = total() if callable(total) else total
-    with Progress(*columns, console=console(stream), transient=True, redirect_stdout=False, redirect_stderr=False) as bar:
-        task = bar.add_task("loading", total=count)
-        started: list[tuple[str, float]] = []
+    shown = Progress(
+        SpinnerColumn(),
+        BarColumn(bar_width=20),
+        TextColumn("{task.description}", markup=False),
+        TimeElapsedColumn(),
+        console=console(stream),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    with shown as bar:
+        task = bar.add_task("capturing", total=total)
+        names: list[str] = []
 
         def stage(name: str) -> None:
-            if started:
-                bar.advance(task)
-            started.append((name, time.monotonic()))
-            bar.update(task, description=f"capturing {literal(name).plain}")
+            bar.update(task, completed=len(names), description=f"capturing {literal(name).plain}")
+            names.append(name)
 
         yield stage

@@ -31,7 +31,7 @@ class NodeTime:
 
     @property
     def bound(self) -> str:
-        """"compute" or "memory"; a tie, as at zero, is memory."""
+        """Which is longer, compute or memory; a tie, as at zero, is memory."""
         return "compute" if self.compute > self.memory else "memory"
 
 
@@ -116,9 +116,7 @@ def estimate_stage(
     return estimate, tuple(_notes(report, hardware, varying=more_flops != calls or more_bytes != calls))
 
 
-def with_estimate(
-    report: StageReport, traffic: Mapping[str, AttentionTraffic], hardware: Hardware
-) -> StageReport:
+def with_estimate(report: StageReport, traffic: Mapping[str, AttentionTraffic], hardware: Hardware) -> StageReport:
     """`report` with its estimate, the notes of `estimate_stage`, and the ideal seconds of every call."""
     estimate, notes = estimate_stage(report, traffic, hardware)
     times = node_times(report.nodes, traffic, hardware, report.dtype, fused=True)
@@ -165,5 +163,3 @@ def largest_batch(bytes_at: Callable[[int], int], limit: int, most: int = 2**20)
         middle = (low + high) // 2
         low, high = (middle, high) if bytes_at(middle) <= limit else (low, middle)
     return low
-
-

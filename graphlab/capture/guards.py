@@ -7,8 +7,10 @@ parsed by `graphlab.symbolic`, never evaluated as Python.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
+
+from torch.export.graph_signature import InputKind
 
 from graphlab.errors import BindingError
 from graphlab.graph import Graph
@@ -27,9 +29,10 @@ def guard_texts(program: ExportedProgram, by_axis: Mapping[str, str]) -> tuple[s
     Guards on anything but sizes (constants that were baked in) are not about bindings and are left out.
     """
     texts: dict[str, None] = {}
+    inputs = [spec.arg.name for spec in program.graph_signature.input_specs if spec.kind is InputKind.USER_INPUT]
     for guard in getattr(program, "_guards_code", None) or ():
-        text = _SIZE.sub(lambda match: _axis(match, by_axis), str(guard)).replace("\n", " ")
-        if "L[" in text or ".stride()" in text:
+        text = _SIZE.sub(lambda match: _axis(match, by_axis, inputs), str(guard)).replace("\n", " ")
+        if "L[" in text and ".size()" not in text:
             continue
         if _reads_sizes(text):
             texts[text] = None
@@ -43,12 +46,17 @@ def _reads_sizes(text: str) -> bool:
         return True  # unreadable here: kept, and held to be true at the example sizes alone
 
 
-def _axis(match: re.Match[str], by_axis: Mapping[str, str]) -> str:
+def _axis(match: re.Match[str], by_axis: Mapping[str, str], inputs: Sequence[str]) -> str:
+    """The size text of an input axis; the match itself where it names no known input.
+
+    Non-strict captures name the argument (`L['sample']`), strict ones its place (`L['flat_args'][0]`).
+    """
     path = [key.replace(".", "_") for key in _KEY.findall(match.group(1))]
-    axis = f"{'_'.join(path)}.d{match.group(2)}"
-    if axis not in by_axis:
-        raise BindingError(f"a guard of this program reads {match.group(0)}, which is none of its inputs")
-    return f"({by_axis[axis]})"
+    name = "_".join(path)
+    if path[0] == "flat_args" and path[1].isdigit() and int(path[1]) < len(inputs):
+        name = inputs[int(path[1])]
+    axis = f"{name}.d{match.group(2)}"
+    return f"({by_axis[axis]})" if axis in by_axis else match.group(0)
 
 
 def broken_guard(graph: Graph, values: Mapping[str, int], ones_allowed: Iterable[str] = ()) -> str | None:

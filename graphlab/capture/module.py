@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import logging
 import warnings
@@ -55,9 +56,9 @@ def export(
     """torch.export of `module`, non-strict first and strict where that fails; CaptureError when neither works."""
     failures: list[Exception] = []
     for mode in (True,) if strict else (False, True):
-        with _quiet():
+        with _quiet(), _constants_bound(module, inputs[1]) as kwargs:
             try:
-                return torch.export.export(module, *inputs, dynamic_shapes=shapes, strict=mode)
+                return torch.export.export(module, inputs[0], kwargs, dynamic_shapes=shapes, strict=mode)
             except Exception as error:  # torch.export raises anything a forward raises, and its own kinds
                 failures.append(error)
                 if isinstance(error, TypeError):
@@ -90,16 +91,54 @@ def _auto_shapes(module: torch.nn.Module, inputs: tuple[tuple[Any, ...], dict[st
     def auto(value: Any) -> Any:
         return {i: Dim.AUTO for i in range(value.dim())} if isinstance(value, torch.Tensor) else None
 
-    return {name: _pytree.tree_map(auto, value) for name, value in bound.arguments.items()}
+    shapes = {name: _pytree.tree_map(auto, value) for name, value in bound.arguments.items()}
+    rest = _rest_name(module)
+    if rest in shapes and not _has_tensor(bound.arguments[rest]):
+        del shapes[rest]
+    return shapes
+
+
+def _rest_name(module: torch.nn.Module) -> str | None:
+    """The name of forward's `**kwargs` parameter."""
+    parameters = inspect.signature(module.forward).parameters
+    return next((name for name, p in parameters.items() if p.kind is inspect.Parameter.VAR_KEYWORD), None)
 
 
 def by_parameter(module: torch.nn.Module, shapes: Mapping[str, Any]) -> dict[str, Any]:
     """`shapes` of keyword arguments, those that forward takes through `**kwargs` nested under that name."""
     parameters = inspect.signature(module.forward).parameters
-    rest = next((name for name, p in parameters.items() if p.kind is inspect.Parameter.VAR_KEYWORD), None)
-    nested = {name: value for name, value in shapes.items() if name not in parameters}
+    rest = _rest_name(module)
+    nested = {name: value for name, value in shapes.items() if name not in parameters and value is not None}
     plain = {name: value for name, value in shapes.items() if name in parameters}
     return {**plain, rest: nested} if rest is not None and nested else plain | nested
+
+
+@contextmanager
+def _constants_bound(module: torch.nn.Module, kwargs: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """`kwargs` without the constants that forward takes through `**kwargs`, which are bound to it meanwhile.
+
+    torch 2.13 wants dynamic shapes of such arguments nested in one place and flat in another, so a program
+    with any of them cannot be symbolic.
+    """
+    parameters = inspect.signature(module.forward).parameters
+    taken = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
+    bound = {k: v for k, v in kwargs.items() if taken and k not in parameters and not _has_tensor(v)}
+    if not bound:
+        yield kwargs
+        return
+    original = module.__dict__.get("forward")
+    module.forward = functools.partial(module.forward, **bound)
+    try:
+        yield {name: value for name, value in kwargs.items() if name not in bound}
+    finally:
+        if original is None:
+            del module.forward
+        else:
+            module.forward = original
+
+
+def _has_tensor(value: Any) -> bool:
+    return any(isinstance(leaf, torch.Tensor) for leaf in _pytree.tree_leaves(value))
 
 
 @contextmanager

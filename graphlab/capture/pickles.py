@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from graphlab.capture.opcodes import Call, Constant, GlobalName, Group, Import, NotAPickleError, PickleScan, scan_one
-from graphlab.capture.opcodes import scan_pickle as scan_pickle
 from graphlab.capture.program_json import check_symbols
 from graphlab.capture.zips import Archive, mapped, open_zip
 from graphlab.errors import SourceError, UnsafeSourceError
@@ -65,6 +64,11 @@ ALLOWED: frozenset[GlobalName] = frozenset(
         _FAKE_TENSOR,
     }
 )
+
+
+def scan_pickle(data: memoryview | bytes, what: str = "the pickle") -> list[GlobalName]:
+    """The (module, name) globals that the pickle at the start of `data` would import, in order, without running it."""
+    return list(scan_one(data, what).globals)
 
 
 def check_pickle(scan: PickleScan, what: str) -> None:

@@ -26,6 +26,7 @@ _PYTHON_OPERATORS = frozenset(
     [f"math.{name}" for name in "trunc ceil floor sqrt pow log2".split()]
     + [f"torch.{name}" for name in "sym_int sym_float sym_max sym_min sym_not sym_ite sym_sum _sym_sqrt".split()]
 )
+_NOT_NAMESPACES = frozenset({"load_library", "import_module", "loaded_libraries", "classes"})
 _FUNCTIONS = frozenset(
     "Symbol Integer Float Rational Add Mul Pow Max Min Mod Abs FloorDiv CeilDiv CleanDiv ModularIndexing PythonMod "
     "Where CeilToInt FloorToInt TruncToInt RoundToInt TruncToFloat RoundDecimal ToFloat Identity IntTrueDiv "
@@ -40,6 +41,8 @@ _NODES = (
     ast.Or, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.BitAnd, ast.BitOr, ast.Invert, ast.keyword,
     ast.Tuple,
 )  # fmt: skip
+_TEXT_ARGUMENTS = {"Symbol": _SYMBOL, "Float": re.compile(r"-?[0-9.]+(e[-+]?[0-9]{1,3})?"), "Integer": re.compile("[0-9]+")}
+_POWERS = frozenset({"Pow", "PowByNatural", "FloatPow", "LShift"})
 _MAX_EXPRESSION = 20_000
 _MAX_EXPONENT = 64
 _NAME_KEYS = frozenset({"as_name", "as_names", "forward_arg_names"})
@@ -52,7 +55,7 @@ def check_program(document: Any, what: str) -> None:
         raise SourceError(f"{what} is not an exported program: no graph_module in its JSON")
     check_symbols(document, what)
     for key, value in _entries(document):
-        if key == "target":
+        if key in ("target", "as_operator"):
             _check_target(value, what)
         elif key in ("in_spec", "out_spec"):
             _check_tree(value, what)
@@ -94,49 +97,42 @@ def check_expression(text: Any, what: str) -> None:
         tree = ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise _refused(text, what) from error
-    names_called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    names_of_symbols: set[int] = set()
+    known = _vouched_for(tree)
     for node in ast.walk(tree):
-        if not isinstance(node, _NODES):
+        if not isinstance(node, _NODES) or (isinstance(node, ast.Call) and not _is_known_call(node)):
             raise _refused(text, what)
-        if isinstance(node, ast.Call):
-            _check_call(node, text, what)
-            if isinstance(node.func, ast.Name) and node.func.id == "Symbol":
-                names_of_symbols.add(id(node.args[0]))
-        elif isinstance(node, ast.Name) and id(node) not in names_called and not _SYMBOL.fullmatch(node.id):
+        if isinstance(node, ast.Name) and id(node) not in known and not _SYMBOL.fullmatch(node.id):
             raise _refused(text, what)
-        elif isinstance(node, ast.Constant) and not _plain_number(node.value):
-            if id(node) not in names_of_symbols and not _symbol_name(tree, node):
-                raise _refused(text, what)
-        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow) and not _small(node.right):
+        if isinstance(node, ast.Constant) and id(node) not in known and not _plain_number(node.value):
+            raise _refused(text, what)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow) and not _small(node.right):
             raise _refused(text, what)
 
 
-def _check_call(node: ast.Call, text: str, what: str) -> None:
+def _vouched_for(tree: ast.Expression) -> set[int]:
+    """ids of the function names that are known, and of the texts that name a symbol or spell a number."""
+    found: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _FUNCTIONS:
+            found.add(id(node.func))
+            spelling = _TEXT_ARGUMENTS.get(node.func.id)
+            for item in node.args if spelling is not None else ():
+                if spelling and isinstance(item, ast.Constant) and isinstance(item.value, str):
+                    found |= {id(item)} if spelling.fullmatch(item.value) else set()
+    return found
+
+
+def _is_known_call(node: ast.Call) -> bool:
     if not isinstance(node.func, ast.Name) or node.func.id not in _FUNCTIONS:
-        raise _refused(text, what)
-    name = node.func.id
-    if name == "Symbol":
-        if len(node.args) != 1 or not isinstance(node.args[0], ast.Constant):
-            raise _refused(text, what)
-        symbol = node.args[0].value
-        if not isinstance(symbol, str) or not _SYMBOL.fullmatch(symbol):
-            raise _refused(text, what)
-    elif name in ("Pow", "PowByNatural", "FloatPow", "LShift") and not (len(node.args) == 2 and _small(node.args[1])):
-        raise _refused(text, what)
-    for keyword in node.keywords:
-        plain = isinstance(keyword.value, ast.Constant) and isinstance(keyword.value.value, bool | int)
-        if keyword.arg is None or not plain:
-            raise _refused(text, what)
-
-
-def _symbol_name(tree: ast.Expression, constant: ast.Constant) -> bool:
-    """Whether `constant` is the name in a Symbol(...) or the digits of a Float or Rational in text form."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and constant in node.args:
-            digits = isinstance(constant.value, str) and re.fullmatch(r"-?[0-9.]+(e[-+]?[0-9]{1,3})?", constant.value)
-            return node.func.id == "Symbol" or bool(node.func.id in ("Float", "Integer") and digits)
-    return False
+        return False
+    if node.func.id == "Symbol" and len(node.args) != 1:
+        return False
+    if node.func.id in _POWERS and not (len(node.args) == 2 and _small(node.args[1])):
+        return False
+    flags = (keyword.value for keyword in node.keywords)
+    return all(k.arg for k in node.keywords) and all(
+        isinstance(flag, ast.Constant) and isinstance(flag.value, bool | int) for flag in flags
+    )
 
 
 def _plain_number(value: object) -> bool:
@@ -155,16 +151,14 @@ def _small(node: ast.expr) -> bool:
 
 
 def _check_target(value: Any, what: str) -> None:
-    if value is None or not isinstance(value, str) or value in _PYTHON_OPERATORS:
+    """Operators of torch's dispatcher and plain arithmetic; torch looks anything else up under `torch` and calls it."""
+    if isinstance(value, str) and value in _PYTHON_OPERATORS:
         return
-    # A signature's input specs have a target too: the dotted name of a parameter, which becomes a key only.
-    if not value.startswith(("torch", "_operator", "math", "#", "builtins", "os", "posix")):
-        return
-    parts = value.split(".")[2:]
-    if not _OPERATOR.fullmatch(value) or any(part.startswith("__") and part[2:3].isalpha() is False for part in parts):
-        raise UnsafeSourceError(f"{what} calls {value!r}, which is not an operator; nothing was loaded")
-    if parts[0] in ("load_library", "import_module", "loaded_libraries", "classes") or "from_file" in parts[1]:
-        raise UnsafeSourceError(f"{what} calls {value!r}, which reads files; nothing was loaded")
+    if not isinstance(value, str) or not _OPERATOR.fullmatch(value):
+        raise UnsafeSourceError(f"{what} calls {str(value)[:80]!r}, which is no operator; nothing was loaded")
+    namespace, name = value.split(".")[2:4]
+    if namespace.startswith("_") or namespace in _NOT_NAMESPACES or "from_file" in name:
+        raise UnsafeSourceError(f"{what} calls {value!r}, which is no pure operator; nothing was loaded")
 
 
 def _check_names(value: Any, what: str) -> None:
@@ -179,13 +173,21 @@ def _check_tree(value: Any, what: str) -> None:
     """Tree specs may import the class of an enum or the factory of a defaultdict by name: neither is let through."""
     try:
         document = json.loads(value) if isinstance(value, str) and value else []
-        inner = [json.loads(text) for key, text in _entries(document) if key == "context" and isinstance(text, str)]
     except (ValueError, RecursionError) as error:
         raise UnsafeSourceError(f"{what} holds a tree spec that is no JSON; nothing was loaded") from error
+    inner = [_loads(text) for key, text in _entries(document) if key == "context" and isinstance(text, str)]
     for key, item in _entries([document, inner]):
         factory = key == "default_factory_module" and item not in ("builtins", "collections", None)
         if key == "__enum__" or key == "fqn" or factory:
             raise UnsafeSourceError(f"{what} holds a tree spec that imports {item!r}; nothing was loaded")
+
+
+def _loads(text: str) -> Any:
+    """The JSON in `text`, or None: a class name stands there as bare text."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _refused(text: Any, what: str) -> UnsafeSourceError:

@@ -35,7 +35,7 @@ class Member:
     start: int | None
 
 
-class _Window(io.RawIOBase):
+class Window(io.RawIOBase):
     """A seekable read-only file over a memoryview, without copying it."""
 
     def __init__(self, view: memoryview) -> None:
@@ -117,7 +117,7 @@ def open_zip(view: memoryview, what: str) -> Archive:
     """The archive in `view`; SourceError when it is damaged, UnsafeSourceError when readers could disagree on it."""
     _check_end(view, what)
     try:
-        file = zipfile.ZipFile(io.BufferedReader(_Window(view)))
+        file = zipfile.ZipFile(io.BufferedReader(Window(view)))
         infos = file.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError, UnicodeDecodeError) as error:
         raise SourceError(f"{what} is a damaged zip archive ({error})", hint="fetch or save the file again") from error

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from graphlab.components.base import Component, ComponentFactory, Config, build_on_meta, component
@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 # Every class here decodes with a cache to the logits of a full prefill (tests/models/test_language_models.py).
 CLASSES = (
-    "LlamaForCausalLM",
+    "BloomForCausalLM", "Cohere2ForCausalLM", "CohereForCausalLM", "Ernie4_5ForCausalLM", "Exaone4ForCausalLM",
+    "GPT2LMHeadModel", "GPTJForCausalLM", "GPTNeoForCausalLM", "GPTNeoXForCausalLM", "Gemma2ForCausalLM",
+    "Gemma3ForCausalLM", "GemmaForCausalLM", "Glm4ForCausalLM", "GraniteForCausalLM", "HeliumForCausalLM",
+    "LlamaForCausalLM", "MistralForCausalLM", "NemotronForCausalLM", "OPTForCausalLM", "Olmo2ForCausalLM",
+    "Olmo3ForCausalLM", "OlmoForCausalLM", "Phi3ForCausalLM", "PhiForCausalLM", "Qwen2ForCausalLM",
+    "Qwen3ForCausalLM", "SeedOssForCausalLM", "SmolLM3ForCausalLM", "StableLmForCausalLM", "Starcoder2ForCausalLM",
 )  # fmt: skip
 
 TOKENS, NEW_TOKENS = 2048, 256
@@ -89,6 +94,7 @@ def _component(
     class_name: str, config: Config, dtype: str, *, decode: bool, inputs: Mapping[str, Argument]
 ) -> Component:
     layers = len(cache_layers(class_name, config))
+    settings = json.dumps(config, sort_keys=True, default=str)
 
     def build() -> torch.nn.Module:
         from graphlab.components.kv_cache import build_with_cache
@@ -107,18 +113,17 @@ def _component(
             Variable("new_tokens", NEW_TOKENS, "decode steps: new tokens after the one that prefill gives"),
             Variable("logits", 1, "prompt positions whose logits prefill computes; `generate` needs 1"),
         ),
-        identity=f"{class_name} {'decode' if decode else 'prefill'} {dtype} {json.dumps(config, sort_keys=True)}",
+        identity=f"{class_name} {'decode' if decode else 'prefill'} {dtype} {settings}",
     )
 
 
 def cache_layers(class_name: str, config: Config) -> tuple[CacheLayer, ...]:
     """The cache of every layer, read from the configuration; class defaults stand in for what it leaves out."""
-    full = config
-    if any(_first(config, names) is None for names in (_LAYERS, _HEADS, _WIDTH)) or _has_windows(config):
-        full = _with_defaults(class_name, config)
+    known = class_name in _NO_WINDOWS and all(_first(config, names) for names in _EVERYTHING)
+    full = config if known else _with_defaults(class_name, config)
     layers, heads, width = (_need(class_name, full, names) for names in (_LAYERS, _HEADS, _WIDTH))
     shared = 1 if full.get("multi_query") and not full.get("new_decoder_architecture") else heads
-    kv_heads = _first(full, ("num_key_value_heads", "num_kv_heads")) or shared
+    kv_heads = _first(full, _KV_HEADS) or shared
     head_dim = _first(full, ("head_dim",)) or width // heads
     return tuple(CacheLayer(kv_heads, head_dim, window) for window in _windows(full, layers))
 
@@ -126,6 +131,10 @@ def cache_layers(class_name: str, config: Config) -> tuple[CacheLayer, ...]:
 _LAYERS = ("num_hidden_layers", "n_layer", "num_layers")
 _HEADS = ("num_attention_heads", "n_head", "num_heads")
 _WIDTH = ("hidden_size", "n_embd", "d_model")
+_KV_HEADS = ("num_key_value_heads", "num_kv_heads")
+_EVERYTHING = (_LAYERS, _HEADS, _WIDTH, _KV_HEADS, ("head_dim",))
+_NO_WINDOWS = ("LlamaForCausalLM",)
+"""Classes that need not be asked about layer kinds, so that a complete configuration is read without importing them."""
 
 
 def _windows(config: Config, layers: int) -> list[int | None]:
@@ -140,10 +149,6 @@ def _windows(config: Config, layers: int) -> list[int | None]:
             hint="write a function that returns (module, args, kwargs) and pass path/file.py:function",
         )
     return [window if kind == "sliding_attention" else None for kind in kinds]
-
-
-def _has_windows(config: Config) -> bool:
-    return any(config.get(key) is not None for key in ("sliding_window", "layer_types"))
 
 
 def _with_defaults(class_name: str, config: Config) -> dict[str, Any]:

@@ -22,7 +22,8 @@ VAE_SCALE = 8
 def dit_transformer(config: Config, dtype: str) -> Component:
     """hidden_states (batch, in_channels, height/8, width/8), timestep (batch,), class_labels (batch,).
 
-    The class puts tokens back as int(sqrt(tokens)) rows, so height must equal width.
+    The class puts tokens back as int(sqrt(tokens)) rows, so height must equal width, and torch.export fixes
+    that number: a capture is symbolic in the batch and holds for one size.
     """
 
     def build() -> torch.nn.Module:

@@ -20,7 +20,9 @@ class HiddenStates(nn.Module):
         super().__init__()
         self.model: Any = model
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """input_ids, attention_mask (batch, tokens) -> two tensors (batch, tokens, width)."""
         output = self.model(
             input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=True, use_cache=False

@@ -1,4 +1,4 @@
-"""Text and image encoders of video models: UMT5 (Wan), a Llama that returns hidden states (HunyuanVideo), CLIP vision."""
+"""Encoders of video models: UMT5 (Wan), Llama for its hidden states (HunyuanVideo), CLIP vision (SVD)."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from graphlab.components.decoding import LatentDecoder
 
 
 class FrameDecoder(LatentDecoder):
-    """`decode` of an autoencoder that is told the number of frames: latent (batch, frames, ...) to (batch * frames, ...).
+    """`decode` of an autoencoder that is told the number of frames.
 
     Called as decode_latents does with decode_chunk_size = frames, its default.
     """
@@ -22,8 +22,12 @@ class FrameDecoder(LatentDecoder):
         return video
 
 
-class TimedDecoder(LatentDecoder):
+class TimedDecoder(torch.nn.Module):
     """`decode` of an autoencoder that is told the noise left in its latent (LTX-Video 0.9.1 and later)."""
+
+    def __init__(self, autoencoder: torch.nn.Module) -> None:
+        super().__init__()
+        self.autoencoder: Any = LatentDecoder(autoencoder).autoencoder
 
     def forward(self, latent: torch.Tensor, temb: torch.Tensor) -> torch.Tensor:
         """latent (batch, channels, latent frames, height/32, width/32), temb (batch,) -> a video."""
@@ -37,7 +41,7 @@ class ImageEncoder(torch.nn.Module):
     def __init__(self, autoencoder: torch.nn.Module) -> None:
         super().__init__()
         self.autoencoder: Any = autoencoder
-        self.autoencoder.decoder = None
+        setattr(autoencoder, "decoder", None)  # noqa: B010 (only decoding uses it; typed as a tensor or a module)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """image (batch, 3, height, width) -> latent (batch, channels, height/8, width/8)."""

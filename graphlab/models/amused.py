@@ -5,13 +5,11 @@ Defaults are AmusedPipeline's: 12 steps, guidance 10. Every step predicts all to
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from graphlab.components import component_for
 from graphlab.components.base import Config
-from graphlab.models.building_blocks import CALLS, CLIP_L, CLIP_TOKENS, ENCODED, TINY_CLIP, image_size, sampling
+from graphlab.models.building_blocks import CALLS, CLIP_L, CLIP_TOKENS, ENCODED, HIDDEN, TINY_CLIP, image_size, sampling
 from graphlab.models.registry import Model
-from graphlab.workload import Argument, Workload
+from graphlab.workload import Workload
 
 # Source: amused/amused-256, transformer/config.json; its numbers are UVit2DModel's own defaults
 UVIT_256: Config = {
@@ -68,11 +66,9 @@ TINY_VQ: Config = {
     "num_vq_embeddings": 64,
 }
 
-HIDDEN: Mapping[str, Argument] = {"output_hidden_states": True}
-
 
 def _workload(name: str, text: Config, transformer: Config, vq: Config, dtype: str) -> Workload:
-    text_encoder = component_for("CLIPTextModelWithProjection", text, dtype)
+    text_encoder = component_for("CLIPTextModelWithProjection", {**text, **HIDDEN}, dtype)
     denoiser = component_for("UVit2DModel", transformer, dtype)
     decoder = component_for("VQModel", vq, dtype)
     multiple = 32 if transformer.get("downsample") else 16
@@ -80,7 +76,7 @@ def _workload(name: str, text: Config, transformer: Config, vq: Config, dtype: s
         name=name,
         source=name,
         stages=(
-            text_encoder.stage("text_encoder", calls_per_step=ENCODED, inputs=HIDDEN),
+            text_encoder.stage("text_encoder", calls_per_step=ENCODED),
             denoiser.stage("transformer", steps="steps", calls_per_step=CALLS),
             decoder.stage("vq_decoder"),
         ),

@@ -28,7 +28,7 @@ UNET: Config = {
 
 TINY: Config = {
     **UNET,
-    "sample_size": 8,
+    "sample_size": 16,
     "block_out_channels": [32, 64, 64, 64],
     "layers_per_block": 1,
     "cross_attention_dim": 32,
@@ -62,7 +62,7 @@ def animatediff() -> Workload:
 
 
 def animatediff_tiny() -> Workload:
-    """The topology of animatediff with 4 frames of 64 x 64 pixels, narrow, float32."""
+    """The topology of animatediff with 4 frames of 128 x 128 pixels, narrow, float32."""
     return _workload("animatediff-tiny", TINY_CLIP, TINY, TINY_VAE, "float32", 4)
 
 

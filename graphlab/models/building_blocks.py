@@ -42,6 +42,9 @@ OPENCLIP_BIGG: Config = {
     "hidden_act": "gelu",
 }
 
+# What SDXL, SD3 and aMUSEd ask of a text encoder: they read the last but one layer.
+HIDDEN: Config = {"output_hidden_states": True}
+
 # Source: google/t5-v1_1-xxl, config.json
 T5_XXL: Config = {
     "vocab_size": 32128,
@@ -123,7 +126,7 @@ def clip_l_text() -> Workload:
 
 
 def t5_xxl_encoder() -> Workload:
-    """T5-XXL's encoder alone: 256 tokens, bfloat16 (float16 overflows in it, so FLUX runs it in bfloat16)."""
+    """T5-XXL's encoder alone: 256 tokens, bfloat16 as FLUX runs it."""
     return _part("t5-xxl-encoder", "T5EncoderModel", "text_encoder", T5_XXL, "bfloat16")
 
 

@@ -66,7 +66,7 @@ def _workload(
     denoiser = component_for("FluxTransformer2DModel", transformer, dtype)
     pooled = TensorInput(("batch", 77), "int64", role="tokens")
     guidance = Variable("guidance", 3.5, "guidance scale; an input of the transformer, no second call", minimum=0)
-    notes = ("no negative prompt (true_cfg_scale 1): one call a step",)
+    notes: tuple[str, ...] = ("no negative prompt (true_cfg_scale 1): one call a step",)
     if not transformer["guidance_embeds"]:
         notes += ("4 steps and 256 text tokens: the model card's example",)
     return Workload(

@@ -112,7 +112,9 @@ def _workload(
         variables=(
             *with_defaults(denoiser.variables, sizes),
             Variable("steps", 50, "denoising steps"),
-            Variable("guidance", 6.0, "embedded guidance scale; an input of the transformer, no second call", minimum=0),
+            Variable(
+                "guidance", 6.0, "embedded guidance scale; an input of the transformer, no second call", minimum=0
+            ),
             Variable("true_cfg", 1.0, "true guidance scale; above 1, with a negative prompt, calls double", minimum=0),
         ),
         assumptions=(

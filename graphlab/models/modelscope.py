@@ -26,7 +26,7 @@ UNET: Config = {
 
 TINY: Config = {
     **UNET,
-    "sample_size": 8,
+    "sample_size": 16,
     "block_out_channels": [32, 64, 64, 64],
     "layers_per_block": 1,
     "cross_attention_dim": 32,
@@ -65,7 +65,7 @@ def modelscope() -> Workload:
 
 
 def modelscope_tiny() -> Workload:
-    """The topology of modelscope-t2v with 4 frames of 64 x 64 pixels, narrow, float32."""
+    """The topology of modelscope-t2v with 4 frames of 128 x 128 pixels, narrow, float32."""
     return _workload("modelscope-t2v-tiny", {**TINY_CLIP, "hidden_act": "gelu"}, TINY, TINY_VAE, "float32", 4)
 
 

@@ -14,6 +14,7 @@ from graphlab.models.building_blocks import (
     CALLS,
     CLIP_L,
     ENCODED,
+    HIDDEN,
     OPENCLIP_BIGG,
     T5_XXL,
     TINY_CLIP,
@@ -76,14 +77,11 @@ class Parts:
 
 
 # Every tokenizer pads to its fixed length: 77 for both CLIP encoders, whatever `tokens` (T5's) is.
-CLIP_INPUTS: Mapping[str, Argument] = {
-    "input_ids": TensorInput(("batch", 77), "int64", role="tokens"),
-    "output_hidden_states": True,
-}
+CLIP_INPUTS: Mapping[str, Argument] = {"input_ids": TensorInput(("batch", 77), "int64", role="tokens")}
 
 
 def _clip(name: str, config: Config, dtype: str) -> Stage:
-    encoder = component_for("CLIPTextModelWithProjection", config, dtype)
+    encoder = component_for("CLIPTextModelWithProjection", {**config, **HIDDEN}, dtype)
     return encoder.stage(name, calls_per_step=ENCODED, inputs=CLIP_INPUTS)
 
 

@@ -14,6 +14,7 @@ from graphlab.models.building_blocks import (
     CLIP_L,
     CLIP_TOKENS,
     ENCODED,
+    HIDDEN,
     OPENCLIP_BIGG,
     SD_VAE,
     TINY_CLIP,
@@ -81,12 +82,10 @@ TINY_REFINER: Config = {
 
 # EulerDiscreteScheduler, this model's, keeps its timesteps as float32.
 TIMESTEP: Mapping[str, Argument] = {"timestep": TensorInput((), "float32", role="timestep")}
-HIDDEN: Mapping[str, Argument] = {"output_hidden_states": True}
-"""The pipeline reads the last but one layer, so all hidden states are outputs."""
 
 
 def _text(name: str, class_name: str, config: Config, dtype: str, calls: int | str) -> Stage:
-    return component_for(class_name, config, dtype).stage(name, calls_per_step=calls, inputs=HIDDEN)
+    return component_for(class_name, {**config, **HIDDEN}, dtype).stage(name, calls_per_step=calls)
 
 
 def _base(name: str, configs: tuple[Config, Config, Config, Config], dtype: str) -> Workload:

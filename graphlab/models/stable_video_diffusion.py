@@ -109,8 +109,14 @@ def stable_video_diffusion_xt() -> Workload:
 
 
 def stable_video_diffusion_tiny() -> Workload:
-    """The topology of stable-video-diffusion with 4 frames of 64 x 128 pixels, narrow, float32."""
-    return _workload("stable-video-diffusion-tiny", TINY_VISION, TINY, TINY_VAE, "float32", (64, 128))
+    """The topology of stable-video-diffusion with 4 frames of 128 x 192 pixels, narrow, float32."""
+    return _workload("stable-video-diffusion-tiny", TINY_VISION, TINY, TINY_VAE, "float32", (128, 192))
+
+
+def stable_video_diffusion_xt_tiny() -> Workload:
+    """The topology of stable-video-diffusion-xt with 6 frames of 128 x 192 pixels, narrow, float32."""
+    longer = {**TINY, "num_frames": 6}
+    return _workload("stable-video-diffusion-xt-tiny", TINY_VISION, longer, TINY_VAE, "float32", (128, 192))
 
 
 MODELS = (
@@ -132,6 +138,13 @@ MODELS = (
         "stable-video-diffusion-tiny",
         "Stable Video Diffusion's topology, narrow",
         stable_video_diffusion_tiny,
+        (),
+        "image-to-video",
+    ),
+    Model(
+        "stable-video-diffusion-xt-tiny",
+        "Stable Video Diffusion's topology, narrow",
+        stable_video_diffusion_xt_tiny,
         (),
         "image-to-video",
     ),

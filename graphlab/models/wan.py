@@ -74,6 +74,7 @@ TINY_UMT5: Config = {
     "num_heads": 4,
 }
 TINY_VAE: Config = {**VAE, "base_dim": 4, "num_res_blocks": 1}
+TINY_SIZE: dict[str, int | float] = {"height": 64, "width": 96, "frames": 9, "tokens": 16}
 
 
 def _workload(
@@ -107,10 +108,15 @@ def wan_14b() -> Workload:
     return _workload("wan-2-1-t2v-14b", UMT5_XXL, CONFIG_14B, VAE, "bfloat16", size)
 
 
-def wan_tiny() -> Workload:
+def wan_1_3b_tiny() -> Workload:
     """The topology of wan-2-1-t2v-1.3b with 9 frames of 64 x 96 pixels, narrow, float32."""
-    size: dict[str, int | float] = {"height": 64, "width": 96, "frames": 9, "tokens": 16}
-    return _workload("wan-2-1-t2v-tiny", TINY_UMT5, TINY, TINY_VAE, "float32", size)
+    return _workload("wan-2-1-t2v-1.3b-tiny", TINY_UMT5, TINY, TINY_VAE, "float32", TINY_SIZE)
+
+
+def wan_14b_tiny() -> Workload:
+    """The topology of wan-2-1-t2v-14b with 9 frames of 64 x 96 pixels, narrow, float32."""
+    wider = {**TINY, "num_attention_heads": 3, "num_layers": 3}
+    return _workload("wan-2-1-t2v-14b-tiny", TINY_UMT5, wider, TINY_VAE, "float32", TINY_SIZE)
 
 
 MODELS = (
@@ -118,5 +124,6 @@ MODELS = (
         "wan-2-1-t2v-1.3b", "video transformer, 81 frames of 480 x 832", wan_1_3b, ("wan", "wan-1.3b"), "text-to-video"
     ),
     Model("wan-2-1-t2v-14b", "video transformer, 81 frames of 720 x 1280", wan_14b, ("wan-14b",), "text-to-video"),
-    Model("wan-2-1-t2v-tiny", "Wan 2.1's topology, narrow", wan_tiny, (), "text-to-video"),
+    Model("wan-2-1-t2v-1.3b-tiny", "Wan 2.1's topology, narrow", wan_1_3b_tiny, (), "text-to-video"),
+    Model("wan-2-1-t2v-14b-tiny", "Wan 2.1's topology, narrow", wan_14b_tiny, (), "text-to-video"),
 )

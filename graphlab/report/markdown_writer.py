@@ -27,7 +27,8 @@ def to_markdown(report: AnalysisReport) -> str:
     blocks = [f"# {escape(report.workload)}", _intro(report)]
     blocks += [_table(table) for table in _tables(report)]
     for stage in report.stages:
-        blocks.append(f"## {escape(stage.name)}: FLOPs of one call\n\n{escape(stage.flops_expression)}")
+        if stage.scaling:
+            blocks.append(f"## {escape(stage.name)}: FLOPs of one call\n\n{escape(stage.flops_expression)}")
     blocks += list(_lists(report))
     return "\n\n".join(blocks) + "\n"
 

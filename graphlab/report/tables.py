@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 from graphlab.report.data import AnalysisReport, AttentionRow, Estimate, Fit, Group, StageReport
 from graphlab.units import format_bytes, format_count, format_seconds, format_share
@@ -15,10 +14,12 @@ GROUPINGS = ("category", "role", "module", "op", "attention")
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its head, and whether it holds numbers (aligned right, never wrapped or cut)."""
+    """A column: its head, and whether it holds numbers (aligned right). Numbers, and text that is to stay
+    `whole`, are never wrapped or cut."""
 
     head: str
     number: bool = True
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +36,14 @@ class Table:
 def stages_table(report: AnalysisReport) -> Table:
     """One row a stage, and their sum when there are several."""
     timed = any(stage.estimate is not None for stage in report.stages)
-    heads = ("calls", "params", "FLOP/call", "FLOP total", "bytes/call", "peak act.")
-    columns = [Column("stage", number=False), *map(Column, heads), *([Column("ideal time")] if timed else [])]
+    heads = ("calls", "params", "FLOP", "in total", "bytes", "peak", *(["ideal"] if timed else []))
+    columns = (Column("stage", number=False), *map(Column, heads))
     rows = [_stage_row(stage, timed) for stage in report.stages]
     if len(rows) > 1:
         rows.append(_total_row(report, timed))
-    note = "bytes and peak activations with fused attention" + ("; times are estimates" if timed else "")
-    return Table("Stages", tuple(columns), tuple(rows), note=note)
+    note = "calls: steps x calls a step; FLOP and bytes: one call; peak: activations; attention fused"
+    note += "; ideal: an estimate of all calls" if timed else ""
+    return Table("Stages", columns, tuple(rows), note=note)
 
 
 def _stage_row(stage: StageReport, timed: bool) -> tuple[str, ...]:
@@ -138,34 +140,60 @@ def _group_row(name: str, group: Group, whole: Group) -> tuple[str, ...]:
 
 
 def attention_table(stage: StageReport, *, grouped: bool = True, top: int | None = None) -> Table | None:
-    """Attentions of one call in call order; `grouped` joins neighbours that are equal. None where there is none."""
+    """Attentions of one call in call order; `grouped` writes what repeats once, with how often it does.
+
+    "3 x (" opens a repeated sequence and ")" closes it. None for a stage without attention.
+    """
     if not stage.attention:
         return None
-    runs = [list(run) for _, run in groupby(stage.attention, _same)] if grouped else [[r] for r in stage.attention]
-    shown = runs if top is None else runs[:top]
-    first = Column("x") if grouped else Column("node", number=False)
+    shown = stage.attention if grouped or top is None else stage.attention[:top]
+    first = Column("times", whole=True, number=False) if grouped else Column("node", number=False)
+    rows = _cycles(shown) if grouped else [_attention_row(row.node, row, row.flops) for row in shown]
     kinds = tuple(Column(head, number=False) for head in ("kind", "axis", "causal"))
-    heads = ("batch", "heads", "q tokens", "kv tokens", "width", "FLOP")
-    hidden = sum(len(run) for run in runs[len(shown) :])
+    heads = ("batch", "heads", "queries", "keys", "width", "FLOP")
     fused = sum(row.fused for row in stage.attention)
     note = f"in call order; {fused} fused, {len(stage.attention) - fused} spelled out"
-    note += f"; {hidden} not shown" if hidden else ""
-    return Table(
-        f"{stage.name}: attention",
-        (first, *kinds, *map(Column, heads)),
-        tuple(_attention_row(run, grouped) for run in shown),
-        note=note,
-    )
+    note += f"; {len(stage.attention) - len(shown)} not shown" if len(shown) < len(stage.attention) else ""
+    return Table(f"{stage.name}: attention", (first, *kinds, *map(Column, heads)), tuple(rows), note=note)
 
 
-def _same(row: AttentionRow) -> tuple[object, ...]:
-    return (row.kind, row.axis, row.causal, row.batch, row.heads, row.q_tokens, row.kv_tokens, row.head_dim)
+def _cycles(rows: Sequence[AttentionRow]) -> Iterator[tuple[str, ...]]:
+    keys = [_key(row) for row in rows]
+    at = 0
+    while at < len(rows):
+        length, times = _cycle(keys, at)
+        for offset in range(length):
+            flops = sum(rows[at + offset + length * turn].flops for turn in range(times))
+            yield _attention_row(_bracket(offset, length, times), rows[at + offset], flops)
+        at += length * times
 
 
-def _attention_row(run: list[AttentionRow], grouped: bool) -> tuple[str, ...]:
-    row = run[0]
+def _cycle(keys: Sequence[object], at: int, longest: int = 6) -> tuple[int, int]:
+    """(length, times) of the repetition from `at` that covers most; (1, 1) where nothing repeats."""
+    best = (1, 1)
+    for length in range(1, longest + 1):
+        times = 1
+        while keys[at : at + length] == keys[at + length * times : at + length * (times + 1)]:
+            times += 1
+        if times > 1 and length * times > best[0] * best[1]:
+            best = (length, times)
+    return best
+
+
+def _bracket(offset: int, length: int, times: int) -> str:
+    if length == 1 or times == 1:
+        return f"{times} x"
+    return f"{times} x (" if offset == 0 else ")" if offset == length - 1 else ""
+
+
+def _key(row: AttentionRow) -> tuple[object, ...]:
+    sizes = (row.batch, row.heads, row.q_tokens, row.kv_tokens, row.head_dim)
+    return (row.kind, row.axis, row.causal, row.fused, *sizes)
+
+
+def _attention_row(first: str, row: AttentionRow, flops: int) -> tuple[str, ...]:
     return (
-        str(len(run)) if grouped else row.node,
+        first,
         row.kind or "unknown",
         row.axis or "unknown",
         {True: "yes", False: "no", None: "unknown"}[row.causal],
@@ -174,7 +202,7 @@ def _attention_row(run: list[AttentionRow], grouped: bool) -> tuple[str, ...]:
         str(row.q_tokens),
         str(row.kv_tokens),
         str(row.head_dim),
-        format_count(sum(item.flops for item in run)),
+        format_count(flops),
     )
 
 
@@ -192,20 +220,27 @@ def scaling_table(stage: StageReport) -> Table | None:
 
 
 def inputs_table(report: AnalysisReport) -> Table:
-    """Inputs of every stage with the name of each axis; a star marks axes that were captured as symbols."""
+    """Inputs of every stage with the name of each axis ("h" of "sample" is "sample.h"); a star marks symbols."""
     rows = [
         (
             stage.name,
             item.name,
             " x ".join(map(str, item.shape)) or "scalar",
             item.dtype,
-            " ".join(a + ("*" if s else "") for a, s in zip(item.axes, item.symbolic, strict=True)),
+            " ".join(_axis(item.name, a, s) for a, s in zip(item.axes, item.symbolic, strict=True)),
         )
         for stage in report.stages
         for item in stage.inputs
     ]
     columns = tuple(Column(head, number=False) for head in ("stage", "input", "shape", "dtype", "axes"))
-    return Table("Inputs", columns, tuple(rows), note="* captured as a symbol: other sizes need no new capture")
+    settable = f"--set takes {', '.join(report.bindings)}" if report.bindings else "--set takes nothing here"
+    starred = any(any(item.symbolic) for stage in report.stages for item in stage.inputs)
+    note = f"{settable}; * other sizes need no new capture" if starred else settable
+    return Table("Inputs", columns, tuple(rows), note=note)
+
+
+def _axis(name: str, axis: str, symbolic: bool) -> str:
+    return axis.removeprefix(f"{name}.") + ("*" if symbolic else "")
 
 
 def unknown_table(report: AnalysisReport) -> Table | None:

@@ -122,8 +122,11 @@ def _spelled(
 
 
 def _causal(graph: Graph, flag: bool, mask: str | None) -> bool | None:
-    """True by flag or by a mask made from a triangle; False without a mask; None when a mask's values are unseen."""
-    if flag or mask is None:
+    """True by flag or by a mask made from a triangle; None when the mask's values come from outside the graph.
+
+    False without a mask, for a mask that is the same for every query (padding), and for a bias that is learned.
+    """
+    if flag or mask is None or _same_for_every_query(graph, mask):
         return flag
     cone = _cone(graph, mask)
     names = {node.target.split(".")[1].rstrip("_") for node in cone if node.kind == "call" and "." in node.target}
@@ -131,8 +134,13 @@ def _causal(graph: Graph, flag: bool, mask: str | None) -> bool | None:
         return True
     if any(_compares_positions(graph, node) for node in cone):
         return True
-    unseen = any(node.kind != "call" for node in cone)
+    unseen = any(node.kind in ("input", "buffer", "constant") for node in cone)
     return None if unseen else False
+
+
+def _same_for_every_query(graph: Graph, mask: str) -> bool:
+    spec = graph.by_name[mask].out
+    return len(spec.shape) < 2 or spec.shape[-2] == 1 or spec.stride[-2] == 0
 
 
 def _compares_positions(graph: Graph, node: Node) -> bool:

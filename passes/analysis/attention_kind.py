@@ -95,7 +95,11 @@ class Question:
 
     def axis(self) -> str | None:
         """What the queries run over; for joint attention, the part that is not plain tokens where there is one."""
-        names = _inputs(origins(self.q_tokens)) or _inputs(origins(self.kv_tokens))
+        names = _inputs(origins(self.q_tokens))
+        if not names and self._uses_cache():
+            names = _inputs(origins(self.kv_tokens))  # one new token against a cache: they run over the same
+        if not names:
+            return None
         meanings: set[str] = set()
         for name in names:
             if name in self.packed:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils._pytree import tree_map
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from graphlab.graph import TensorSpec
@@ -70,6 +70,24 @@ def counted_op(target: str, *args: Any, **kwargs: Any) -> int:
     return counted(lambda: overload(target)(*args, **kwargs))
 
 
-def on_meta(value: Any) -> Any:
-    """`value` with every tensor on meta, strides kept."""
-    return tree_map(lambda t: t.to("meta") if isinstance(t, torch.Tensor) else t, value)
+class _Spelled(TorchDispatchMode):
+    """Adds up what the table says about every op that runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flops, self.pointwise = 0, 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        given = {key: spec_of(value) for key, value in (kwargs or {}).items()}
+        found = TABLE[str(func)].body(*spec_of(args), out=spec_of(out), **given)
+        self.flops += found.flops
+        self.pointwise += found.pointwise
+        return out
+
+
+def spelled(run: Callable[[], Any]) -> Work:
+    """What the table says about the ops that `run()` is made of."""
+    with torch.no_grad(), _Spelled() as mode:
+        run()
+    return Work(mode.flops, mode.pointwise)

@@ -1,0 +1,29 @@
+"""torch's own FLOP counter as an oracle: on the meta device, where scaled_dot_product_attention decomposes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from graphlab.capture.arguments import example_arguments
+from graphlab.workload import Stage
+
+
+def oracle_flops(module: torch.nn.Module, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None) -> int:
+    """FLOP of one call of `module` (on the meta device), by FlopCounterMode under SDPBackend.MATH."""
+    counter = FlopCounterMode(display=False)
+    with warnings.catch_warnings(), torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
+        warnings.simplefilter("ignore")
+        module(*args, **(kwargs or {}))
+    return int(counter.get_total_flops())
+
+
+def stage_oracle(stage: Stage, values: Mapping[str, int | float]) -> int:
+    """FLOP of one call of `stage` under `values`."""
+    assert stage.build is not None
+    return oracle_flops(stage.build(), (), example_arguments(stage, values))

@@ -1,0 +1,50 @@
+"""Prefixes are exact at their edges."""
+
+from __future__ import annotations
+
+import pytest
+
+from graphlab.units import format_bytes, format_count, format_seconds, format_share
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0, "", "0"),
+        (999, "FLOP", "999 FLOP"),
+        (1_000, "FLOP", "1 kFLOP"),
+        (803_273_441_280, "FLOP", "803.3 GFLOP"),
+        (803_273_441_280, "", "803.3 G"),
+        (1_000_000_000_000, "", "1 T"),
+        (2.5e15, "", "2.5 P"),
+        (-2_000, "", "-2 k"),
+    ],
+)
+def test_count(value: float, unit: str, text: str) -> None:
+    assert format_count(value, unit) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0 B"), (1023, "1023 B"), (1024, "1 KiB"), (1_610_612_736, "1.5 GiB"), (2**40, "1 TiB")],
+)
+def test_bytes(value: int, text: str) -> None:
+    assert format_bytes(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0 s"), (0.0123, "12.3 ms"), (1.0, "1 s"), (2e-6, "2 us"), (5e-10, "0.0005 us"), (90.0, "90 s")],
+)
+def test_seconds(value: float, text: str) -> None:
+    assert format_seconds(value) == text
+
+
+def test_share() -> None:
+    assert format_share(1, 3) == "33.3 %"
+    assert format_share(1, 0) == "-"
+
+
+@pytest.mark.parametrize("value", [999_960, 999_999_999, 1_048_575, 2**30 - 1])
+def test_rounding_never_shows_an_exponent(value: int) -> None:
+    assert "e+" not in format_count(value) + format_bytes(value)
