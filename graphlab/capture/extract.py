@@ -55,12 +55,20 @@ class _Symbols:
     by_axis: dict[str, str] = field(default_factory=dict)
     texts: dict[sympy.Expr, str | int] = field(default_factory=dict)
 
+    def knows(self, size: torch.SymInt) -> bool:
+        """Whether `size` follows from the sizes of the inputs."""
+        return all(symbol in self.names for symbol in size.node.expr.free_symbols)
+
     def text(self, size: Any) -> int | str:
         """`size` (int or SymInt) as an int or as text over the named symbols."""
         if isinstance(size, int):
             return size
         expr = size.node.expr
         if expr not in self.texts:
+            if not self.knows(size):
+                raise CaptureError(
+                    f"a tensor's size ({expr}) depends on the data", hint="only sizes that follow from the inputs' can be analysed"
+                )
             named = expr.xreplace(self.names)
             self.texts[expr] = int(named) if named.is_Integer else str(named)
         return self.texts[expr]
@@ -214,6 +222,8 @@ class _Extractor:
         if isinstance(value, (bool, int, float, str)) or value is None:
             return value
         if isinstance(value, torch.SymInt):
+            if not self.symbols.knows(value):
+                return str(value)  # a number read from a tensor: known when the model runs
             text = self.symbols.text(value)
             return Size(text) if isinstance(text, str) else text
         if isinstance(value, (tuple, list)):
