@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from graphlab.stage_analysis import Options, StageAnalysis, analyze_stage, stage_report
 from graphlab.capture.bare import program_workload
-from graphlab.errors import BindingError, UnknownNameError
+from graphlab.errors import UnknownNameError
 from graphlab.hardware import Hardware, load_device
 from graphlab.loading import load
 from graphlab.program import Program
-from graphlab.report.data import AnalysisReport, Fit, StageReport
-from graphlab.roofline import estimate_stage, largest_batch
+from graphlab.report.data import AnalysisReport, Fit, StageReport, distinct_weights
+from graphlab.roofline import largest_batch, with_estimate
 from graphlab.workload import Workload
 
 Source = str | os.PathLike[str] | Program | Workload
@@ -52,7 +51,7 @@ def analyze(
         analysis = analyze_stage(workload, item, options)
         report = stage_report(analysis, options)
         if hardware is not None:
-            report = _with_estimate(report, analysis, hardware)
+            report = with_estimate(report, analysis.facts.result("fused-bytes"), hardware)
         analyses.append(analysis)
         reports.append(report)
     return AnalysisReport(
@@ -81,40 +80,43 @@ def _workload(
     return load(source, config=config, trust_pickle=trust_pickle, inputs=inputs, dynamic=dynamic, **bindings)
 
 
-def _with_estimate(report: StageReport, analysis: StageAnalysis, hardware: Hardware) -> StageReport:
-    estimate, notes = estimate_stage(report, analysis.facts.result("fused-bytes"), hardware)
-    return replace(report, estimate=estimate, notes=(*report.notes, *notes))
-
-
 def _fit(analyses: list[StageAnalysis], reports: list[StageReport], hardware: Hardware) -> Fit:
     weights = [sum(report.weight_bytes.values()) for report in reports]
+    resident = sum(sum(report.weight_bytes.values()) for report in distinct_weights(reports))
     peaks = [report.peak_activation_bytes.fused for report in reports]
     cache = max((report.cache_bytes for report in reports), default=0)
-    all_at_once = sum(weights) + max(peaks, default=0) + cache
+    all_at_once = resident + max(peaks, default=0) + cache
     one_at_a_time = max((w + p + r.cache_bytes for w, p, r in zip(weights, peaks, reports, strict=True)), default=0)
 
-    def bytes_at(batch: int) -> int:
-        most = max(item.peak_bytes(batch, fused=True) for item in analyses)
-        return sum(weights) + most + cache * batch
-
+    largest, limit = _largest_batch(analyses, resident, hardware.memory_bytes)
     return Fit(
         device_bytes=hardware.memory_bytes,
-        weights_bytes=sum(weights),
+        weights_bytes=resident,
         activation_bytes=max(peaks, default=0),
         cache_bytes=cache,
         fits=all_at_once <= hardware.memory_bytes,
         fits_one_stage_at_a_time=one_at_a_time <= hardware.memory_bytes,
-        largest_batch=_largest(analyses, bytes_at, hardware.memory_bytes),
+        largest_batch=largest,
+        batch_limit=limit,
     )
 
 
-def _largest(analyses: list[StageAnalysis], bytes_at: Callable[[int], int], limit: int) -> int | None:
-    if not all("batch" in item.values for item in analyses):
-        return None
-    try:
-        return largest_batch(bytes_at, limit)
-    except BindingError:
-        return None
+MOST_BATCH = 4096
+"""Batches are searched up to here."""
+
+
+def _largest_batch(analyses: list[StageAnalysis], resident: int, memory: int) -> tuple[int | None, int | None]:
+    """(largest batch that fits, largest batch the captures hold for); None where the batch is not symbolic."""
+    if not analyses or not all("batch" in item.values for item in analyses):
+        return None, None
+    limit = min(item.most_batch(MOST_BATCH) for item in analyses)
+    if limit < 1:
+        return None, None
+
+    def bytes_at(batch: int) -> int:
+        return resident + max(item.peak_bytes(batch) + item.cache_bytes(batch) for item in analyses)
+
+    return largest_batch(bytes_at, memory, limit), limit
 
 
 def one_stage(workload: Workload, name: str | None) -> str:

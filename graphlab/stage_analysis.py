@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from graphlab.capture.stage import axis_sizes, axis_texts, mismatch, program_for, tensor_inputs
-from graphlab.errors import BindingError, OpRuleError
+from graphlab.errors import OpRuleError
 from graphlab.facts import AttentionSite, AttentionTraffic, NodeCost
 from graphlab.graph import Graph, Node
 from graphlab.input_axes import axis_names
@@ -66,13 +67,40 @@ class StageAnalysis:
         costs: Mapping[str, NodeCost] = self.facts.result("cost")
         return costs
 
-    def peak_bytes(self, batch: int, *, fused: bool) -> int:
-        """Peak activation bytes of one call at `batch`."""
+    def holds_for(self, batch: int) -> bool:
+        """Whether the capture is the model's graph at `batch`."""
+        return mismatch(self.program.graph, axis_sizes(self.stage, {**self.values, "batch": batch})) is None
+
+    def most_batch(self, top: int) -> int:
+        """The largest batch up to `top` the capture holds for, by doubling and bisection; 0 for none."""
+        low, high = 0, 1
+        while high <= top and self.holds_for(high):
+            low, high = high, high * 2
+        high = min(high, top + 1)
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self.holds_for(middle) else (low, middle)
+        return low
+
+    def peak_bytes(self, batch: int) -> int:
+        """Peak activation bytes of one call at `batch`, attention fused; the capture must hold there."""
         sizes = axis_sizes(self.stage, {**self.values, "batch": batch})
-        if mismatch(self.program.graph, sizes) is not None:
-            raise BindingError(f"{self.stage.name} is not captured for batch {batch}")
         facts = Facts(self.program.graph, {s: sizes[s] for s in self.program.graph.symbols}, _packed(self.stage))
-        return int(facts.result("memory")["fused" if fused else "materialized"].peak_bytes)
+        return int(facts.result("memory")["fused"].peak_bytes)
+
+    def cache_bytes(self, batch: int | None = None) -> int:
+        """Bytes of the inputs whose role is "cache" at the last step, at `batch` where given."""
+        steps = self.workload.steps(self.stage)
+        values = dict(self.workload.step_values(self.stage, max(steps - 1, 0)))
+        if batch is not None:
+            values["batch"] = batch
+        sizes = axis_sizes(self.stage, values)
+        total = 0
+        for name, spec in tensor_inputs(self.stage).items():
+            if spec.role == "cache":
+                numel = math.prod(sizes[f"{name}.d{index}"] for index in range(len(spec.shape)))
+                total += numel * self.graph.by_name[name].out.itemsize
+        return total
 
 
 def analyze_stage(workload: Workload, stage: Stage, options: Options) -> StageAnalysis:
@@ -121,7 +149,8 @@ def stage_report(analysis: StageAnalysis, options: Options) -> StageReport:
         bytes_total=Bytes(sums.materialized, sums.fused),
         peak_activation_bytes=Bytes(memory["materialized"].peak_bytes, memory["fused"].peak_bytes),
         peak_node=memory["fused"].peak_node,
-        cache_bytes=_cache_bytes(analysis, steps),
+        cache_bytes=analysis.cache_bytes(),
+        weights=stage.weights or stage.name,
         symbols={name: int(analysis.values[name]) for name in polynomials.sizes.symbols},
         flops_expression=str(polynomials.flops.expression),
         bytes_expression={
@@ -194,20 +223,6 @@ def _weight_bytes(graph: Graph) -> dict[str, int]:
     for node in graph.weights:
         found[node.out.dtype] = found.get(node.out.dtype, 0) + node.out.nbytes
     return dict(sorted(found.items()))
-
-
-def _cache_bytes(analysis: StageAnalysis, steps: int) -> int:
-    """Bytes of the inputs whose role is "cache" at the last step."""
-    values = analysis.workload.step_values(analysis.stage, max(steps - 1, 0))
-    sizes = axis_sizes(analysis.stage, values)
-    total = 0
-    for name, spec in tensor_inputs(analysis.stage).items():
-        if spec.role == "cache":
-            numel = 1
-            for index in range(len(spec.shape)):
-                numel *= sizes[f"{name}.d{index}"]
-            total += numel * analysis.graph.by_name[name].out.itemsize
-    return total
 
 
 def _node_rows(analysis: StageAnalysis) -> Iterator[NodeRow]:

@@ -73,7 +73,8 @@ class Stage:
     (0-based), evaluated for every step, e.g. {"cache": "tokens + step"}: what they bind changes during the
     generation. `program` is set instead of `build` when the graph is already there (a `.pt2`).
     `identity` is text that changes whenever what `build` makes changes (class and configuration); the disk
-    cache keys on it, and an empty one is never cached.
+    cache keys on it, and an empty one is never cached. Stages with the same nonempty `weights` share theirs
+    (prefill and decode): sums count them once.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Stage:
     assumptions: tuple[str, ...] = ()
     strict: bool = False
     identity: str = ""
+    weights: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,14 @@ import inspect
 import json
 import struct
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from graphlab.capture.json_file import read_json
 from graphlab.components import COMPONENTS, Component, component_for
+from graphlab.components.causal_lm import CLASSES as LANGUAGE_MODELS
+from graphlab.components.causal_lm import causal_lm_workload
 from graphlab.errors import SourceError, UnknownArchitectureError
 from graphlab.workload import Stage, Variable, Workload
 
@@ -37,17 +40,16 @@ def folder_workload(folder: Path, source: str) -> Workload:
 
 
 def _single(folder: Path, source: str) -> Workload:
+    config = read_json(folder / "config.json")
+    class_name = class_of(config, folder)
+    if class_name in LANGUAGE_MODELS:
+        _refuse_quantised(config, folder)
+        dtype, assumptions = _dtype(folder, config)
+        made = causal_lm_workload(class_name, source, class_name, config, dtype)
+        return replace(made, assumptions=(*made.assumptions, *assumptions))
     component, assumptions = folder_component(folder)
-    stages, variables = _component_stages(_stage_name(component.class_name), component)
-    return Workload(source.rstrip("/").rsplit("/", 1)[-1] or source, source, stages, variables, assumptions=assumptions)
-
-
-def _stage_name(class_name: str) -> str:
-    return class_name
-
-
-def _component_stages(name: str, component: Component) -> tuple[tuple[Stage, ...], tuple[Variable, ...]]:
-    return (component.stage(name),), component.variables
+    stage = component.stage(component.class_name)
+    return Workload(component.class_name, source, (stage,), component.variables, assumptions=assumptions)
 
 
 def folder_component(folder: Path) -> tuple[Component, tuple[str, ...]]:

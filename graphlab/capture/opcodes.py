@@ -79,6 +79,12 @@ class _Machine:
     memo: dict[int, Any] = field(default_factory=dict)
     globals: dict[GlobalName, None] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
+    unsafe: str | None = None
+
+    def distrust(self, reason: str) -> None:
+        """Note the first reason not to load the pickle; raised at its end, since weights may look like a start."""
+        self.unsafe = self.unsafe or f"{self.what}: a pickle {reason}"
+        self.stack.append(_OTHER)
 
     def pop(self) -> Any:
         if not self.stack or self.stack[-1] is _MARK:
@@ -107,10 +113,8 @@ class _Machine:
 
     def bring_in(self, module: Any, name: Any) -> None:
         if not (isinstance(module, Constant) and isinstance(name, Constant)):
-            raise UnsafeSourceError(
-                f"{self.what}: a pickle computes the name of what it imports, which only an attack does",
-                hint="do not load this file",
-            )
+            self.distrust("computes the name of what it imports, which only an attack does")
+            return
         key = (_text(module.value), _text(name.value))
         self.globals[key] = None
         self.stack.append(Import(key))
@@ -126,10 +130,7 @@ def _text(value: str | bytes) -> str:
 
 
 def _extension(machine: _Machine, argument: Any, _position: int) -> None:
-    raise UnsafeSourceError(
-        f"{machine.what}: a pickle imports through extension code {argument}, whose target the file does not show",
-        hint="do not load this file",
-    )
+    machine.distrust(f"imports through extension code {argument}, whose target the file does not show")
 
 
 def _global(machine: _Machine, argument: Any, _position: int) -> None:
@@ -280,13 +281,15 @@ def scan_one(data: memoryview | bytes, what: str) -> PickleScan:
         if name == "STOP":
             if len(machine.stack) != 1:
                 raise NotAPickleError(f"{what} is no pickle: {len(machine.stack)} values are left at its end")
+            if machine.unsafe is not None:
+                raise UnsafeSourceError(machine.unsafe, hint="nothing was loaded; do not load this file")
             end = position + 1
             break
         if number is None and isinstance(argument, int) and name in _CONSTANTS:
             number = argument
         handler = _constant if name in _CONSTANTS else _OPCODES.get(name)
         if handler is None:
-            raise UnsafeSourceError(f"{what}: a pickle uses {name}, which graphlab does not know")
+            raise NotAPickleError(f"{what} is no pickle that graphlab knows: it uses the opcode {name}")
         handler(machine, argument, position)
     return PickleScan(tuple(machine.globals), tuple(machine.calls), end, number)
 

@@ -8,6 +8,7 @@ functions only. A member is taken for a pickle by its content, and by the places
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ TORCH_MAGIC = 0x1950A86A20F9469CFC6C
 """First number of a non-zip torch.save file; four more pickles follow it."""
 _LEGACY_PICKLES = 5
 _MAX_DEPTH = 4
+_MAX_GUESSED_BYTES = 1 << 20
+"""Bytes of a member looked at where torch would not unpickle: weights of one repeated byte can read as opcodes."""
 _ENCODE: GlobalName = ("_codecs", "encode")
 _FAKE_TENSOR: GlobalName = ("torch._export.serde.serialize", "_reconstruct_fake_tensor")
 
@@ -118,16 +121,16 @@ def _check_fake_tensor(call: Call, what: str) -> None:
     check_symbols(document, what)
 
 
-def scan_torch_pickles(data: memoryview, what: str) -> tuple[PickleScan, ...]:
+def scan_torch_pickles(data: memoryview, what: str) -> Iterator[PickleScan]:
     """Scans of the pickle at the start of `data` and, behind torch's magic number, of the four that follow it."""
-    scans = [scan_one(data, what)]
-    at = scans[0].end
-    if scans[0].number == TORCH_MAGIC:
+    scan = scan_one(data, what)
+    yield scan
+    if scan.number == TORCH_MAGIC:
+        at = scan.end
         for _ in range(_LEGACY_PICKLES - 1):
-            # Where torch still reads the weights of a legacy file it stops after the fifth pickle.
-            scans.append(scan_one(data[at:], what))
-            at += scans[-1].end
-    return tuple(scans)
+            scan = scan_one(data[at:], what)
+            yield scan
+            at += scan.end
 
 
 def check_archive_pickles(path: Path) -> None:
@@ -168,16 +171,15 @@ def _check_member(archive: Archive, name: str, *, must: bool, depth: int) -> Non
 
 def _check_bytes(view: memoryview, what: str, *, must: bool) -> None:
     try:
-        scans = scan_torch_pickles(view, what)
+        for scan in scan_torch_pickles(view if must else view[:_MAX_GUESSED_BYTES], what):
+            check_pickle(scan, what)
     except NotAPickleError as error:
         if must:
             raise UnsafeSourceError(
                 f"{what} should hold tensors, but its pickle cannot be read to the end ({error.message})",
                 hint="nothing was loaded; save the file again",
             ) from error
-        return  # not a pickle and in no place that torch unpickles from
-    for scan in scans:
-        check_pickle(scan, what)
+        # not a pickle and in no place that torch unpickles from
 
 
 def _unpickled_members(archive: Archive) -> set[str]:

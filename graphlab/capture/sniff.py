@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import enum
 import json
 from pathlib import Path
 
 from graphlab.capture.opcodes import scan_one
-from graphlab.capture.pickles import TORCH_MAGIC
+from graphlab.capture.pickles import ALLOWED, TORCH_MAGIC
 from graphlab.capture.zips import Archive, mapped, open_zip
 from graphlab.errors import SourceError, UnsafeSourceError
 
@@ -131,9 +132,11 @@ def _is_torch_pickle(view: memoryview, head: bytes, what: str) -> bool:
         return True
     if head[:1] != b"\x80":
         return False
-    if any(module.split(".")[0] not in ("torch", "collections", "builtins") for module, _ in scan.globals):
-        names = ", ".join(".".join(name) for name in scan.globals[:3])
-        raise UnsafeSourceError(f"{what} is a pickle that imports {names}; nothing was loaded", hint=_SUPPORTED)
+    foreign = [".".join(name) for name in scan.globals if name not in ALLOWED]
+    if foreign:
+        raise UnsafeSourceError(
+            f"{what} is a pickle that imports {', '.join(foreign[:3])}; nothing was loaded", hint=_SUPPORTED
+        )
     raise SourceError(f"{what} is a pickle, but not one of torch.save", hint="save it with torch.save")
 
 
@@ -171,7 +174,8 @@ def _refuse_text(view: memoryview, head: bytes, what: str) -> None:
     if start.startswith(b"ir_version") or b"onnx" in start[:64]:
         raise SourceError(f"{what} looks like an ONNX model in text form", hint=_SUPPORTED)
     sample = bytes(view[:4096])
-    if all(byte >= 32 or byte in b"\t\n\r\f\x1b" for byte in sample):
+    printable = all(byte >= 32 or byte in b"\t\n\r\f\x1b" for byte in sample)
+    if printable and codecs.getincrementaldecoder("utf-8")("replace").decode(sample).count("\ufffd") == 0:
         raise SourceError(f"{what} is a text file, not a model (it starts {sample[:24]!r})", hint=_SUPPORTED)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from graphlab.components.base import Component, ComponentFactory, Config, build_on_meta, component
@@ -50,8 +50,10 @@ def causal_lm_workload(name: str, source: str, class_name: str, config: Config, 
         name=name,
         source=source,
         stages=(
-            prefill.stage("prefill"),
-            decode.stage("decode", steps="new_tokens", step_bindings={"cache": "tokens + step"}),
+            replace(prefill.stage("prefill"), weights="model"),
+            replace(
+                decode.stage("decode", steps="new_tokens", step_bindings={"cache": "tokens + step"}), weights="model"
+            ),
         ),
         variables=prefill.variables,
         assumptions=(

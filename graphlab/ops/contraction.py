@@ -190,3 +190,10 @@ def grouped_mm(
     both_ragged = len(self.shape) == 2 and len(mat2.shape) == 2
     flops = 2 * self.numel * mat2.shape[-1] if both_ragged else 2 * out.numel * self.shape[-1]
     return Work(flops, out.numel if bias is not None else 0)
+
+
+@op("transformers.grouped_mm_fallback.default", category="matmul", axes="s k, e k n -> s n")
+def grouped_mm_fallback(input: TensorSpec, weight: TensorSpec, offs: TensorSpec, *, out: TensorSpec) -> Work:
+    """2 * rows * k * n: every row meets one expert (transformers' mixture of experts; torch's counter: 0). Bytes
+    read are those of every expert."""
+    return Work(2 * out.numel * input.shape[1])

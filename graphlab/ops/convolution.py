@@ -18,7 +18,7 @@ def _work(input: TensorSpec, weight: TensorSpec, bias: TensorSpec | None, transp
     return Work(2 * (input if transposed else out).numel * taps, out.numel if bias is not None else 0)
 
 
-def _forward(dims: int) -> Any:
+def _conv(dims: int) -> Any:
     """The rule of convNd: the schema differs from one N to the next only in the length of its defaults."""
     ones, zeros = (1,) * dims, (0,) * dims
 
@@ -37,8 +37,15 @@ def _forward(dims: int) -> Any:
         """2 * output elements * (channels / groups) * kernel; the bias adds one pointwise FLOP an output element."""
         return _work(input, weight, bias, False, out)
 
+    return conv
+
+
+def _conv_padding(dims: int) -> Any:
+    """The rule of convNd with `padding` as a word."""
+    ones = (1,) * dims
+
     @op(f"aten.conv{dims}d.padding", category="convolution", axes="convolution")
-    def conv_padding(
+    def conv(
         input: TensorSpec,
         weight: TensorSpec,
         bias: TensorSpec | None = None,
@@ -52,12 +59,16 @@ def _forward(dims: int) -> Any:
         """As convNd; `padding` is "same" or "valid"."""
         return _work(input, weight, bias, False, out)
 
-    @op(
-        f"aten.conv_transpose{dims}d.{'default' if dims == 1 else 'input'}",
-        category="convolution",
-        axes="convolution",
-    )
-    def conv_transpose(
+    return conv
+
+
+def _conv_transpose(dims: int) -> Any:
+    """The rule of conv_transposeNd; its overload is called `input` where N > 1."""
+    ones, zeros = (1,) * dims, (0,) * dims
+    overload = "default" if dims == 1 else "input"
+
+    @op(f"aten.conv_transpose{dims}d.{overload}", category="convolution", axes="convolution")
+    def conv(
         input: TensorSpec,
         weight: TensorSpec,
         bias: TensorSpec | None = None,
@@ -72,12 +83,12 @@ def _forward(dims: int) -> Any:
         """2 * input elements * (out channels / groups) * kernel; the bias one pointwise FLOP an output element."""
         return _work(input, weight, bias, True, out)
 
-    return conv, conv_padding, conv_transpose
+    return conv
 
 
-conv1d, conv1d_padding, conv_transpose1d = _forward(1)
-conv2d, conv2d_padding, conv_transpose2d = _forward(2)
-conv3d, conv3d_padding, conv_transpose3d = _forward(3)
+conv1d, conv2d, conv3d = _conv(1), _conv(2), _conv(3)
+conv1d_padding, conv2d_padding, conv3d_padding = _conv_padding(1), _conv_padding(2), _conv_padding(3)
+conv_transpose1d, conv_transpose2d, conv_transpose3d = _conv_transpose(1), _conv_transpose(2), _conv_transpose(3)
 
 
 @op(*aten("convolution convolution_overrideable"), category="convolution", axes="convolution")

@@ -161,3 +161,9 @@ def argsort(self: TensorSpec, dim: int = -1, descending: bool = False, *, out: T
 def sort_stable(self: TensorSpec, *, stable: Any, dim: int = -1, descending: bool = False, out: Any) -> Work:
     """As sort."""
     return Work(0, self.numel)
+
+
+@op("aten.histc.default", category="reduction", axes="unknown")
+def histc(self: TensorSpec, bins: int = 100, min: Any = 0, max: Any = 0, *, out: TensorSpec) -> Work:
+    """4 an input element: subtract, scale, round, count."""
+    return Work(0, 4 * self.numel)

@@ -6,7 +6,7 @@ docs/json_schema.md documents every key.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -164,7 +164,10 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """Whether the workload fits the device's memory, and the largest batch that does (None: not searched)."""
+    """Whether the workload fits the device's memory, and the largest batch that does (None: none, or not searched).
+
+    `batch_limit` is the largest batch the captures hold for: where `largest_batch` equals it, more may fit.
+    """
 
     device_bytes: int
     weights_bytes: int
@@ -173,6 +176,7 @@ class Fit:
     fits: bool
     fits_one_stage_at_a_time: bool
     largest_batch: int | None
+    batch_limit: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Every field by name."""
@@ -236,6 +240,7 @@ class StageReport:
     peak_activation_bytes: Bytes
     peak_node: str
     cache_bytes: int
+    weights: str
     symbols: Mapping[str, int]
     flops_expression: str
     bytes_expression: Mapping[str, str]
@@ -287,6 +292,7 @@ class StageReport:
             "peak_activation_bytes": self.peak_activation_bytes.to_dict(),
             "peak_node": self.peak_node,
             "cache_bytes": self.cache_bytes,
+            "weights": self.weights,
             "symbols": dict(self.symbols),
             "flops_expression": self.flops_expression,
             "bytes_expression": dict(self.bytes_expression),
@@ -311,6 +317,11 @@ class StageReport:
         return stage_graph(self)
 
 
+def distinct_weights(stages: Iterable[StageReport]) -> list[StageReport]:
+    """The first stage of every set of weights: prefill and decode hold one set between them."""
+    return list({stage.weights: stage for stage in reversed(list(stages))}.values())[::-1]
+
+
 @dataclass(frozen=True, slots=True)
 class AnalysisReport:
     """What a workload is and costs: its stages, their sums, and everything that had to be assumed."""
@@ -329,8 +340,8 @@ class AnalysisReport:
         stages = self.stages
         seconds = [s.estimate.seconds_total for s in stages if s.estimate is not None]
         return {
-            "parameters": sum(s.parameters for s in stages),
-            "weight_bytes": sum(sum(s.weight_bytes.values()) for s in stages),
+            "parameters": sum(s.parameters for s in distinct_weights(stages)),
+            "weight_bytes": sum(sum(s.weight_bytes.values()) for s in distinct_weights(stages)),
             "flops": sum(s.flops_total for s in stages),
             "pointwise_flops": sum(s.pointwise_flops_total for s in stages),
             "bytes": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -36,6 +37,8 @@ def spec_of(value: Any) -> Any:
 def overload(target: str) -> Any:
     """The torch operator called `target` ("aten.linear.default")."""
     namespace, name, kind = target.split(".")
+    if namespace == "transformers":
+        importlib.import_module("transformers.integrations.moe")
     return getattr(getattr(getattr(torch.ops, namespace), name), kind)
 
 

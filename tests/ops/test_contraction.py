@@ -71,14 +71,14 @@ def test_linear_is_torchs_count(batch: list[int], inner: int, columns: int, bias
 
 def test_what_torch_counts_0_is_counted() -> None:
     """Documented differences: mv, dot and addmv are products too; a one-row linear runs as one."""
-    for target, given in (
+    for target, args in (
         ("mv", (meta(2, 3), meta(3))),
         ("dot", (meta(3), meta(3))),
         ("addmv", (meta(2), meta(2, 3), meta(3))),
         ("matmul", (meta(2, 3), meta(3))),
     ):
-        assert counted_op(f"aten.{target}.default", *given) == 0
-        assert work(f"aten.{target}.default", *given).flops > 0
+        assert counted_op(f"aten.{target}.default", *args) == 0
+        assert work(f"aten.{target}.default", *args).flops > 0
 
 
 def test_scaled_mm_counts_scales_and_bias() -> None:
@@ -94,3 +94,5 @@ def test_grouped_mm_counts_every_row_once() -> None:
     ends = spec(3, dtype="int32")
     assert body(spec(10, 8), spec(3, 8, 6), ends, out=spec(10, 6)).flops == 2 * 10 * 8 * 6
     assert body(spec(4, 30), spec(30, 6), ends, out=spec(3, 4, 6)).flops == 2 * 4 * 30 * 6
+    fallback = TABLE["transformers.grouped_mm_fallback.default"].body
+    assert fallback(spec(10, 8), spec(3, 8, 6), ends, out=spec(10, 6)).flops == 2 * 10 * 8 * 6

@@ -19,7 +19,12 @@ ROWS = [
     ("conv1d.default", (meta(2, 3, 8), meta(4, 3, 3)), 2 * 2 * 6 * 4 * 9, 0),
     ("conv3d.default", (meta(2, 3, 4, 8, 8), meta(4, 3, 3, 1, 1), None, [1, 1, 1], [1, 0, 0]), 2 * 2 * 256 * 4 * 9, 0),
     ("conv2d.padding", (meta(2, 3, 8, 8), meta(4, 3, 4, 4), None, [1, 1], "same"), 2 * 2 * 64 * 4 * 3 * 16, 0),
-    ("conv_transpose2d.input", (meta(2, 3, 4, 4), meta(3, 5, 2, 2), meta(5), [2, 2]), 2 * 2 * 16 * 3 * 5 * 4, 2 * 64 * 5),
+    (
+        "conv_transpose2d.input",
+        (meta(2, 3, 4, 4), meta(3, 5, 2, 2), meta(5), [2, 2]),
+        2 * 2 * 16 * 3 * 5 * 4,
+        2 * 64 * 5,
+    ),
     (
         "convolution.default",
         (meta(2, 3, 4, 4), meta(3, 5, 2, 2), None, [2, 2], [0, 0], [1, 1], True, [0, 0], 1),

@@ -1,0 +1,344 @@
+"""`.pt2` files: good ones load and compute the same, every way to hide code in one is refused."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import re
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from graphlab.capture.archive import load_exported_program
+from graphlab.capture.pickles import check_archive_pickles
+from graphlab.errors import GraphlabError, SourceError, UnsafeSourceError
+
+from . import payloads
+
+_SAMPLES = "data/sample_inputs/model.pt"
+_CONSTANTS = "data/constants/model_constants_config.json"
+_WEIGHTS = "data/weights/model_weights_config.json"
+
+
+def _one_line(error: pytest.ExceptionInfo[GraphlabError]) -> str:
+    text = str(error.value)
+    assert "\n" not in text
+    assert 20 < len(text) < 600
+    return text
+
+
+def _refused(path: Path, trap: Path, what: str, kind: type[GraphlabError] = UnsafeSourceError) -> None:
+    with pytest.raises(kind, match=what) as error:
+        load_exported_program(path)
+    _one_line(error)
+    assert not trap.exists()
+
+
+def _edit(name: str, change: Callable[[Any], None]) -> Callable[[str, bytes], bytes]:
+    def run(member: str, data: bytes) -> bytes:
+        if not member.endswith(name):
+            return data
+        document = json.loads(data)
+        change(document)
+        return json.dumps(document).encode()
+
+    return run
+
+
+def test_loads_and_computes_the_same(program: Path) -> None:
+    loaded = load_exported_program(program)
+    twin = torch.export.load(program)
+    x = torch.randn(6, 4)
+    torch.testing.assert_close(loaded.module()(x, 3)["y"], twin.module()(x, 3)["y"])
+    assert {str(s) for s in loaded.range_constraints} == {str(s) for s in twin.range_constraints}
+    check_archive_pickles(program)
+
+
+def test_payload_would_run_without_the_scan(program: Path, tmp_path: Path) -> None:
+    """The attack is real: torch runs it. Else the tests below would prove nothing."""
+    trap = tmp_path / "trap"
+    bad = payloads.rewrite(program, tmp_path / "b.pt2", lambda n, d: payloads.saved(trap) if n.endswith(_SAMPLES) else d)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.export.load(bad)
+    assert trap.exists()
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_payload_in_sample_inputs(program: Path, tmp_path: Path, protocol: int) -> None:
+    trap = tmp_path / "trap"
+    data = payloads.saved(trap, protocol=protocol)
+    bad = payloads.rewrite(program, tmp_path / "b.pt2", lambda n, d: data if n.endswith(_SAMPLES) else d)
+    _refused(bad, trap, r"sample_inputs/model.pt.*data.pkl.*imports (builtins|__builtin__).eval")
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_payload_in_old_style_sample_inputs(program: Path, tmp_path: Path, protocol: int) -> None:
+    trap = tmp_path / "trap"
+    for data in (payloads.saved(trap, protocol=protocol, legacy=True), payloads.pickled(trap, protocol)):
+        bad = payloads.rewrite(
+            program, tmp_path / "b.pt2", lambda n, d, data=data: data if n.endswith(_SAMPLES) else d  # type: ignore[misc]
+        )
+        _refused(bad, trap, "imports (builtins|__builtin__).eval")
+
+
+@pytest.mark.parametrize(("config", "folder"), [(_CONSTANTS, "data/constants"), (_WEIGHTS, "data/weights")])
+@pytest.mark.parametrize("nested", [True, False])
+def test_payload_in_pickled_tensor(program: Path, tmp_path: Path, config: str, folder: str, nested: bool) -> None:
+    trap = tmp_path / "trap"
+
+    def mark(document: Any) -> None:
+        entry = next(iter(document["config"].values()))
+        entry["use_pickle"], entry["path_name"] = True, "tensor_99"
+
+    data = payloads.saved(trap) if nested else payloads.pickled(trap, 2)
+    bad = payloads.rewrite(program, tmp_path / "b.pt2", _edit(config, mark), {f"{folder}/tensor_99": data})
+    _refused(bad, trap, f"{folder}/tensor_99.*eval")
+
+
+@pytest.mark.parametrize("name", ["opaque_obj_0", "custom_obj_0", "tensor_7", "model.pt"])
+def test_payload_in_other_constants(program: Path, tmp_path: Path, name: str) -> None:
+    trap = tmp_path / "trap"
+    for protocol in (0, 4):
+        extra = {f"data/constants/{name}": payloads.pickled(trap, protocol)}
+        bad = payloads.rewrite(program, tmp_path / "b.pt2", lambda n, d: d, extra)
+        _refused(bad, trap, name)
+
+
+def test_unfinished_pickle_is_refused_where_torch_would_unpickle(program: Path, tmp_path: Path) -> None:
+    """A pickle that breaks off after its payload has already run when the unpickler notices."""
+    trap = tmp_path / "trap"
+    for data in (payloads.pickled(trap, 2)[:-1], payloads.pickled(trap, 2)[:-1] + b"\xff"):
+        bad = payloads.rewrite(
+            program, tmp_path / "b.pt2", lambda n, d, data=data: data if n.endswith(_SAMPLES) else d  # type: ignore[misc]
+        )
+        _refused(bad, trap, "cannot be read to the end")
+
+
+def test_payload_behind_torch_magic(program: Path, tmp_path: Path) -> None:
+    trap = tmp_path / "trap"
+    parts = [pickle.dumps(v, 2) for v in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True})]
+    data = b"".join(parts) + payloads.pickled(trap, 2)
+    bad = payloads.rewrite(program, tmp_path / "b.pt2", lambda n, d: data if n.endswith(_SAMPLES) else d)
+    _refused(bad, trap, "eval")
+
+
+def test_payload_two_archives_deep(program: Path, tmp_path: Path) -> None:
+    trap = tmp_path / "trap"
+    outer = io.BytesIO()
+    with zipfile.ZipFile(outer, "w") as file:
+        file.writestr("archive/data.pkl", pickle.dumps({}))
+        file.writestr("archive/extra", payloads.saved(trap))
+    bad = payloads.rewrite(program, tmp_path / "b.pt2", lambda n, d: outer.getvalue() if n.endswith(_SAMPLES) else d)
+    _refused(bad, trap, "eval")
+
+
+def test_hidden_torchscript(program: Path, tmp_path: Path) -> None:
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w") as file:
+        file.writestr("a/constants.pkl", pickle.dumps(()))
+        file.writestr("a/data.pkl", pickle.dumps(()))
+    bad = payloads.rewrite(program, tmp_path / "b.pt2", lambda n, d: inner.getvalue() if n.endswith(_SAMPLES) else d)
+    _refused(bad, tmp_path / "trap", "TorchScript")
+
+
+_EXPRESSIONS = [
+    "__import__('pathlib').Path('{trap}').touch()",
+    "Symbol('s0').func.__class__.__base__.__subclasses__()",
+    "exec('open(\"{trap}\", \"w\")')",
+    "Max(2, eval('1'))",
+    "Symbol(\"__import__('os')\", positive=True)",
+    "[s77 for s77 in ().__class__.__bases__]",
+    "Integer('1+exec(1)')",
+    "(lambda: 1)()",
+    "Pow(Integer(10), Integer(10000000000))",
+    "9**9**9**9",
+    "f'{{1}}'",
+    "Symbol(*['s'])",
+    "s77 := 3",
+    "x" * 30_000,
+]
+
+
+@pytest.mark.parametrize("expression", _EXPRESSIONS)
+def test_code_in_a_size_expression(program: Path, tmp_path: Path, expression: str) -> None:
+    trap = tmp_path / "trap"
+    text = expression.replace("{trap}", str(trap))
+
+    def change(member: str, data: bytes) -> bytes:
+        if "models/" not in member:
+            return data
+        return re.sub(rb'"expr_str": "[^"]*"', b'"expr_str": ' + json.dumps(text).encode().replace(b"\\", b"\\\\"), data)
+
+    _refused(payloads.rewrite(program, tmp_path / "b.pt2", change), trap, "not arithmetic")
+
+
+def test_code_in_a_size_expression_would_run(program: Path, tmp_path: Path) -> None:
+    trap = tmp_path / "trap"
+    text = json.dumps(f"__import__('pathlib').Path('{trap}').touch() or Symbol('s77', positive=True, integer=True)")
+    bad = payloads.rewrite(
+        program,
+        tmp_path / "b.pt2",
+        lambda n, d: re.sub(rb'"expr_str": "[^"]*"', b'"expr_str": ' + text.encode(), d) if "models/" in n else d,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            torch.export.load(bad)
+        except Exception as error:
+            assert error is not None
+    assert trap.exists(), "torch no longer evaluates size expressions; the check may be simplified"
+    trap.unlink()
+    _refused(bad, trap, "not arithmetic")
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["torch.os.system", "torch.ops.load_library", "torch.ops.load_library.x", "_operator.attrgetter", "math.factorial",
+     "torch.ops.aten.from_file.default", "torch.hub.load", "#ext:op", "torch.ops.aten.__class__.x.y", "os.system", ""],
+)  # fmt: skip
+def test_calls_that_are_no_operators(program: Path, tmp_path: Path, target: str) -> None:
+    def change(document: Any) -> None:
+        document["graph_module"]["graph"]["nodes"][0]["target"] = target
+
+    bad = payloads.rewrite(program, tmp_path / "b.pt2", _edit("models/model.json", change))
+    _refused(bad, tmp_path / "trap", "operator")
+
+
+def test_code_in_a_name(program: Path, tmp_path: Path) -> None:
+    """Names end up in source code that fx executes: a default value runs when the function is defined."""
+    trap = tmp_path / "trap"
+    name = f"x=__import__('pathlib').Path('{trap}').touch()"
+
+    def change(member: str, data: bytes) -> bytes:
+        return data.replace(b'"name": "x"', b'"name": ' + json.dumps(name).encode()) if "models/" in member else data
+
+    _refused(payloads.rewrite(program, tmp_path / "b.pt2", change), trap, "not an identifier")
+
+
+@pytest.mark.parametrize(
+    "context",
+    ['{"__enum__": true, "fqn": "antigravity:X", "name": "Y"}',
+     {"default_factory_module": "antigravity", "default_factory_name": "x", "dict_context": []}],
+)  # fmt: skip
+def test_imports_in_a_tree_spec(program: Path, tmp_path: Path, context: Any) -> None:
+    spec = json.dumps([1, {"type": "collections.defaultdict", "context": context, "children_spec": []}])
+
+    def change(document: Any) -> None:
+        entry = next(e for e in document["graph_module"]["module_call_graph"] if e["signature"])
+        entry["signature"]["out_spec"] = spec
+
+    bad = payloads.rewrite(program, tmp_path / "b.pt2", _edit("models/model.json", change))
+    _refused(bad, tmp_path / "trap", "imports")
+
+
+def test_newer_schema_names_both_versions(program: Path, tmp_path: Path) -> None:
+    def change(document: Any) -> None:
+        document["schema_version"] = {"major": 99, "minor": 1}
+        document["torch_version"] = "9.9.0"
+
+    bad = payloads.rewrite(program, tmp_path / "b.pt2", _edit("models/model.json", change))
+    _refused(bad, tmp_path / "t", rf"99.1 \(written by torch 9.9.0\); torch {re.escape(torch.__version__)}", SourceError)
+
+
+def test_newer_archive_version(program: Path, tmp_path: Path) -> None:
+    bad = payloads.rewrite(program, tmp_path / "b.pt2", lambda n, d: b"7" if n.endswith("archive_version") else d)
+    _refused(bad, tmp_path / "t", "archive version 7", SourceError)
+
+
+def test_weights_that_lie_about_their_size(program: Path, tmp_path: Path) -> None:
+    def change(document: Any) -> None:
+        next(iter(document["config"].values()))["tensor_meta"]["sizes"] = [{"as_int": 1 << 40}, {"as_int": 4}]
+
+    bad = payloads.rewrite(program, tmp_path / "b.pt2", _edit(_WEIGHTS, change))
+    _refused(bad, tmp_path / "t", "bytes", SourceError)
+
+
+def test_zip_bomb(program: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "b.pt2"
+    with zipfile.ZipFile(program) as old, zipfile.ZipFile(bad, "w", zipfile.ZIP_DEFLATED) as new:
+        for info in old.infolist():
+            new.writestr(info.filename, old.read(info))
+        with new.open("small/extra/bomb", "w", force_zip64=True) as stream:
+            for _ in range(300):
+                stream.write(bytes(1 << 20))
+    _refused(bad, tmp_path / "t", "zip bomb", SourceError)
+
+
+@pytest.mark.parametrize("where", ["front", "back"])
+def test_two_readings_of_one_zip(program: Path, tmp_path: Path, where: str) -> None:
+    data = program.read_bytes()
+    bad = tmp_path / "b.pt2"
+    bad.write_bytes(data + data if where == "front" else data + b"\0")
+    _refused(bad, tmp_path / "t", "zip archive")
+
+
+def test_two_names_that_differ_in_case(program: Path, tmp_path: Path) -> None:
+    bad = payloads.rewrite(program, tmp_path / "b.pt2", lambda n, d: d, {"DATA/sample_inputs/MODEL.pt": b"x"})
+    _refused(bad, tmp_path / "t", "two members")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_layout_before_torch_2_8(program: Path, tmp_path: Path) -> None:
+    from torch._export.serde.schema import SCHEMA_VERSION
+    from torch._export.serde.serialize import serialize
+
+    artifact = serialize(torch.export.load(program))
+    trap, old = tmp_path / "trap", tmp_path / "old.pt2"
+
+    def write(inputs: bytes) -> Path:
+        with zipfile.ZipFile(old, "w") as file:
+            file.writestr("serialized_exported_program.json", artifact.exported_program)
+            file.writestr("serialized_state_dict.pt", artifact.state_dict)
+            file.writestr("serialized_constants.pt", artifact.constants)
+            file.writestr("serialized_example_inputs.pt", inputs)
+            file.writestr("version", ".".join(map(str, SCHEMA_VERSION)))
+        return old
+
+    assert "linear.weight" in load_exported_program(write(artifact.example_inputs)).state_dict
+    _refused(write(payloads.saved(trap)), trap, "serialized_example_inputs.pt.*eval")
+
+
+def test_fake_tensor_inputs(tmp_path: Path) -> None:
+    """Programs exported without weights keep their inputs as fake tensors, rebuilt from JSON: checked, then loaded."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    class Double(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x * 2
+
+    with FakeTensorMode():
+        exported = torch.export.export(Double(), (torch.empty(3, 4),))
+    path = tmp_path / "fake.pt2"
+    torch.export.save(exported, path)
+    assert load_exported_program(path).example_inputs is not None
+    trap = tmp_path / "trap"
+    with zipfile.ZipFile(path) as file:
+        inner = file.read(next(n for n in file.namelist() if n.endswith(_SAMPLES)))
+    assert b'"as_int": 3' in inner
+    code = f'"as_expr": {{"expr_str": "open({str(trap)!r}, 1)"}}'.encode()
+    with zipfile.ZipFile(io.BytesIO(inner)) as old:
+        pkl = old.read("archive/data.pkl")
+        assert b'"as_int": 3' in pkl
+    doctored = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(inner)) as old, zipfile.ZipFile(doctored, "w") as new:
+        for info in old.infolist():
+            data = old.read(info)
+            if info.filename.endswith("data.pkl"):
+                data = _grown(data, b'"as_int": 3', code)
+            new.writestr(info.filename, data)
+    bad = payloads.rewrite(path, tmp_path / "b.pt2", lambda n, d: doctored.getvalue() if n.endswith(_SAMPLES) else d)
+    _refused(bad, trap, "not arithmetic")
+
+
+def _grown(data: bytes, old: bytes, new: bytes) -> bytes:
+    """`data` with `old` replaced in a BINUNICODE string, whose length is put right."""
+    at = data.index(old)
+    start = data.rindex(b"X", 0, data.rindex(b'{"dtype"', 0, at))
+    length = int.from_bytes(data[start + 1 : start + 5], "little") + len(new) - len(old)
+    return data[: start + 1] + length.to_bytes(4, "little") + data[start + 5 : at] + new + data[at + len(old) :]
