@@ -74,7 +74,7 @@ class Stage:
     generation. `program` is set instead of `build` when the graph is already there (a `.pt2`).
     `identity` is text that changes whenever what `build` makes changes (class and configuration); the disk
     cache keys on it, and an empty one is never cached. Stages with the same nonempty `weights` share theirs
-    (prefill and decode): sums count them once.
+    (prefill and decode): sums count them once. `square` says that the model only takes equal sides.
     """
 
     name: str
@@ -90,6 +90,7 @@ class Stage:
     strict: bool = False
     identity: str = ""
     weights: str = ""
+    square: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,10 @@ every key and shape of the file must agree with it, in the file's own spelling.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from graphlab.capture.families_text import recognise_clip, recognise_llama, recognise_t5
@@ -118,8 +119,6 @@ def identify(index: StateDictIndex, config: Mapping[str, Any] | None = None) -> 
 
 
 def _noted(item: Fingerprint, notes: Sequence[str]) -> Fingerprint:
-    from dataclasses import replace
-
     return replace(item, assumptions=(*item.assumptions, *notes))
 
 
@@ -188,8 +187,11 @@ def _confirm(keys: Keys, guess: Guess, stage: str, notes: tuple[str, ...]) -> Fi
     if missing or extra or wrong:
         raise _differs(keys.what, f"{guess.class_name} ({guess.name})", _difference(keys, expected, missing, extra, wrong))
     dtype, dtype_notes = compute_dtype(keys.tensors)
+    of_class = sum(math.prod(shape) for shape in class_shapes(guess.class_name, guess.config).values())
+    in_file = sum(math.prod(shape) for shape in expected.values())
+    copies = (f"{guess.class_name} holds {of_class:,} values, this spelling {in_file:,}",) if of_class != in_file else ()
     counted = [meta for key, meta in keys.tensors.items() if key in expected]
-    assumptions = (*notes, *guess.assumptions, *dtype_notes)
+    assumptions = (*notes, *guess.assumptions, *copies, *dtype_notes)
     return Fingerprint(
         stage=_STAGES.get(guess.class_name, "transformer") if stage in ("", "denoiser") else stage,
         class_name=guess.class_name,
@@ -206,10 +208,7 @@ def _confirm(keys: Keys, guess: Guess, stage: str, notes: tuple[str, ...]) -> Fi
 
 def _fits(meta: TensorMeta, shape: Shape) -> bool:
     if meta.packed:
-        values = 1
-        for size in shape:
-            values *= size
-        return 0 <= meta.values - values <= 1  # an odd count leaves half a byte
+        return 0 <= meta.values - math.prod(shape) <= 1  # an odd count leaves half a byte
     return meta.shape == tuple(shape)
 
 

@@ -128,7 +128,7 @@ def _with_notes(program: Program, reasons: list[str]) -> Program:
 def _attempts(stage: Stage, values: Values, dynamic: bool) -> Iterator[tuple[str, dict[str, Any], bool]]:
     if dynamic:
         tried = []
-        for label, attempt in (("symbolic", _spread(values)), ("symbolic at these sizes", _double_batch(values))):
+        for label, attempt in (("symbolic", _spread(values, square=stage.square)), ("symbolic at these sizes", _double_batch(values))):
             try:
                 sizes = axis_sizes(stage, attempt)
             except BindingError:
@@ -144,11 +144,11 @@ def _double_batch(values: Values) -> dict[str, Any]:
     return {**values, "batch": max(2, int(values["batch"]))} if "batch" in values else dict(values)
 
 
-def _spread(values: Values) -> dict[str, Any]:
+def _spread(values: Values, *, square: bool) -> dict[str, Any]:
     """`values` at batch 2 with the width three quarters of an equal height, on the same grid."""
     spread = _double_batch(values)
     height, width = spread.get("height"), spread.get("width")
-    if height is not None and height == width and int(width) % 4 == 0:
+    if not square and height is not None and width == height and int(height) % 4 == 0:
         spread["width"] = int(width) * 3 // 4
     if "batch" in spread:
         spread["batch"] = 2

@@ -38,6 +38,7 @@ class Component:
     assumptions: tuple[str, ...] = ()
     strict: bool = False
     identity: str = ""
+    square: bool = False
 
     def stage(
         self,
@@ -62,6 +63,7 @@ class Component:
             assumptions=self.assumptions,
             strict=self.strict,
             identity=self.identity,
+            square=self.square,
         )
 
 

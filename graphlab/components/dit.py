@@ -37,6 +37,7 @@ def dit_transformer(config: Config, dtype: str) -> Component:
     latent = ("batch", int(known["in_channels"]), f"height // {VAE_SCALE}", f"width // {VAE_SCALE}")
     return Component(
         class_name="DiTTransformer2DModel",
+        square=True,
         dtype=dtype,
         build=build,
         inputs={

@@ -2,8 +2,8 @@
 
 query (*batch, heads, q, d), key (*batch, kv heads, k, d), value (*batch, kv heads, k, v). FLOPs are the two
 products', as if no key were skipped: a causal mask halves what some kernels do and none of what is counted.
-Bytes are a fused kernel's: query, key, value and mask read, output written. `score_elements` is what a
-kernel that writes the scores moves besides.
+Bytes are a fused kernel's: query, key, value and mask read, output written; what a kernel that writes the
+scores moves besides is in `graphlab.costing.site_traffic`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,8 @@ from graphlab.ops.sizes import aten, broadcast, first, product
 
 
 def _scores(query: TensorSpec, key: TensorSpec, enable_gqa: bool) -> tuple[Dim, ...]:
-    keys = (*key.shape[:-3], *query.shape[-3:-2], *key.shape[-2:]) if enable_gqa else key.shape
-    return (*broadcast(query.shape[:-2], keys[:-2]), query.shape[-2], key.shape[-2])
-
-
-def score_elements(query: TensorSpec, key: TensorSpec) -> Dim:
-    """batch * heads * q * k: elements of the score matrix; grouped heads count once a query head."""
-    return product(_scores(query, key, len(query.shape) > 3))
+    keys = (*key.shape[:-3], *query.shape[-3:-2]) if enable_gqa else key.shape[:-2]
+    return (*broadcast(query.shape[:-2], keys), query.shape[-2], key.shape[-2])
 
 
 def _work(
@@ -35,7 +30,7 @@ def _work(
     out: TensorSpec,
     gqa: bool = True,
 ) -> Work:
-    scores = _scores(query, key, gqa and len(query.shape) > 3)
+    scores = _scores(query, key, gqa)
     masked = broadcast(scores, mask.shape) if mask is not None else scores
     flops = 2 * product(scores) * query.shape[-1] + 2 * out.numel * key.shape[-2]
     before = (0 if scale == 1 else product(scores)) + (product(masked) if mask is not None else 0)

@@ -109,8 +109,38 @@ def test_spelling_against_diffusers_converter(
     arguments: tuple[Any, ...] = (dict(entry.config),) if configured else ()
     if "transformer_layers_per_block" in entry.config:
         arguments = ({"class_embed_type": None, "addition_embed_type": None, **entry.config},)
-    found = _converted(converter, _meta(_spelled(entry, spelling)), *arguments)
+    prefix = "model.diffusion_model." if class_name == "UNet" else ""
+    spelled = {prefix + key: shape for key, shape in _spelled(entry, spelling).items()}
+    found = _converted(converter, _meta(spelled), *arguments)
     assert found == dict(class_shapes(entry.class_name, entry.config))
+
+
+@pytest.mark.parametrize("name", ["OpenCLIP ViT-H/14", "OpenCLIP ViT-bigG"])
+def test_open_clip_spelling_against_diffusers_converter(name: str) -> None:
+    from diffusers.loaders.single_file_utils import convert_open_clip_checkpoint
+    from transformers import CLIPTextConfig, CLIPTextModelWithProjection
+
+    entry = [s for s in shipped() if s.name.startswith(name)][-1]
+    class_name = "CLIPTextModelWithProjection"
+    with torch.device("meta"):
+        model = CLIPTextModelWithProjection(CLIPTextConfig.from_dict(dict(entry.config)))
+    spelled = _meta({f"x.{key}": shape for key, shape in _spelled(entry, "OpenCLIP", class_name).items()})
+    found = {key: tuple(value.shape) for key, value in convert_open_clip_checkpoint(model, spelled, "x.").items()}
+    assert found == dict(class_shapes(class_name, entry.config))
+
+
+def test_old_names_of_the_autoencoders_attention() -> None:
+    shapes = _spelled(_named("stable-diffusion-v1", "Auto"), "the class")
+    for new, old in (("to_q", "query"), ("to_k", "key"), ("to_v", "value"), ("to_out.0", "proj_attn")):
+        shapes = {key.replace(f"attentions.0.{new}.", f"attentions.0.{old}."): shape for key, shape in shapes.items()}
+    assert _one(shapes).spelling == "diffusers before 0.15"
+
+
+def test_dit_has_the_published_number_of_parameters() -> None:
+    """facebookresearch/DiT prints 675,129,632 for DiT-XL/2; diffusers' class repeats embedders in every block."""
+    found = _one(_spelled(_named("DiT-XL/2"), "facebook"))
+    assert found.parameters == 675_129_632
+    assert any("749,826,464" in note for note in found.assumptions)
 
 
 # Facts of the published CompVis layout, written down by hand.

@@ -22,7 +22,7 @@ DECOMPOSED = ("clip_text", "dit", "flux", "llama_decode", "sd15_eager", "t5_enco
 """Decomposed in every run, the others with the slow tests: run_decompositions traces a model again."""
 
 DATA_DEPENDENT = ("mochi",)
-"""Refused by the extractor (Mochi keeps the tokens under its mask, so a size depends on data): only names are checked."""
+"""Refused by the extractor: Mochi keeps the tokens under its mask, a size that depends on data. Names are checked."""
 
 
 def built(name: str) -> tuple[torch.nn.Module, dict[str, Any]]:

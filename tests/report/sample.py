@@ -85,6 +85,7 @@ UNET = StageReport(
     peak_activation_bytes=Bytes(8_000, 4_000),
     peak_node="conv",
     cache_bytes=0,
+    weights="unet",
     symbols={"height": 64, "width": 64},
     flops_expression="10*height*width + 1040",
     bytes_expression={"materialized": "height*width", "fused": "height"},
