@@ -164,7 +164,9 @@ def _read_sharded(path: Path, data: bytes) -> StateDictIndex:
     read: dict[str, Mapping[str, TensorMeta]] = {}
     for shard in shards:
         if shard in (".", "..") or any(mark in shard for mark in ("/", "\\", ":", "\0")):
-            raise UnsafeSourceError(f"{path} names the shard {shard!r}, which is not in its folder", hint="do not use it")
+            raise UnsafeSourceError(
+                f"{path} names the shard {shard!r}, which is not in its folder", hint="do not use it"
+            )
         file = path.parent / shard
         if not file.is_file():
             raise SourceError(f"{path}: the shard {shard} is missing", hint="fetch it into the same folder")

@@ -46,11 +46,20 @@ def _guess(
 def recognise_dit(keys: Keys) -> Guess | None:
     """The guess of DiTTransformer2DModel in facebook's or diffusers' spelling, or None."""
     if "y_embedder.embedding_table.weight" in keys and "x_embedder.proj.weight" in keys:
-        names = ("x_embedder.proj.weight", r"blocks\.(\d+)\.", "y_embedder.embedding_table.weight", "final_layer.linear.weight")
+        names = (
+            "x_embedder.proj.weight",
+            r"blocks\.(\d+)\.",
+            "y_embedder.embedding_table.weight",
+            "final_layer.linear.weight",
+        )
         return _dit(keys, names, original=True)
     embedder = "transformer_blocks.0.norm1.emb.class_embedder.embedding_table.weight"
     if embedder in keys and "pos_embed.proj.weight" in keys:
-        return _dit(keys, ("pos_embed.proj.weight", r"transformer_blocks\.(\d+)\.", embedder, "proj_out_2.weight"), original=False)
+        return _dit(
+            keys,
+            ("pos_embed.proj.weight", r"transformer_blocks\.(\d+)\.", embedder, "proj_out_2.weight"),
+            original=False,
+        )
     return None
 
 
@@ -118,7 +127,9 @@ def recognise_sd3(keys: Keys) -> Guess | None:
     }
     spelling, spell = ("Stability (joint_blocks)", _by_rules(SD3_RULES)) if original else ("diffusers", _same)
     guess = _guess(keys, "SD3Transformer2DModel", derived, {"sample_size": 128}, spelling, spell)
-    notes = guess.assumptions if norm in keys else (*guess.assumptions, "heads of 64 channels, as in every published SD3")
+    notes = (
+        guess.assumptions if norm in keys else (*guess.assumptions, "heads of 64 channels, as in every published SD3")
+    )
     return Guess(guess.class_name, guess.config, spelling, spell, guess.name, notes)
 
 

@@ -24,7 +24,9 @@ class _Spelling:
     middle: str
 
 
-_DIFFUSERS = _Spelling("diffusers", "conv_in.weight", "conv_out.weight", "add_embedding.linear_1.weight", "mid_block.attentions.0")
+_DIFFUSERS = _Spelling(
+    "diffusers", "conv_in.weight", "conv_out.weight", "add_embedding.linear_1.weight", "mid_block.attentions.0"
+)
 _COMPVIS = _Spelling("CompVis", "input_blocks.0.0.weight", "out.2.weight", "label_emb.0.0.weight", "middle_block.1")
 
 
@@ -116,7 +118,11 @@ def _by_rule(keys: Keys, derived: Config) -> tuple[Config, str, tuple[str, ...]]
     side = {768: 64, 1024: 96}.get(cross, 128)
     extra = {"addition_time_embed_dim": 256} if "addition_embed_type" in derived else {}
     note = f"no shipped model has these shapes; heads {heads} and sample_size {side} by the rule of {families[cross]}"
-    return {**derived, **extra, "attention_head_dim": heads, "sample_size": side}, f"{families[cross]} relative", (note,)
+    return (
+        {**derived, **extra, "attention_head_dim": heads, "sample_size": side},
+        f"{families[cross]} relative",
+        (note,),
+    )
 
 
 def _same(shapes: Shapes) -> Shapes:
@@ -133,7 +139,9 @@ def recognise_vae(keys: Keys) -> Guess | None:
     block = r"encoder\.down_blocks\.(\d+)\." if diffusers else r"encoder\.down\.(\d+)\."
     blocks = keys.count(block)
     first = "encoder.down_blocks.{}.resnets.0.conv1.weight" if diffusers else "encoder.down.{}.block.0.conv1.weight"
-    layers = keys.count(r"encoder\.down_blocks\.0\.resnets\.(\d+)\." if diffusers else r"encoder\.down\.0\.block\.(\d+)\.")
+    layers = keys.count(
+        r"encoder\.down_blocks\.0\.resnets\.(\d+)\." if diffusers else r"encoder\.down\.0\.block\.(\d+)\."
+    )
     derived: Config = {
         "in_channels": keys.dim("encoder.conv_in.weight", 1),
         "out_channels": keys.dim("decoder.conv_out.weight", 0),

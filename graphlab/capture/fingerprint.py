@@ -110,7 +110,9 @@ def identify(index: StateDictIndex, config: Mapping[str, Any] | None = None) -> 
         else:
             found.append(_confirm(keys, guess, stage, (*index.assumptions, *parts.notes)))
     if left:
-        raise _differs(index.source, found[0].class_name if found else "?", f"{len(left)} foreign keys ({min(left)}, ...)")
+        raise _differs(
+            index.source, found[0].class_name if found else "?", f"{len(left)} foreign keys ({min(left)}, ...)"
+        )
     if not found:
         raise _unknown(index, parts.tensors)
     notes = [f"components not recognised and left out: {', '.join(unknown)}"] if unknown else []
@@ -185,11 +187,15 @@ def _confirm(keys: Keys, guess: Guess, stage: str, notes: tuple[str, ...]) -> Fi
     extra = [key for key in keys.tensors if key not in expected and not optional.fullmatch(key)]
     wrong = [key for key in expected if key in keys.tensors and not _fits(keys.tensors[key], expected[key])]
     if missing or extra or wrong:
-        raise _differs(keys.what, f"{guess.class_name} ({guess.name})", _difference(keys, expected, missing, extra, wrong))
+        raise _differs(
+            keys.what, f"{guess.class_name} ({guess.name})", _difference(keys, expected, missing, extra, wrong)
+        )
     dtype, dtype_notes = compute_dtype(keys.tensors)
     of_class = sum(math.prod(shape) for shape in class_shapes(guess.class_name, guess.config).values())
     in_file = sum(math.prod(shape) for shape in expected.values())
-    copies = (f"{guess.class_name} holds {of_class:,} values, this spelling {in_file:,}",) if of_class != in_file else ()
+    copies = (
+        (f"{guess.class_name} holds {of_class:,} values, this spelling {in_file:,}",) if of_class != in_file else ()
+    )
     counted = [meta for key, meta in keys.tensors.items() if key in expected]
     assumptions = (*notes, *guess.assumptions, *copies, *dtype_notes)
     return Fingerprint(

@@ -72,7 +72,9 @@ class Keys:
         """Size of `key` along `axis`, counted from the front."""
         shape = self.shape(key)
         if axis >= len(shape):
-            raise UnknownArchitectureError(f"{self.what}: {key} has shape {list(shape)}, too few axes", hint=CONFIG_HINT)
+            raise UnknownArchitectureError(
+                f"{self.what}: {key} has shape {list(shape)}, too few axes", hint=CONFIG_HINT
+            )
         return shape[axis]
 
     def count(self, pattern: str) -> int:

@@ -45,12 +45,16 @@ def read_safetensors(view: memoryview, what: str) -> StateDictIndex:
         raise SourceError(f"{what} is truncated: its header has {size} bytes, the file {len(view)}", hint=_HINT)
     header = _header(bytes(view[8 : 8 + size]), what)
     metadata = header.pop("__metadata__", {})
-    entries = sorted((_entry(key, value, what) for key, value in header.items()), key=lambda entry: (entry[1], entry[2]))
+    entries = sorted(
+        (_entry(key, value, what) for key, value in header.items()), key=lambda entry: (entry[1], entry[2])
+    )
     at = 0
     for key, start, end, _ in entries:
         if start != at:
             kind = "overlap" if start < at else "leave a gap"
-            raise SourceError(f"{what}: the bytes of {key} and of its neighbour {kind} (at {start}, not {at})", hint=_HINT)
+            raise SourceError(
+                f"{what}: the bytes of {key} and of its neighbour {kind} (at {start}, not {at})", hint=_HINT
+            )
         at = end
     if at != len(view) - 8 - size:
         raise SourceError(
@@ -88,7 +92,9 @@ def _entry(key: str, value: Any, what: str) -> tuple[str, int, int, TensorMeta]:
         raise SourceError(f"{what}: {key!r} has dtype {dtype!r}, which graphlab does not know")
     nbytes = math.prod(shape) * ITEM_BITS[_DTYPES[dtype]] // 8 if integers else -1
     if not integers or nbytes != end - start:
-        raise SourceError(f"{what}: {key!r} of shape {shape} and {dtype} cannot have bytes {start} to {end}", hint=_HINT)
+        raise SourceError(
+            f"{what}: {key!r} of shape {shape} and {dtype} cannot have bytes {start} to {end}", hint=_HINT
+        )
     return key, start, end, TensorMeta(tuple(shape), _DTYPES[dtype], nbytes)
 
 
@@ -157,7 +163,11 @@ def _gguf_value(cursor: _Cursor, kind: int, depth: int = 0) -> str:
     if kind not in _GGUF_SCALARS:
         raise SourceError(f"{cursor.what} has a GGUF value of unknown type {kind}", hint=_HINT)
     raw = cursor.take(_GGUF_SCALARS[kind])
-    return str(struct.unpack("<f" if kind == 6 else "<d", raw)[0]) if kind in (6, 12) else str(int.from_bytes(raw, "little"))
+    return (
+        str(struct.unpack("<f" if kind == 6 else "<d", raw)[0])
+        if kind in (6, 12)
+        else str(int.from_bytes(raw, "little"))
+    )
 
 
 def _gguf_tensor(cursor: _Cursor) -> tuple[str, TensorMeta, int]:
@@ -170,5 +180,7 @@ def _gguf_tensor(cursor: _Cursor) -> tuple[str, TensorMeta, int]:
         raise SourceError(f"{cursor.what}: {name!r} has GGUF type {kind}, which graphlab does not know")
     dtype, values, nbytes = GGUF_TYPES[kind]
     if shape and shape[-1] % values:
-        raise SourceError(f"{cursor.what}: {name!r} of shape {list(shape)} does not fill blocks of {values}", hint=_HINT)
+        raise SourceError(
+            f"{cursor.what}: {name!r} of shape {list(shape)} does not fill blocks of {values}", hint=_HINT
+        )
     return name, TensorMeta(shape, dtype, math.prod(shape) // values * nbytes), offset

@@ -133,7 +133,9 @@ def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_rest: Any, dtyp
     span = 1 + sum((n - 1) * s for n, s in zip(meta.shape, stride, strict=True)) if meta.values else 0
     held = storage.elements * ITEM_BITS[storage.dtype]
     if not isinstance(offset, int) or offset < 0 or (offset + span) * ITEM_BITS[name] > held:
-        raise SourceError(f"a tensor of shape {list(meta.shape)} lies outside its storage of {storage.elements} elements")
+        raise SourceError(
+            f"a tensor of shape {list(meta.shape)} lies outside its storage of {storage.elements} elements"
+        )
     return InertTensor(meta, stride, offset, storage)
 
 
@@ -153,7 +155,9 @@ def _sizes(value: Any) -> tuple[int, ...]:
     return tuple(int(item) for item in value)
 
 
-def _tensor_v3(storage: Any, offset: Any, size: Any, stride: Any, _grad: Any, _hooks: Any, dtype: Any, *_rest: Any) -> Any:
+def _tensor_v3(
+    storage: Any, offset: Any, size: Any, stride: Any, _grad: Any, _hooks: Any, dtype: Any, *_rest: Any
+) -> Any:
     return _tensor(storage, offset, size, stride, dtype=dtype.name if isinstance(dtype, DtypeName) else None)
 
 

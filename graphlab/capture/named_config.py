@@ -25,7 +25,9 @@ _OPTIONAL = r"(text_model\.)?embeddings\.position_ids|logit_scale|.*rotary_emb\.
 def guess_of_config(config: Mapping[str, Any]) -> tuple[Guess, ...]:
     """Guesses of the class that `config` names; UnknownArchitectureError when it names none."""
     architectures = config.get("architectures")
-    named = config.get("_class_name") or (architectures[0] if isinstance(architectures, list) and architectures else None)
+    named = config.get("_class_name") or (
+        architectures[0] if isinstance(architectures, list) and architectures else None
+    )
     if not isinstance(named, str):
         raise UnknownArchitectureError(
             "the configuration names no class", hint="it needs _class_name (diffusers) or architectures (transformers)"

@@ -263,10 +263,11 @@ _OPCODES: dict[str, Callable[[_Machine, Any, int], None]] = {
     "EMPTY_LIST": _push, "EMPTY_DICT": _push, "EMPTY_SET": _push, "NONE": _push, "NEWTRUE": _push,
     "NEWFALSE": _push, "NEXT_BUFFER": _push,
 }  # fmt: skip
-_CONSTANTS = frozenset(
+_CONSTANT_NAMES = (
     "STRING BINSTRING SHORT_BINSTRING UNICODE SHORT_BINUNICODE BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES "
-    "BINBYTES8 BYTEARRAY8 INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT".split()
+    "BINBYTES8 BYTEARRAY8 INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT"
 )
+_CONSTANTS = frozenset(_CONSTANT_NAMES.split())
 
 
 def scan_one(data: memoryview | bytes, what: str) -> PickleScan:

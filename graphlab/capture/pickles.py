@@ -26,20 +26,20 @@ _MAX_GUESSED_BYTES = 1 << 20
 _ENCODE: GlobalName = ("_codecs", "encode")
 _FAKE_TENSOR: GlobalName = ("torch._export.serde.serialize", "_reconstruct_fake_tensor")
 
-_SCALARS = "Double Float Half BFloat16 Long Int Short Char Byte Bool".split()
+_SCALARS = ("Double", "Float", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
 _STORAGES = [*_SCALARS, "ComplexDouble", "ComplexFloat", "QInt8", "QInt32", "QUInt8", "QUInt4x2", "QUInt2x4"]
-_DTYPES = (
+_DTYPE_NAMES = (
     "float64 float32 float16 bfloat16 complex32 complex64 complex128 int64 int32 int16 int8 uint8 uint16 uint32 "
     "uint64 bool float8_e4m3fn float8_e5m2 float8_e4m3fnuz float8_e5m2fnuz float8_e8m0fnu float4_e2m1fn_x2 qint8 "
     "quint8 qint32 quint4x2 quint2x4 per_tensor_affine per_channel_affine strided"
-).split()
+)
 # Left out on purpose: torch.storage._load_from_bytes (unpickles its argument), bytearray (an integer argument
 # allocates that much), sparse and nested rebuilds (their indices are not checked), every class of the user's.
 ALLOWED: frozenset[GlobalName] = frozenset(
     {
         *(("torch", f"{name}Storage") for name in _STORAGES),
         *(("torch.cuda", f"{name}Storage") for name in _STORAGES),
-        *(("torch", name) for name in _DTYPES),
+        *(("torch", name) for name in _DTYPE_NAMES.split()),
         ("torch", "Size"),
         ("torch", "Tensor"),
         ("torch", "device"),
@@ -117,7 +117,9 @@ def _check_fake_tensor(call: Call, what: str) -> None:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UnsafeSourceError(f"{what} holds a fake tensor whose description is no JSON; nothing was loaded") from error
+        raise UnsafeSourceError(
+            f"{what} holds a fake tensor whose description is no JSON; nothing was loaded"
+        ) from error
     check_symbols(document, what)
 
 
@@ -201,9 +203,7 @@ def _unpickled_members(archive: Archive) -> set[str]:
 
 
 _LEGACY_MEMBERS = frozenset(
-    f"serialized_{part}.{ending}"
-    for part in ("state_dict", "constants", "example_inputs")
-    for ending in ("pt", "json")
+    f"serialized_{part}.{ending}" for part in ("state_dict", "constants", "example_inputs") for ending in ("pt", "json")
 )
 
 

@@ -41,7 +41,11 @@ _NODES = (
     ast.Or, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.BitAnd, ast.BitOr, ast.Invert, ast.keyword,
     ast.Tuple,
 )  # fmt: skip
-_TEXT_ARGUMENTS = {"Symbol": _SYMBOL, "Float": re.compile(r"-?[0-9.]+(e[-+]?[0-9]{1,3})?"), "Integer": re.compile("[0-9]+")}
+_TEXT_ARGUMENTS = {
+    "Symbol": _SYMBOL,
+    "Float": re.compile(r"-?[0-9.]+(e[-+]?[0-9]{1,3})?"),
+    "Integer": re.compile("[0-9]+"),
+}
 _POWERS = frozenset({"Pow", "PowByNatural", "FloatPow", "LShift"})
 _MAX_EXPRESSION = 20_000
 _MAX_EXPONENT = 64
@@ -166,7 +170,9 @@ def _check_names(value: Any, what: str) -> None:
         if name is None or name == "" or not isinstance(name, str):
             continue
         if not _NAME.fullmatch(name):
-            raise UnsafeSourceError(f"{what} names a value {name[:60]!r}, which is not an identifier; nothing was loaded")
+            raise UnsafeSourceError(
+                f"{what} names a value {name[:60]!r}, which is not an identifier; nothing was loaded"
+            )
 
 
 def _check_tree(value: Any, what: str) -> None:
@@ -191,4 +197,6 @@ def _loads(text: str) -> Any:
 
 
 def _refused(text: Any, what: str) -> UnsafeSourceError:
-    return UnsafeSourceError(f"{what} holds a size expression that is not arithmetic: {str(text)[:80]!r}; nothing was loaded")
+    return UnsafeSourceError(
+        f"{what} holds a size expression that is not arithmetic: {str(text)[:80]!r}; nothing was loaded"
+    )

@@ -11,7 +11,10 @@ from graphlab.errors import UnknownArchitectureError
 
 # What each library writes beside `<name>.weight`, and how messages call it.
 _COMPANIONS = (
-    (r"(.*\.weight)\.(?:absmax|quant_map|nested_absmax|nested_quant_map|quant_state\.bitsandbytes__(?:nf4|fp4))", "bnb4"),
+    (
+        r"(.*\.weight)\.(?:absmax|quant_map|nested_absmax|nested_quant_map|quant_state\.bitsandbytes__(?:nf4|fp4))",
+        "bnb4",
+    ),
     (r"(.*)\.(?:SCB|weight_format)", "bnb8"),
     (r"(.*)\.(?:scale_weight|scale_input|weight_scale|input_scale)", "scaled"),
 )

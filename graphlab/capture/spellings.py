@@ -42,7 +42,10 @@ DIT_RULES: Rules = (
     (r"pos_embed\.proj" + _END, r"x_embedder.proj.\1"),
     (r"transformer_blocks\.0\.norm1\.emb\.timestep_embedder\.linear_1" + _END, r"t_embedder.mlp.0.\1"),
     (r"transformer_blocks\.0\.norm1\.emb\.timestep_embedder\.linear_2" + _END, r"t_embedder.mlp.2.\1"),
-    (r"transformer_blocks\.0\.norm1\.emb\.class_embedder\.embedding_table\.weight", "y_embedder.embedding_table.weight"),
+    (
+        r"transformer_blocks\.0\.norm1\.emb\.class_embedder\.embedding_table\.weight",
+        "y_embedder.embedding_table.weight",
+    ),
     (r"transformer_blocks\.\d+\.norm1\.emb\..*", None),  # diffusers keeps a copy of both embedders in every block
     (r"transformer_blocks\.(\d+)\.norm1\.linear" + _END, r"blocks.\1.adaLN_modulation.1.\2"),
     (rf"transformer_blocks\.(\d+)\.attn1\.{_QKV}" + _END, r"blocks.\1.attn.qkv.\2"),
@@ -189,7 +192,9 @@ def compvis_vae(blocks: int) -> Callable[[Shapes], dict[str, Shape]]:
 
 
 def _compvis_vae_key(key: str, blocks: int) -> str:
-    match = re.fullmatch(r"(encoder|decoder)\.(?:down|up)_blocks\.(\d+)\.(resnets|downsamplers|upsamplers)\.(\d+)\.(.*)", key)
+    match = re.fullmatch(
+        r"(encoder|decoder)\.(?:down|up)_blocks\.(\d+)\.(resnets|downsamplers|upsamplers)\.(\d+)\.(.*)", key
+    )
     if match:
         side, block, kind, item, rest = match[1], int(match[2]), match[3], match[4], match[5]
         place = f"encoder.down.{block}" if side == "encoder" else f"decoder.up.{blocks - 1 - block}"

@@ -23,7 +23,9 @@ from graphlab.capture.sniff import SourceKind, sniff_zip
 from graphlab.capture.zips import Archive, mapped, open_zip
 from graphlab.errors import SourceError, UnsafeSourceError
 
-_FORBIDDEN = re.compile(r"\b(__setstate__|__torch__\.torch\.classes|from_file|(?:torch|ops\.\w+)\.(?:save|load|rpc_\w+))\b")
+_FORBIDDEN = re.compile(
+    r"\b(__setstate__|__torch__\.torch\.classes|from_file|(?:torch|ops\.\w+)\.(?:save|load|rpc_\w+))\b"
+)
 _MAX_CODE_BYTES = 64 << 20
 
 
@@ -84,7 +86,13 @@ def _check_pickle(archive: Archive, name: str) -> None:
 def _is_plain(name: GlobalName) -> bool:
     module, attribute = name
     if module == "torch.jit._pickle":
-        return attribute in ("build_intlist", "build_tensorlist", "build_doublelist", "build_boollist", "restore_type_tag")
+        return attribute in (
+            "build_intlist",
+            "build_tensorlist",
+            "build_doublelist",
+            "build_boollist",
+            "restore_type_tag",
+        )
     own = module == "__torch__" or module.startswith("__torch__.")
     return (own and not module.startswith("__torch__.torch.classes")) or name in ALLOWED
 

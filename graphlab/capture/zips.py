@@ -86,7 +86,9 @@ class Archive:
             with self.file.open(name) as stream:
                 return stream.read() if limit is None else stream.read(limit)
         except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, NotImplementedError) as error:
-            raise SourceError(f"{self.what}: member {name} is damaged ({error})", hint="fetch the file again") from error
+            raise SourceError(
+                f"{self.what}: member {name} is damaged ({error})", hint="fetch the file again"
+            ) from error
 
     def stored(self, name: str) -> memoryview:
         """A view of member `name` without a copy where it is stored, else of its unpacked bytes."""

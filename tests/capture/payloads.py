@@ -40,7 +40,9 @@ def saved(path: Path, *, protocol: int = 2, legacy: bool = False) -> bytes:
     return buffer.getvalue()
 
 
-def rewrite(source: Path, target: Path, change: Callable[[str, bytes], bytes], extra: dict[str, bytes] | None = None) -> Path:
+def rewrite(
+    source: Path, target: Path, change: Callable[[str, bytes], bytes], extra: dict[str, bytes] | None = None
+) -> Path:
     """`source` with every member put through `change` and `extra` members added (names inside the root folder)."""
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as new:
         root = old.namelist()[0].partition("/")[0]

@@ -62,7 +62,9 @@ def test_loads_and_computes_the_same(program: Path) -> None:
 def test_payload_would_run_without_the_scan(program: Path, tmp_path: Path) -> None:
     """The attack is real: torch runs it. Else the tests below would prove nothing."""
     trap = tmp_path / "trap"
-    bad = payloads.rewrite(program, tmp_path / "b.pt2", lambda n, d: payloads.saved(trap) if n.endswith(_SAMPLES) else d)
+    bad = payloads.rewrite(
+        program, tmp_path / "b.pt2", lambda n, d: payloads.saved(trap) if n.endswith(_SAMPLES) else d
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.export.load(bad)
@@ -82,7 +84,9 @@ def test_payload_in_old_style_sample_inputs(program: Path, tmp_path: Path, proto
     trap = tmp_path / "trap"
     for data in (payloads.saved(trap, protocol=protocol, legacy=True), payloads.pickled(trap, protocol)):
         bad = payloads.rewrite(
-            program, tmp_path / "b.pt2", lambda n, d, data=data: data if n.endswith(_SAMPLES) else d  # type: ignore[misc]
+            program,
+            tmp_path / "b.pt2",
+            lambda n, d, data=data: data if n.endswith(_SAMPLES) else d,  # type: ignore[misc]
         )
         _refused(bad, trap, "imports (builtins|__builtin__).eval")
 
@@ -115,7 +119,9 @@ def test_unfinished_pickle_is_refused_where_torch_would_unpickle(program: Path, 
     trap = tmp_path / "trap"
     for data in (payloads.pickled(trap, 2)[:-1], payloads.pickled(trap, 2)[:-1] + b"\xff"):
         bad = payloads.rewrite(
-            program, tmp_path / "b.pt2", lambda n, d, data=data: data if n.endswith(_SAMPLES) else d  # type: ignore[misc]
+            program,
+            tmp_path / "b.pt2",
+            lambda n, d, data=data: data if n.endswith(_SAMPLES) else d,  # type: ignore[misc]
         )
         _refused(bad, trap, "cannot be read to the end")
 
@@ -150,7 +156,7 @@ def test_hidden_torchscript(program: Path, tmp_path: Path) -> None:
 _EXPRESSIONS = [
     "__import__('pathlib').Path('{trap}').touch()",
     "Symbol('s0').func.__class__.__base__.__subclasses__()",
-    "exec('open(\"{trap}\", \"w\")')",
+    'exec(\'open("{trap}", "w")\')',
     "Max(2, eval('1'))",
     "Symbol(\"__import__('os')\", positive=True)",
     "[s77 for s77 in ().__class__.__bases__]",
@@ -173,7 +179,9 @@ def test_code_in_a_size_expression(program: Path, tmp_path: Path, expression: st
     def change(member: str, data: bytes) -> bytes:
         if "models/" not in member:
             return data
-        return re.sub(rb'"expr_str": "[^"]*"', b'"expr_str": ' + json.dumps(text).encode().replace(b"\\", b"\\\\"), data)
+        return re.sub(
+            rb'"expr_str": "[^"]*"', b'"expr_str": ' + json.dumps(text).encode().replace(b"\\", b"\\\\"), data
+        )
 
     _refused(payloads.rewrite(program, tmp_path / "b.pt2", change), trap, "not arithmetic")
 
@@ -243,7 +251,9 @@ def test_newer_schema_names_both_versions(program: Path, tmp_path: Path) -> None
         document["torch_version"] = "9.9.0"
 
     bad = payloads.rewrite(program, tmp_path / "b.pt2", _edit("models/model.json", change))
-    _refused(bad, tmp_path / "t", rf"99.1 \(written by torch 9.9.0\); torch {re.escape(torch.__version__)}", SourceError)
+    _refused(
+        bad, tmp_path / "t", rf"99.1 \(written by torch 9.9.0\); torch {re.escape(torch.__version__)}", SourceError
+    )
 
 
 def test_newer_archive_version(program: Path, tmp_path: Path) -> None:

@@ -87,11 +87,15 @@ def test_weights_are_not_read(tmp_path: Path) -> None:
 def test_foreign_classes_are_not_imported(tmp_path: Path, legacy: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "code"
     folder.mkdir()
-    (folder / "strange_module.py").write_text(f"import pathlib\npathlib.Path({str(tmp_path / 'trap')!r}).touch()\nclass Config(dict): pass\n")
+    (folder / "strange_module.py").write_text(
+        f"import pathlib\npathlib.Path({str(tmp_path / 'trap')!r}).touch()\nclass Config(dict): pass\n"
+    )
     monkeypatch.syspath_prepend(str(folder))
     from strange_module import Config  # type: ignore[import-not-found]  # written above
 
-    torch.save({"state_dict": _STATE, "hyper": Config(a=1)}, tmp_path / "x.pt", _use_new_zipfile_serialization=not legacy)
+    torch.save(
+        {"state_dict": _STATE, "hyper": Config(a=1)}, tmp_path / "x.pt", _use_new_zipfile_serialization=not legacy
+    )
     del sys.modules["strange_module"]
     (tmp_path / "trap").unlink()
     assert read_state_dict(tmp_path / "x.pt").tensors == _METAS

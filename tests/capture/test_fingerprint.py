@@ -257,7 +257,9 @@ def test_other_files(shapes: dict[str, Shape], message: str) -> None:
 
 
 def test_controlnet_and_whole_models_beside_known_ones() -> None:
-    control = {key: shape for key, shape in _sd1().items() if not key.startswith(("up_blocks", "conv_out", "conv_norm"))}
+    control = {
+        key: shape for key, shape in _sd1().items() if not key.startswith(("up_blocks", "conv_out", "conv_norm"))
+    }
     with pytest.raises(UnknownArchitectureError):
         identify(_index({**control, "controlnet_cond_embedding.conv_in.weight": (16, 3, 3, 3)}))
     t5 = _spelled(_named("T5"), "the class")

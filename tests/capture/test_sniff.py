@@ -159,7 +159,9 @@ def test_missing_file_folder_and_pipe(tmp_path: Path) -> None:
 
 _BYTES = st.binary(max_size=300) | st.builds(
     bytes.__add__,
-    st.sampled_from([b"PK\x03\x04", b"GGUF\x03\0\0\0", b"\x80\x02", b"\x80\x04", b"{", b"\x08\x07", b"\x20\0\0\0\0\0\0\0{"]),
+    st.sampled_from(
+        [b"PK\x03\x04", b"GGUF\x03\0\0\0", b"\x80\x02", b"\x80\x04", b"{", b"\x08\x07", b"\x20\0\0\0\0\0\0\0{"]
+    ),
     st.binary(max_size=200),
 )
 

@@ -15,7 +15,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from . import payloads
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning", "ignore::UserWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning", "ignore::UserWarning"
+)
 
 
 class Denoiser(torch.nn.Module):
