@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from graphlab.api import analyze
-    from graphlab.capture.module import capture
+    from graphlab.sources.module import capture
     from graphlab.errors import GraphlabError
     from graphlab.loading import load
     from graphlab.program import Program
@@ -21,7 +21,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "analyze": "graphlab.api",
-    "capture": "graphlab.capture.module",
+    "capture": "graphlab.sources.module",
     "load": "graphlab.loading",
     "AnalysisReport": "graphlab.report.data",
     "GraphlabError": "graphlab.errors",

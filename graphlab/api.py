@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 
 from graphlab.stage_analysis import Options, StageAnalysis, analyze_stage, stage_report
-from graphlab.capture.bare import program_workload
+from graphlab.sources.bare import program_workload
 from graphlab.errors import UnknownNameError
 from graphlab.hardware import Hardware, load_device
 from graphlab.loading import load

@@ -47,16 +47,16 @@ def load(
 def _resolve(source: str, options: LoadOptions) -> Workload:
     file, _, function = source.rpartition(":")
     if function.isidentifier() and file.endswith(".py"):
-        from graphlab.capture.function import function_workload
+        from graphlab.sources.function import function_workload
 
         return function_workload(Path(file), function, source, dynamic=options.dynamic)
     path = Path(source)
     if path.is_dir():
-        from graphlab.capture.folder import folder_workload
+        from graphlab.sources.folder import folder_workload
 
         return folder_workload(path, source)
     if path.exists():
-        from graphlab.capture.file import file_workload
+        from graphlab.sources.file import file_workload
 
         return file_workload(path, source, options)
     if "/" in source or os.sep in source or path.suffix in _SUFFIXES:

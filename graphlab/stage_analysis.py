@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from graphlab.capture.stage import axis_sizes, axis_texts, mismatch, program_for, tensor_inputs
+from graphlab.sources.stage import axis_sizes, axis_texts, mismatch, program_for, tensor_inputs
 from graphlab.errors import OpRuleError
 from graphlab.facts import AttentionSite, AttentionTraffic, NodeCost
 from graphlab.graph import Graph, Node

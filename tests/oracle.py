@@ -10,7 +10,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from graphlab.capture.arguments import example_arguments
+from graphlab.sources.arguments import example_arguments
 from graphlab.workload import Stage
 
 

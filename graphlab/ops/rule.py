@@ -41,8 +41,8 @@ class OpRule:
 
     `axes` says where the axes of the output come from: an axis pattern such as "*b i, o i -> *b o", or the
     name of a structural rule in `graphlab.ops.axes` ("broadcast", "same", "reshape", "permute", ...).
-    `moves` is one of MOVES. `bytes_read` overrides which inputs are read in full (an embedding reads rows), and `bytes_written` which
-    part of the outputs is written (`index_put_` writes the indexed elements, `empty` nothing).
+    `moves` is one of MOVES. `bytes_read` overrides which inputs are read in full (an embedding reads rows), and
+    `bytes_written` which part of the outputs is written (`index_put_` the addressed elements, `empty` nothing).
     """
 
     target: str

@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 import torch
-from graphlab.capture.checkpoint import load_trusted_module, read_state_dict
-from graphlab.capture.quantized import compute_dtype, separate
-from graphlab.capture.tensors import TensorMeta
-from graphlab.errors import SourceError, UnknownArchitectureError, UnsafeSourceError
 from safetensors.torch import save_file
+
+from graphlab.errors import SourceError, UnknownArchitectureError, UnsafeSourceError
+from graphlab.sources.checkpoint import load_trusted_module, read_state_dict
+from graphlab.sources.quantized import compute_dtype, separate
+from graphlab.sources.tensors import TensorMeta
 
 from . import payloads
 
@@ -222,7 +223,7 @@ def test_shards_that_disagree(tmp_path: Path) -> None:
         read_state_dict(index)
     _sharded(tmp_path)
     (tmp_path / "two.bin").unlink()
-    with pytest.raises(SourceError, match="shard two.bin is missing"):
+    with pytest.raises(SourceError, match=r"shard two.bin is missing"):
         read_state_dict(index)
     _sharded(tmp_path)
     (tmp_path / "two.bin").write_bytes(b"<html>")

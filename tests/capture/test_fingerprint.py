@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 import torch
-from graphlab.capture.fingerprint import Fingerprint, identify
-from graphlab.capture.guess import Shipped, class_shapes, shipped
-from graphlab.capture.named_config import guess_of_config
-from graphlab.capture.spellings import Shape
-from graphlab.capture.tensors import StateDictIndex, TensorMeta
+
 from graphlab.errors import UnknownArchitectureError
+from graphlab.sources.fingerprint import Fingerprint, identify
+from graphlab.sources.guess import Shipped, class_shapes, shipped
+from graphlab.sources.named_config import guess_of_config
+from graphlab.sources.spellings import Shape
+from graphlab.sources.tensors import StateDictIndex, TensorMeta
 
 
 def _index(shapes: Mapping[str, Shape], dtype: str = "float16", itemsize: int = 2) -> StateDictIndex:
@@ -337,7 +338,7 @@ def test_four_bit_weights_need_a_config() -> None:
     index = _index(class_shapes(entry.class_name, entry.config), "float32", 4)
     tensors = dict(index.tensors)
     for key, meta in index.tensors.items():
-        if ".attn1." in key and key.endswith(".weight") or key == "proj_out_2.weight":
+        if (".attn1." in key and key.endswith(".weight")) or key == "proj_out_2.weight":
             tensors[key] = TensorMeta((meta.values // 2, 1), "uint8", meta.values // 2)
             tensors[f"{key}.absmax"] = TensorMeta((meta.values // 64,), "float32", meta.values // 16)
     packed = StateDictIndex("x", "safetensors", tensors)

@@ -122,6 +122,6 @@ def test_live_saved_and_reloaded_are_one_graph(tmp_path: Path) -> None:
     assert program.exported is not None
     torch.export.save(program.exported, buffer)
     buffer.seek(0)
-    from graphlab.capture.extract import extract
+    from graphlab.sources.extract import extract
 
     assert extract(torch.export.load(buffer)) == program.graph

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from graphlab.capture import cache
-from graphlab.capture.stage import mismatch, program_for
+from graphlab.sources import cache
+from graphlab.sources.stage import mismatch, program_for
 from graphlab.errors import BindingError, CaptureError
 from graphlab.graph import Graph
 from graphlab.workload import Stage, TensorInput, Variable, Workload

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from graphlab.capture.torchscript import hide_scripted, load_torchscript, script_inputs
-from graphlab.errors import SourceError, UnsafeSourceError
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
+
+from graphlab.errors import SourceError, UnsafeSourceError
+from graphlab.sources.torchscript import hide_scripted, load_torchscript, script_inputs
 
 from . import payloads
 

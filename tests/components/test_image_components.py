@@ -11,7 +11,7 @@ import pytest
 import torch
 import transformers
 
-from graphlab.capture.arguments import example_arguments
+from graphlab.sources.arguments import example_arguments
 from graphlab.components import (
     autoencoder_kl,
     build_on_meta,

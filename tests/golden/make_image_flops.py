@@ -12,7 +12,7 @@ import json
 import sys
 from pathlib import Path
 
-from graphlab.capture.arguments import example_arguments
+from graphlab.sources.arguments import example_arguments
 from graphlab.models import find_model, models
 from graphlab.workload import Stage, Workload
 from tests.oracle import oracle_flops

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from graphlab.capture.arguments import example_arguments
+from graphlab.sources.arguments import example_arguments
 from graphlab.errors import BindingError
 from graphlab.models import find_model, models
 from graphlab.workload import Stage

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from graphlab.capture.arguments import example_arguments
+from graphlab.sources.arguments import example_arguments
 from graphlab.components import component_for
 from graphlab.components.causal_lm import CLASSES, cache_layers, causal_lm_workload, decode_component
 from graphlab.components.kv_cache import build_with_cache
@@ -185,7 +185,7 @@ def example_past(name: str, config: dict[str, Any], cache: int) -> dict[str, tor
 
 
 def export(stage: Stage, values: dict[str, int | float]) -> torch.export.ExportedProgram:
-    from graphlab.capture.stage import _dynamic
+    from graphlab.sources.stage import _dynamic
 
     assert stage.build is not None
     shapes = {name: _dynamic(argument) for name, argument in stage.inputs.items()}

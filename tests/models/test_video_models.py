@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from graphlab.capture.arguments import example_arguments
+from graphlab.sources.arguments import example_arguments
 from graphlab.components import COMPONENTS, component_for
 from graphlab.errors import BindingError, UnknownArchitectureError
 from graphlab.models import find_model, models
@@ -295,7 +295,7 @@ def arguments_of(stage: Stage, values: dict[str, int | float], device: str) -> d
 
 def static_axes(stage: Stage, values: dict[str, int | float]) -> dict[str, list[int]]:
     """{input: axes that depend on a variable and came out of a symbolic, non-strict export as numbers}."""
-    from graphlab.capture.stage import _dynamic
+    from graphlab.sources.stage import _dynamic
 
     assert stage.build is not None
     kwargs = arguments_of(stage, {**values, "batch": 2}, "meta")

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.export import ExportedProgram
 
-from graphlab.capture.extract import extract
+from graphlab.sources.extract import extract
 from graphlab.graph import Graph, Node
 from graphlab.ops import TABLE, rule_for
 from graphlab.ops.rule import resolve

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from graphlab.capture.bare import program_workload
-from graphlab.capture.module import capture
+from graphlab.sources.bare import program_workload
+from graphlab.sources.module import capture
 from graphlab.facts import AttentionSite
 from graphlab.stage_analysis import Options, StageAnalysis, analyze_stage
 

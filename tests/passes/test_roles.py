@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from graphlab.capture.module import capture
+from graphlab.sources.module import capture
 from graphlab.facts import ROLES
 from graphlab.models import find_model
 from graphlab.pipeline import Facts
@@ -15,7 +15,7 @@ from graphlab.program import Program
 
 
 def unet() -> Program:
-    from graphlab.capture.arguments import example_arguments
+    from graphlab.sources.arguments import example_arguments
 
     workload = find_model("stable-diffusion-v1-5-tiny").workload()
     stage = workload.stage("unet")

@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from graphlab.capture.record import graph_from_json, graph_to_json
+from graphlab.sources.record import graph_from_json, graph_to_json
 from graphlab.program import Program
 from graphlab.workload import Stage
 
@@ -72,7 +72,7 @@ def _versions() -> str:
     """Versions of the packages that decide a capture, and a digest of graphlab's own capture code."""
     digest = hashlib.sha256()
     root = Path(__file__).parent.parent
-    for folder in ("capture", "components"):
+    for folder in ("sources", "components"):
         for file in sorted((root / folder).glob("*.py")):
             digest.update(file.read_bytes())
     return " ".join([*(f"{name}={_version(name)}" for name in _PACKAGES), digest.hexdigest()])

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from graphlab.capture.guess import Guess
-from graphlab.capture.spellings import (
+from graphlab.errors import UnknownArchitectureError
+from graphlab.sources.guess import Guess
+from graphlab.sources.spellings import (
     DIT_RULES,
     FLUX_RULES,
     OPENCLIP_RULES,
@@ -17,7 +18,6 @@ from graphlab.capture.spellings import (
     compvis_vae,
     respell,
 )
-from graphlab.errors import UnknownArchitectureError
 
 _OPTIONAL = r"(text_model\.)?embeddings\.position_ids|logit_scale|.*rotary_emb\.inv_freq"
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from graphlab.capture.json_file import read_json
+from graphlab.sources.json_file import read_json
 from graphlab.components import COMPONENTS, Component, component_for
 from graphlab.components.causal_lm import CLASSES as LANGUAGE_MODELS
 from graphlab.components.causal_lm import causal_lm_workload

@@ -17,7 +17,7 @@ import torch
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 
-from graphlab.capture.guards import guard_texts
+from graphlab.sources.guards import guard_texts
 from graphlab.errors import CaptureError
 from graphlab.graph import Graph, Node, Ref, Size, TensorSpec
 

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from graphlab.capture.opcodes import Call, Constant, GlobalName, Group, Import, NotAPickleError, PickleScan, scan_one
-from graphlab.capture.program_json import check_symbols
-from graphlab.capture.zips import Archive, mapped, open_zip
 from graphlab.errors import SourceError, UnsafeSourceError
+from graphlab.sources.opcodes import Call, Constant, GlobalName, Group, Import, NotAPickleError, PickleScan, scan_one
+from graphlab.sources.program_json import check_symbols
+from graphlab.sources.zips import Archive, mapped, open_zip
 
 TORCH_MAGIC = 0x1950A86A20F9469CFC6C
 """First number of a non-zip torch.save file; four more pickles follow it."""
@@ -148,9 +148,13 @@ def check_archive(archive: Archive, depth: int = 0) -> None:
     """As `check_archive_pickles`, of an archive already opened."""
     if depth > _MAX_DEPTH:
         raise UnsafeSourceError(f"{archive.what}: archives nested more than {_MAX_DEPTH} deep; nothing was loaded")
-    unpickled = _unpickled_members(archive) if depth == 0 else {n for n in archive.members if n.endswith("data.pkl")}
+    unpickled = _unpickled_members(archive) if depth == 0 else _data_pickles(archive)
     for name in archive.members:
         _check_member(archive, name, must=name in unpickled, depth=depth)
+
+
+def _data_pickles(archive: Archive) -> set[str]:
+    return {name for name in archive.members if name.casefold().endswith("data.pkl")}
 
 
 def _check_member(archive: Archive, name: str, *, must: bool, depth: int) -> None:
@@ -164,7 +168,7 @@ def _check_member(archive: Archive, name: str, *, must: bool, depth: int) -> Non
             if not must:
                 return  # weights whose first bytes happen to look like a zip; torch reads them as numbers
             raise UnsafeSourceError(f"{error.message}; nothing was loaded") from error
-        if any(member.rsplit("/", 1)[-1] == "constants.pkl" for member in nested.members):
+        if any(member.casefold().rsplit("/", 1)[-1] == "constants.pkl" for member in nested.members):
             raise UnsafeSourceError(f"{what} hides a TorchScript program, which torch would load as code")
         check_archive(nested, depth + 1)
     elif len(view) or (must and depth):
@@ -188,7 +192,8 @@ def _unpickled_members(archive: Archive) -> set[str]:
     """Members that torch would unpickle by where they are: known folders, and the payloads marked `use_pickle`."""
     found: set[str] = set()
     for name in archive.members:
-        _, _, inner = name.partition("/")
+        # torch's reader finds members without regard to case.
+        _, _, inner = name.casefold().partition("/")
         folder, _, file = inner.rpartition("/")
         if folder == "data/sample_inputs" or file.startswith(("custom_obj_", "opaque_obj_")):
             found.add(name)
@@ -196,8 +201,9 @@ def _unpickled_members(archive: Archive) -> set[str]:
             if file.endswith(".pt"):
                 found.add(name)
             elif file.endswith("_config.json"):
-                found |= {name.rpartition("/")[0] + "/" + payload for payload in _pickled_payloads(archive, name)}
-        elif name in _LEGACY_MEMBERS:
+                payloads = {f"{folder}/{payload}".casefold() for payload in _pickled_payloads(archive, name)}
+                found |= {member for member in archive.members if member.casefold().partition("/")[2] in payloads}
+        elif name.casefold() in _LEGACY_MEMBERS:
             found.add(name)
     return found
 

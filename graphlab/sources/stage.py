@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch.export import Dim
 
-from graphlab.capture import cache
-from graphlab.capture.arguments import example_arguments
-from graphlab.capture.guards import broken_guard
-from graphlab.capture.module import by_parameter, capture
+from graphlab.sources import cache
+from graphlab.sources.arguments import example_arguments
+from graphlab.sources.guards import broken_guard
+from graphlab.sources.module import by_parameter, capture
 from graphlab.errors import BindingError, CaptureError
 from graphlab.graph import Graph
 from graphlab.program import Program

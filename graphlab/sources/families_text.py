@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from graphlab.capture.guess import CONFIG_HINT, Config, Guess, Keys, settle
-from graphlab.capture.spellings import OPENCLIP_RULES, Shape, Shapes, respell
 from graphlab.errors import UnknownArchitectureError
+from graphlab.sources.guess import CONFIG_HINT, Config, Guess, Keys, settle
+from graphlab.sources.spellings import OPENCLIP_RULES, Shape, Shapes, respell
 
 _IDS = r"(text_model\.)?embeddings\.position_ids"
 _INNER = "text_model."

@@ -17,11 +17,11 @@ from typing import Any
 
 import torch
 
-from graphlab.capture.opcodes import GlobalName, NotAPickleError, scan_one
-from graphlab.capture.pickles import ALLOWED
-from graphlab.capture.sniff import SourceKind, sniff_zip
-from graphlab.capture.zips import Archive, mapped, open_zip
 from graphlab.errors import SourceError, UnsafeSourceError
+from graphlab.sources.opcodes import GlobalName, NotAPickleError, scan_one
+from graphlab.sources.pickles import ALLOWED
+from graphlab.sources.sniff import SourceKind, sniff_zip
+from graphlab.sources.zips import Archive, mapped, open_zip
 
 _FORBIDDEN = re.compile(
     r"\b(__setstate__|__torch__\.torch\.classes|from_file|(?:torch|ops\.\w+)\.(?:save|load|rpc_\w+))\b"
@@ -46,17 +46,18 @@ def load_torchscript(path: Path) -> torch.nn.Module:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch 2.13 calls torch.jit deprecated; these files exist all the same
-            module = torch.jit.load(str(path), map_location="cpu")
+            load: Any = torch.jit.load
+            module: torch.nn.Module = load(str(path), map_location="cpu")
     except Exception as error:  # C++ exceptions arrive as RuntimeError and others
         detail = " ".join(str(error).split())[:200]
         raise SourceError(f"torch cannot read {path}: {detail}", hint="was it saved by a newer torch?") from error
-    return module.eval()  # type: ignore[no-any-return]  # torch.jit.load is untyped
+    return module.eval()
 
 
 def check_torchscript(archive: Archive) -> None:
     """UnsafeSourceError when code or pickles of a TorchScript archive do more than compute."""
     for name in archive.members:
-        inner = name.partition("/")[2]
+        inner = name.partition("/")[2].casefold()  # torch's reader finds members without regard to case
         if inner.startswith("code/") and inner.endswith(".py"):
             if archive.members[name].nbytes > _MAX_CODE_BYTES:
                 raise SourceError(f"{archive.what}: {name} has {archive.members[name].nbytes} bytes of code")
@@ -66,7 +67,7 @@ def check_torchscript(archive: Archive) -> None:
                     f"{archive.what}: its code uses {found[1]} ({name}), which could touch files; nothing was loaded",
                     hint="trace or script the model again without it",
                 )
-        elif name.endswith(".pkl"):
+        elif inner.endswith(".pkl"):
             _check_pickle(archive, name)
 
 
@@ -154,8 +155,10 @@ def hide_scripted(module: torch.nn.Module) -> torch.nn.Module:
     cannot be written as a function of its weights (it changes its own attributes), the weights stay inside
     and export counts them as constants.
     """
+    scripted: Any = module
+    lower: Any = torch._C._jit_pass_lower_graph
     try:
-        graph, tensors = torch._C._jit_pass_lower_graph(module.inlined_graph, module._c)  # type: ignore[attr-defined]
+        graph, tensors = lower(scripted.inlined_graph, scripted._c)
         function = torch._C._create_function_from_graph("forward", graph)
     except RuntimeError:
         return ScriptedFunction(module, Weights(), ())

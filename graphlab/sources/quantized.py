@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from graphlab.capture.tensors import StateDictIndex, TensorMeta
 from graphlab.errors import UnknownArchitectureError
+from graphlab.sources.tensors import StateDictIndex, TensorMeta
 
 # What each library writes beside `<name>.weight`, and how messages call it.
 _COMPANIONS = (

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graphlab.capture.headers import read_gguf, read_safetensors
-from graphlab.capture.inert import Inert, InertTensor, StorageMeta, load_inert
-from graphlab.capture.opcodes import scan_one
-from graphlab.capture.sniff import STATE_DICTS, SourceKind, sniff_bytes
-from graphlab.capture.tensors import ITEM_BITS, StateDictIndex, TensorMeta, common_prefix
-from graphlab.capture.zips import Archive, mapped, open_zip
 from graphlab.errors import SourceError, UnsafeSourceError
+from graphlab.sources.headers import read_gguf, read_safetensors
+from graphlab.sources.inert import Inert, InertTensor, StorageMeta, load_inert
+from graphlab.sources.opcodes import scan_one
+from graphlab.sources.sniff import STATE_DICTS, SourceKind, sniff_bytes
+from graphlab.sources.tensors import ITEM_BITS, StateDictIndex, TensorMeta, common_prefix
+from graphlab.sources.zips import Archive, mapped, open_zip
 
 if TYPE_CHECKING:
     import torch
@@ -98,12 +98,14 @@ def _read_torch_legacy(view: memoryview, what: str) -> StateDictIndex:
 def _state_dict(value: Any, what: str, layout: str) -> tuple[dict[str, InertTensor], tuple[str, ...]]:
     """The dictionary of tensors in `value`, through the keys that training scripts nest it under."""
     assumptions: list[str] = []
+    items: Mapping[Any, Any] = {}
     for _ in range(_MAX_DEPTH):
         _refuse_module(value, what)
-        items = _mapping(value)
-        if items is None:
+        mapping = _mapping(value)
+        if mapping is None:
             kind = value.class_name if isinstance(value, Inert) else type(value).__name__
             raise SourceError(f"{what} ({layout}) holds a {kind}, not a state dict", hint="save model.state_dict()")
+        items = mapping
         tensors = {str(key): item for key, item in items.items() if isinstance(item, InertTensor)}
         inner = [key for key in NESTED if _holds_tensors(items.get(key))]
         if not inner:

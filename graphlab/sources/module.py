@@ -15,8 +15,8 @@ import torch
 from torch.export import Dim, ExportedProgram
 from torch.utils import _pytree
 
-from graphlab.capture.extract import extract
-from graphlab.capture.failure import describe_failure
+from graphlab.sources.extract import extract
+from graphlab.sources.failure import describe_failure
 from graphlab.errors import CaptureError
 from graphlab.program import Program
 

@@ -7,10 +7,10 @@ import enum
 import json
 from pathlib import Path
 
-from graphlab.capture.opcodes import scan_one
-from graphlab.capture.pickles import ALLOWED, TORCH_MAGIC
-from graphlab.capture.zips import Archive, mapped, open_zip
 from graphlab.errors import SourceError, UnsafeSourceError
+from graphlab.sources.opcodes import scan_one
+from graphlab.sources.pickles import ALLOWED, TORCH_MAGIC
+from graphlab.sources.zips import Archive, mapped, open_zip
 
 
 class SourceKind(enum.Enum):

@@ -11,9 +11,9 @@ from functools import lru_cache
 from importlib import resources
 from typing import Any, TypeAlias
 
-from graphlab.capture.spellings import Shape, Shapes
-from graphlab.capture.tensors import TensorMeta
 from graphlab.errors import UnknownArchitectureError
+from graphlab.sources.spellings import Shape, Shapes
+from graphlab.sources.tensors import TensorMeta
 
 Config: TypeAlias = dict[str, Any]
 CONFIG_HINT = "pass --config config.json of the model"
@@ -91,13 +91,15 @@ class Keys:
 
 @lru_cache(maxsize=1)
 def shipped() -> tuple[Shipped, ...]:
-    """Every configuration in graphlab/capture/configs, in the order of the files."""
-    folder = resources.files("graphlab.capture") / "configs"
+    """Every configuration in graphlab/sources/configs, in the order of the files."""
+    folder = resources.files("graphlab.sources") / "configs"
     found: list[Shipped] = []
     for file in sorted((entry for entry in folder.iterdir() if entry.name.endswith(".json")), key=lambda e: e.name):
         document = json.loads(file.read_text(encoding="utf-8"))
-        for entry in document["configurations"]:
-            found.append(Shipped(entry["name"], document["class_name"], entry["config"], entry["source"]))
+        found += [
+            Shipped(entry["name"], document["class_name"], entry["config"], entry["source"])
+            for entry in document["configurations"]
+        ]
     return tuple(found)
 
 
@@ -160,7 +162,7 @@ def _construct(class_name: str, config: Config) -> Any:
     if not class_name.isidentifier() or class_name.startswith("_"):
         raise UnknownArchitectureError(f"{class_name!r} is no class name")
     for library in (diffusers, transformers):
-        found = getattr(library, class_name, None)
+        found: Any = getattr(library, class_name, None)
         if not inspect.isclass(found):
             continue
         if library is diffusers and hasattr(found, "from_config"):

@@ -18,23 +18,25 @@ from graphlab.errors import SourceError, UnsafeSourceError
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SYMBOL = re.compile(r"[A-Za-z_]{1,8}[0-9]*")
 _OPERATOR = re.compile(r"torch\.ops(\.[A-Za-z_][A-Za-z0-9_]*){2,3}")
-_PYTHON_OPERATORS = frozenset(
-    f"_operator.{name}"
-    for name in "add sub mul truediv floordiv mod pow neg pos abs eq ne lt le gt ge and_ or_ xor not_ invert lshift "
-    "rshift getitem index".split()
-) | frozenset(
-    [f"math.{name}" for name in "trunc ceil floor sqrt pow log2".split()]
-    + [f"torch.{name}" for name in "sym_int sym_float sym_max sym_min sym_not sym_ite sym_sum _sym_sqrt".split()]
+_PYTHON_NAMES = (
+    "_operator.add _operator.sub _operator.mul _operator.truediv _operator.floordiv _operator.mod _operator.pow "
+    "_operator.neg _operator.pos _operator.abs _operator.eq _operator.ne _operator.lt _operator.le _operator.gt "
+    "_operator.ge _operator.and_ _operator.or_ _operator.xor _operator.not_ _operator.invert _operator.lshift "
+    "_operator.rshift _operator.getitem _operator.index math.trunc math.ceil math.floor math.sqrt math.pow math.log2 "
+    "torch.sym_int torch.sym_float torch.sym_max torch.sym_min torch.sym_not torch.sym_ite torch.sym_sum "
+    "torch._sym_sqrt"
 )
+_PYTHON_OPERATORS = frozenset(_PYTHON_NAMES.split())
 _NOT_NAMESPACES = frozenset({"load_library", "import_module", "loaded_libraries", "classes"})
-_FUNCTIONS = frozenset(
+_FUNCTION_NAMES = (
     "Symbol Integer Float Rational Add Mul Pow Max Min Mod Abs FloorDiv CeilDiv CleanDiv ModularIndexing PythonMod "
     "Where CeilToInt FloorToInt TruncToInt RoundToInt TruncToFloat RoundDecimal ToFloat Identity IntTrueDiv "
     "FloatTrueDiv FloatPow PowByNatural LShift RShift IsNonOverlappingAndDenseIndicator Eq Ne Lt Le Gt Ge Equality "
     "Unequality StrictLessThan LessThan StrictGreaterThan GreaterThan And Or Not Xor Piecewise ITE ExprCondPair "
     "floor ceiling sqrt log exp OpaqueUnaryFn_sqrt OpaqueUnaryFn_log2 BitwiseFn_bitwise_and BitwiseFn_bitwise_or "
-    "Tuple true false".split()
+    "Tuple true false"
 )
+_FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
 _NODES = (
     ast.Expression, ast.BinOp, ast.UnaryOp, ast.Compare, ast.BoolOp, ast.Call, ast.Name, ast.Constant, ast.Load,
     ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.USub, ast.UAdd, ast.Not, ast.And,
@@ -50,7 +52,6 @@ _POWERS = frozenset({"Pow", "PowByNatural", "FloatPow", "LShift"})
 _MAX_EXPRESSION = 20_000
 _MAX_EXPONENT = 64
 _NAME_KEYS = frozenset({"as_name", "as_names", "forward_arg_names"})
-_ANY_NAME_PARENTS = frozenset({"metadata"})
 
 
 def check_program(document: Any, what: str) -> None:
@@ -59,7 +60,7 @@ def check_program(document: Any, what: str) -> None:
         raise SourceError(f"{what} is not an exported program: no graph_module in its JSON")
     check_symbols(document, what)
     for key, value in _entries(document):
-        if key in ("target", "as_operator"):
+        if key in ("target", "as_operator") and not isinstance(value, dict):  # a dict: a value called "target"
             _check_target(value, what)
         elif key in ("in_spec", "out_spec"):
             _check_tree(value, what)
@@ -80,7 +81,7 @@ def check_symbols(document: Any, what: str) -> None:
 
 
 def _entries(document: Any) -> Iterator[tuple[str, Any]]:
-    """Every (key, value) of every object in `document`, whose metadata strings are not looked into."""
+    """Every (key, value) of every object in `document`; names of a graph's values are keys too, whatever they say."""
     todo = [document]
     while todo:
         item = todo.pop()
@@ -89,8 +90,7 @@ def _entries(document: Any) -> Iterator[tuple[str, Any]]:
         elif isinstance(item, dict):
             for key, value in item.items():
                 yield str(key), value
-                if key not in _ANY_NAME_PARENTS:
-                    todo.append(value)
+                todo.append(value)
 
 
 def check_expression(text: Any, what: str) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from graphlab.capture.guess import CONFIG_HINT, Config, Guess, Keys, settle, shipped
-from graphlab.capture.spellings import DIT_RULES, FLUX_RULES, SD3_RULES, Rules, Shape, Shapes, respell
 from graphlab.errors import UnknownArchitectureError
+from graphlab.sources.guess import CONFIG_HINT, Config, Guess, Keys, settle, shipped
+from graphlab.sources.spellings import DIT_RULES, FLUX_RULES, SD3_RULES, Rules, Shape, Shapes, respell
 
 _DIT_HEADS = {384: 6, 768: 12, 1024: 16, 1152: 16}
 """Heads by width in the DiT paper, table 1 (arXiv 2212.09748)."""
@@ -97,7 +97,8 @@ def recognise_sd3(keys: Keys) -> Guess | None:
     """The guess of SD3Transformer2DModel in diffusers' or Stability's spelling, or None."""
     if keys.any(r"^joint_blocks\.0\.x_block\."):
         projection, positions, block, pooled, out = (
-            "x_embedder.proj.weight", "pos_embed", "joint_blocks", "y_embedder.mlp.0.weight", "final_layer.linear.weight",
+            "x_embedder.proj.weight", "pos_embed", "joint_blocks", "y_embedder.mlp.0.weight",
+            "final_layer.linear.weight",
         )  # fmt: skip
         norm, dual, original = "joint_blocks.0.x_block.attn.ln_q.weight", "x_block.attn2.qkv.weight", True
     elif "pos_embed.pos_embed" in keys and keys.any(r"^transformer_blocks\.0\.attn\.add_q_proj\."):

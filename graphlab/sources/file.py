@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graphlab.capture.bare import program_workload
-from graphlab.capture.json_file import read_json
-from graphlab.capture.sniff import STATE_DICTS, SourceKind, sniff
+from graphlab.sources.bare import program_workload
+from graphlab.sources.json_file import read_json
+from graphlab.sources.sniff import STATE_DICTS, SourceKind, sniff
 from graphlab.components import component_for
 from graphlab.errors import SourceError, UnsafeSourceError
 from graphlab.names import nearest
@@ -19,7 +19,7 @@ from graphlab.workload import Stage, Variable, Workload
 if TYPE_CHECKING:
     import torch
 
-    from graphlab.capture.fingerprint import Fingerprint
+    from graphlab.sources.fingerprint import Fingerprint
     from graphlab.loading import LoadOptions
 
 _DENOISERS = ("unet", "transformer", "denoiser")
@@ -31,7 +31,7 @@ def file_workload(path: Path, source: str, options: LoadOptions) -> Workload:
     if kind in (SourceKind.EXPORTED_PROGRAM, SourceKind.EXPORTED_PROGRAM_OLD):
         return _exported(path, source)
     if kind is SourceKind.TORCHSCRIPT:
-        from graphlab.capture.torchscript import hide_scripted, load_torchscript, script_inputs
+        from graphlab.sources.torchscript import hide_scripted, load_torchscript, script_inputs
 
         module = load_torchscript(path)
         return _module(hide_scripted(module), script_inputs(module), source, options, positional=True)
@@ -45,9 +45,9 @@ def file_workload(path: Path, source: str, options: LoadOptions) -> Workload:
 
 
 def _exported(path: Path, source: str) -> Workload:
-    from graphlab.capture.archive import load_exported_program
-    from graphlab.capture.extract import extract
-    from graphlab.capture.module import root_class
+    from graphlab.sources.archive import load_exported_program
+    from graphlab.sources.extract import extract
+    from graphlab.sources.module import root_class
     from graphlab.program import Program
 
     exported = load_exported_program(path)
@@ -57,7 +57,7 @@ def _exported(path: Path, source: str) -> Workload:
 
 def _trusted(path: Path, source: str, options: LoadOptions) -> Workload | None:
     """The pickled module in `path`; None when the file holds a state dict, which needs no trust."""
-    from graphlab.capture.checkpoint import load_trusted_module, read_state_dict
+    from graphlab.sources.checkpoint import load_trusted_module, read_state_dict
 
     try:
         read_state_dict(path)
@@ -71,7 +71,7 @@ def _module(
     module: torch.nn.Module, names: tuple[str, ...], source: str, options: LoadOptions, *, positional: bool = False
 ) -> Workload:
     """`module` captured with tensors of the shapes `--input` gives, by name or, for scripts, in their order."""
-    from graphlab.capture.module import capture
+    from graphlab.sources.module import capture
 
     if not options.inputs:
         raise SourceError(
@@ -102,8 +102,8 @@ def parse_tensor(text: str) -> torch.Tensor:
 
 
 def _checkpoint(path: Path, source: str, options: LoadOptions) -> Workload:
-    from graphlab.capture.checkpoint import read_state_dict
-    from graphlab.capture.fingerprint import identify
+    from graphlab.sources.checkpoint import read_state_dict
+    from graphlab.sources.fingerprint import identify
 
     config: Mapping[str, Any] | None = read_json(options.config) if options.config is not None else None
     found = identify(read_state_dict(path), config)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graphlab.capture.guess import CONFIG_HINT, Config, Guess, Keys, settle
-from graphlab.capture.spellings import Shape, Shapes, compvis_unet, compvis_vae
 from graphlab.errors import UnknownArchitectureError
+from graphlab.sources.guess import CONFIG_HINT, Config, Guess, Keys, settle
+from graphlab.sources.spellings import Shape, Shapes, compvis_unet, compvis_vae
 
 _CLASS = "UNet2DConditionModel"
 _WIDE_HEADS = 64
@@ -110,8 +110,8 @@ def _by_rule(keys: Keys, derived: Config) -> tuple[Config, str, tuple[str, ...]]
     families = {768: "stable-diffusion-v1", 1024: "stable-diffusion-2", 1280: "SDXL refiner", 2048: "SDXL"}
     if cross not in families or any(width % _WIDE_HEADS for width in widths):
         raise UnknownArchitectureError(
-            f"{keys.what} is a U-Net of channels {widths} with text width {cross}, which fits no shipped configuration: "
-            "its head counts cannot be told from shapes",
+            f"{keys.what} is a U-Net of channels {widths} with text width {cross}, which fits no shipped "
+            "configuration: its head counts cannot be told from shapes",
             hint=CONFIG_HINT,
         )
     heads = 8 if cross == 768 else [width // _WIDE_HEADS for width in widths]

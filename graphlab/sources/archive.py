@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graphlab.capture.pickles import check_archive
-from graphlab.capture.program_json import check_program
-from graphlab.capture.sniff import SourceKind, sniff_zip
-from graphlab.capture.tensors import ITEM_BITS
-from graphlab.capture.zips import Archive, Window, mapped, open_zip
 from graphlab.errors import GraphlabError, SourceError, UnsafeSourceError
+from graphlab.sources.pickles import check_archive
+from graphlab.sources.program_json import check_program
+from graphlab.sources.sniff import SourceKind, sniff_zip
+from graphlab.sources.tensors import ITEM_BITS
+from graphlab.sources.zips import Archive, Window, mapped, open_zip
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
@@ -93,6 +93,10 @@ def _check_layout(archive: Archive) -> None:
 
 
 def _check_old_layout(archive: Archive) -> None:
+    """Version and JSON of the layout before torch 2.8, which has no folders but the user's extra files."""
+    inner = next((name for name in archive.members if "/" in name and not name.startswith("extra_files/")), None)
+    if inner is not None:
+        raise UnsafeSourceError(f"{archive.what}: {inner} has no place in the layout before torch 2.8")
     version = _text(archive, "version") if "version" in archive.members else "nothing"
     from torch._export.serde.schema import SCHEMA_VERSION
 
@@ -147,11 +151,13 @@ def _json(archive: Archive, name: str) -> dict[str, Any]:
 def _check_payloads(archive: Archive, name: str) -> None:
     """Every raw tensor lies inside the bytes stored for it; what is declared without bytes is bounded."""
     folder, unstored = name.rpartition("/")[0], 0
-    for key, entry in _json(archive, name)["config"].items():
-        payload = f"{folder}/{entry['path_name']}"
-        if "/" in str(entry["path_name"]) or payload not in archive.members:
+    config = _json(archive, name).get("config")
+    for key, entry in config.items() if isinstance(config, dict) else ():
+        file = entry.get("path_name") if isinstance(entry, dict) else None
+        payload = f"{folder}/{file}"
+        if "/" in str(file) or payload not in archive.members:
             raise SourceError(f"{archive.what}: the bytes of {key} are missing ({payload})", hint="fetch it again")
-        if entry["use_pickle"] is not False:
+        if entry.get("use_pickle") is not False:
             continue
         span = _span_bytes(entry.get("tensor_meta"), f"{archive.what}: {key}")
         stored = archive.members[payload].nbytes

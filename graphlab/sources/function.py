@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from graphlab.capture.bare import program_workload
+from graphlab.sources.bare import program_workload
 from graphlab.errors import GraphlabError, SourceError
 from graphlab.names import nearest
 from graphlab.workload import Workload
@@ -22,7 +22,7 @@ def function_workload(path: Path, name: str, source: str, *, dynamic: bool = Tru
     """
     import torch
 
-    from graphlab.capture.module import capture
+    from graphlab.sources.module import capture
 
     made = _call(path, name)
     if isinstance(made, Workload):

@@ -12,21 +12,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from graphlab.capture.families_text import recognise_clip, recognise_llama, recognise_t5
-from graphlab.capture.families_transformer import (
+from graphlab.errors import UnknownArchitectureError
+from graphlab.sources.families_text import recognise_clip, recognise_llama, recognise_t5
+from graphlab.sources.families_transformer import (
     recognise_dit,
     recognise_flux,
     recognise_pixart,
     recognise_sd3,
     recognise_uvit,
 )
-from graphlab.capture.families_unet import recognise_unet, recognise_vae
-from graphlab.capture.guess import CONFIG_HINT, Guess, Keys, class_shapes
-from graphlab.capture.named_config import guess_of_config
-from graphlab.capture.quantized import compute_dtype, separate
-from graphlab.capture.spellings import Shape
-from graphlab.capture.tensors import StateDictIndex, TensorMeta, common_prefix
-from graphlab.errors import UnknownArchitectureError
+from graphlab.sources.families_unet import recognise_unet, recognise_vae
+from graphlab.sources.guess import CONFIG_HINT, Guess, Keys, class_shapes
+from graphlab.sources.named_config import guess_of_config
+from graphlab.sources.quantized import compute_dtype, separate
+from graphlab.sources.spellings import Shape
+from graphlab.sources.tensors import StateDictIndex, TensorMeta, common_prefix
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,8 +241,9 @@ def _unknown(index: StateDictIndex, tensors: Mapping[str, TensorMeta]) -> Unknow
     suspect = next((name for pattern, name in _SUSPECTS if keys.any(pattern)), None)
     shown = ", ".join(list(tensors)[:3])
     if suspect is not None:
-        return UnknownArchitectureError(f"{index.source} looks like {suspect}, which graphlab does not know by its keys",
-                                        hint=CONFIG_HINT)  # fmt: skip
+        return UnknownArchitectureError(
+            f"{index.source} looks like {suspect}, which graphlab does not know by its keys", hint=CONFIG_HINT
+        )
     return UnknownArchitectureError(
         f"{index.source} fits no architecture that graphlab knows by its {len(tensors)} keys ({shown}, ...)",
         hint=CONFIG_HINT,

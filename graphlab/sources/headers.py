@@ -8,9 +8,9 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
-from graphlab.capture.sniff import MAX_SAFETENSORS_HEADER
-from graphlab.capture.tensors import ITEM_BITS, StateDictIndex, TensorMeta
 from graphlab.errors import SourceError
+from graphlab.sources.sniff import MAX_SAFETENSORS_HEADER
+from graphlab.sources.tensors import ITEM_BITS, StateDictIndex, TensorMeta
 
 _DTYPES = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64", "I32": "int32",

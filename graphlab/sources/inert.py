@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from graphlab.capture.opcodes import scan_one
-from graphlab.capture.tensors import ITEM_BITS, TensorMeta
 from graphlab.errors import SourceError
+from graphlab.sources.opcodes import scan_one
+from graphlab.sources.tensors import ITEM_BITS, TensorMeta
 
 MAX_DIMENSIONS = 64
 
