@@ -8,7 +8,12 @@ import time
 
 from benchmarks.timing import header
 
-MODELS = ("stable-diffusion-v1-5:unet", "stable-diffusion-xl:unet", "flux-1-dev:transformer", "dit-xl-2-256:transformer")
+MODELS = (
+    "stable-diffusion-v1-5:unet",
+    "stable-diffusion-xl:unet",
+    "flux-1-dev:transformer",
+    "dit-xl-2-256:transformer",
+)
 
 
 def measure(model: str, stage_name: str, *, dynamic: bool) -> tuple[float, float, int]:

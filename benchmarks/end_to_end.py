@@ -33,7 +33,9 @@ def main() -> None:
     over = [a - b for a, b in zip(samples["static"].seconds, samples["bare"].seconds, strict=True)]
     print(f"torch.export.export and imports   {samples['bare']}")
     print(f"graphlab analyze --static         {samples['static']}")
-    print(f"over                              {statistics.median(over):.2f} s (min {min(over):.2f}, max {max(over):.2f})")
+    print(
+        f"over                              {statistics.median(over):.2f} s (min {min(over):.2f}, max {max(over):.2f})"
+    )
     symbolic = interleaved(1, symbolic=process(*command, "--no-cache", "--json", "-"))["symbolic"]
     print(f"graphlab analyze, symbolic        {symbolic}")
 

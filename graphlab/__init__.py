@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from graphlab.api import analyze
-    from graphlab.sources.module import capture
     from graphlab.errors import GraphlabError
     from graphlab.loading import load
     from graphlab.program import Program
     from graphlab.report.data import AnalysisReport
+    from graphlab.sources.module import capture
     from graphlab.workload import Stage, TensorInput, Variable, Workload
 
 __version__ = "0.1.0"

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 
-from graphlab.stage_analysis import Options, StageAnalysis, analyze_stage, stage_report
-from graphlab.sources.bare import program_workload
 from graphlab.errors import UnknownNameError
 from graphlab.hardware import Hardware, load_device
 from graphlab.loading import load
 from graphlab.program import Program
 from graphlab.report.data import AnalysisReport, Fit, StageReport, distinct_weights
 from graphlab.roofline import largest_batch, with_estimate
+from graphlab.sources.bare import program_workload
+from graphlab.stage_analysis import Options, StageAnalysis, analyze_stage, stage_report
 from graphlab.workload import Workload
 
 Source = str | os.PathLike[str] | Program | Workload
@@ -126,5 +126,6 @@ def one_stage(workload: Workload, name: str | None) -> str:
     if len(workload.stages) == 1:
         return workload.stages[0].name
     raise UnknownNameError(
-        f"{workload.name} has several stages", hint=f"pick one with --stage: {', '.join(s.name for s in workload.stages)}"
+        f"{workload.name} has several stages",
+        hint=f"pick one with --stage: {', '.join(s.name for s in workload.stages)}",
     )

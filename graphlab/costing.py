@@ -76,8 +76,10 @@ def _cost(
 
 
 def _all_bytes(node: Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Dim, Dim]:
+    """Every tensor an op without a rule is given, once, and every tensor it makes."""
+    given = dict(zip(node.refs, tensors([*args, *kwargs.values()]), strict=False))
     read: Dim = 0
-    for spec in dict.fromkeys(tensors([*args, *kwargs.values()])):
+    for spec in given.values():
         read = read + spec.distinct_bytes
     written: Dim = 0
     for out in node.outputs:
@@ -122,9 +124,7 @@ def score_spec(graph: Graph, site: AttentionSite) -> TensorSpec:
     return TensorSpec(shape, (1,) * len(shape), query.dtype)
 
 
-def total_bytes(
-    graph: Graph, sites: tuple[AttentionSite, ...], costs: Mapping[str, NodeCost]
-) -> tuple[Dim, Dim]:
+def total_bytes(graph: Graph, sites: tuple[AttentionSite, ...], costs: Mapping[str, NodeCost]) -> tuple[Dim, Dim]:
     """(bytes of all calls with materialised attention, with fused attention)."""
     members = {member for site in sites for member in site.members}
     materialized: Dim = 0

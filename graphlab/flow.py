@@ -37,7 +37,8 @@ def is_projection(node: Node, weights: frozenset[str]) -> bool:
 
 def is_product(node: Node, weights: frozenset[str]) -> bool:
     """Whether `node` multiplies two activations: what attention is made of."""
-    return node.kind == "call" and category(node) == "matmul" and not any(ref in weights for ref in node.refs)
+    pair = node.kind == "call" and category(node) == "matmul" and len(node.refs) >= 2
+    return pair and not any(ref in weights for ref in node.refs)
 
 
 def sources(graph: Graph, name: str, stop: Callable[[Node], bool]) -> frozenset[str]:
@@ -67,5 +68,3 @@ def depends_on_inputs(graph: Graph) -> dict[str, frozenset[str]]:
             union |= found[ref]
         found[node.name] = pool.setdefault(union, union)
     return found
-
-

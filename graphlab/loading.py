@@ -65,5 +65,3 @@ def _resolve(source: str, options: LoadOptions) -> Workload:
 
 
 _SUFFIXES = (".pt", ".pt2", ".pth", ".bin", ".ckpt", ".safetensors", ".json", ".py", ".onnx", ".gguf")
-
-

@@ -16,10 +16,10 @@ T = TypeVar("T")
 class AnalysisInput:
     """What an analysis sees.
 
-    `symbolic` is the captured graph, sizes as text over its symbols; `graph` has integer sizes at the bindings asked for; `example` is the same graph, node for node, at the
-    sizes it was captured with, where equal sizes are least likely to be a coincidence. `packed` binds axes
-    data flow cannot see: {"hidden_states.d1": ("height", "width")}. `result` gives another analysis' facts
-    by pass name; asking for it runs it, once.
+    `symbolic` is the captured graph, sizes as text over its symbols; `graph` has integer sizes at the bindings
+    asked for; `example` is the same graph, node for node, at the sizes it was captured with, where equal sizes
+    are least likely to be a coincidence. `packed` binds axes data flow cannot see: {"hidden_states.d1":
+    ("height", "width")}. `result` gives another analysis' facts by pass name; asking for it runs it, once.
     """
 
     symbolic: Graph

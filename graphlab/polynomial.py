@@ -27,9 +27,7 @@ class Polynomials:
     will be asked for.
     """
 
-    def __init__(
-        self, axes: Mapping[str, str | int], values: Mapping[str, int | float], texts: frozenset[str]
-    ) -> None:
+    def __init__(self, axes: Mapping[str, str | int], values: Mapping[str, int | float], texts: frozenset[str]) -> None:
         self.axes = dict(axes)
         self.values = values
         self.granularity: dict[str, int] = {}
@@ -193,7 +191,9 @@ class Exact:
         self.expression = sympy.sympify(expression)
         numerator, denominator = sympy.fraction(sympy.together(self.expression))
         self._names = sorted(symbol.name for symbol in self.expression.free_symbols)
-        positional = {sympy.Symbol(n, integer=True, positive=True): sympy.Symbol(f"v{i}") for i, n in enumerate(self._names)}
+        positional = {
+            sympy.Symbol(n, integer=True, positive=True): sympy.Symbol(f"v{i}") for i, n in enumerate(self._names)
+        }
         self._call = sympy.lambdify(
             list(positional.values()), sympy.expand(numerator).xreplace(positional), modules="math", cse=False
         )

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from graphlab.sources.stage import axis_sizes, axis_texts, mismatch, program_for, tensor_inputs
 from graphlab.errors import OpRuleError
 from graphlab.facts import AttentionSite, AttentionTraffic, NodeCost
 from graphlab.graph import Graph, Node
@@ -24,6 +23,7 @@ from graphlab.report.data import (
     UnknownOp,
 )
 from graphlab.scaling import StagePolynomials, stage_polynomials
+from graphlab.sources.stage import axis_sizes, axis_texts, mismatch, program_for, tensor_inputs
 from graphlab.symbolic import evaluate_text
 from graphlab.workload import Stage, Workload
 
@@ -315,9 +315,7 @@ def _token_dims(graph: Graph, site: AttentionSite) -> tuple[Any, Any]:
     return scores[site.q_dim], scores[site.k_dim]
 
 
-def _site_sizes(
-    graph: Graph, site: AttentionSite, costs: Mapping[str, NodeCost]
-) -> tuple[int, int, int, int]:
+def _site_sizes(graph: Graph, site: AttentionSite, costs: Mapping[str, NodeCost]) -> tuple[int, int, int, int]:
     """(query tokens, key tokens, batch times heads, head width) at integer sizes."""
     q_tokens, kv_tokens = _token_dims(graph, site)
     if site.fused:

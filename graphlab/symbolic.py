@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from graphlab.errors import BindingError
 
 if TYPE_CHECKING:
-    import sympy
+    pass
 
 _ALLOWED = (
     ast.Expression, ast.BinOp, ast.UnaryOp, ast.Compare, ast.BoolOp, ast.IfExp, ast.Call, ast.Name,
@@ -52,7 +52,7 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "floor": lambda x: int(x // 1),
     "FloorToInt": lambda x: int(x // 1),
     "TruncToInt": _int,
-    "RoundToInt": lambda x: int(round(x)),
+    "RoundToInt": round,
     "ToFloat": float,
     "IntTrueDiv": lambda a, b: a / b,
     "FloatTrueDiv": lambda a, b: a / b,
@@ -93,7 +93,7 @@ def parse_text(text: str) -> ast.Expression:
         tree = ast.parse(text, mode="eval")
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         raise BindingError(f"not an arithmetic expression: {text[:80]!r}") from error
-    tree = _DottedNames().visit(tree)
+    _DottedNames().visit(tree)
     for node in ast.walk(tree):
         if not isinstance(node, _ALLOWED):
             raise BindingError(f"{type(node).__name__} is not allowed in the size expression {text[:80]!r}")
@@ -132,7 +132,7 @@ def evaluate_any(text: str, values: Mapping[str, int | float]) -> int | float | 
     if missing:
         raise BindingError(f"{text!r} needs {', '.join(missing)}", hint=f"known: {', '.join(values)}")
     try:
-        result: int | float | bool = eval(code, {"__builtins__": {}, **_FUNCTIONS}, dict(values))  # noqa: S307
+        result: int | float | bool = eval(code, {"__builtins__": {}, **_FUNCTIONS}, dict(values))
     except (ZeroDivisionError, OverflowError) as error:
         raise BindingError(f"{text!r} cannot be evaluated under {dict(values)}: {error}") from error
     return result

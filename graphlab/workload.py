@@ -56,9 +56,7 @@ class TensorInput:
     axes: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
 
-Argument: TypeAlias = (
-    TensorInput | Mapping[str, "Argument"] | tuple["Argument", ...] | int | float | bool | str | None
-)
+Argument: TypeAlias = TensorInput | Mapping[str, "Argument"] | tuple["Argument", ...] | int | float | bool | str | None
 """What a stage passes to one parameter of `forward`: a tensor, a nested container of them, or a constant."""
 
 

@@ -33,7 +33,11 @@ def test_a_polynomial_is_its_text_on_the_residue_class(
     grains = found.granularity
     for moved in (
         values,
-        {**values, "height": values["height"] + up * grains["height"], "width": values["width"] + right * grains["width"]},
+        {
+            **values,
+            "height": values["height"] + up * grains["height"],
+            "width": values["width"] + right * grains["width"],
+        },
         {**values, "frames": frames + up * grains["frames"], "batch": batch + right},
     ):
         assert found.holds(moved)

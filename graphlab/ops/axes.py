@@ -12,8 +12,9 @@ from functools import lru_cache
 from typing import Any
 
 from graphlab.graph import Node, Ref, TensorSpec
+from graphlab.ops.bind import bind
 from graphlab.ops.lineage import Axes, Axis, concatenated, fresh, fresh_axes, merged, product, reshaped, resized, sliced
-from graphlab.ops.rule import OpRule
+from graphlab.ops.rule import OpRule, rule_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,11 @@ class AxisCall:
         if index < len(self.node.args):
             return self.node.args[index]
         return dict(self.node.kwargs).get(name, default)
+
+    def named(self, name: str) -> Any:
+        """The argument the op's schema calls `name`."""
+        rule = rule_for(self.node.target)
+        return bind(rule, self.node).get(name) if rule is not None else None
 
     def of(self, ref: Ref) -> Axes:
         """Axes of the tensor `ref` points at."""
@@ -107,10 +113,7 @@ def _only_known(axis: Axis) -> Axis:
 
 def _broadcast(many: list[Axes]) -> Axes:
     rank = max((len(axes) for axes in many), default=0)
-    columns = []
-    for position in range(-rank, 0):
-        columns.append(merged([axes[position] for axes in many if len(axes) >= -position]))
-    return tuple(columns)
+    return tuple(merged([axes[i] for axes in many if len(axes) >= -i]) for i in range(-rank, 0))
 
 
 def _rule_broadcast(call: AxisCall) -> tuple[Axes, ...]:
@@ -178,7 +181,9 @@ def _rule_expand(call: AxisCall) -> tuple[Axes, ...]:
 def _rule_squeeze(call: AxisCall) -> tuple[Axes, ...]:
     axes, shape = call.of(call.tensors[0]), call.shape(call.tensors[0])
     dims = call.arg(1, "dim")
-    chosen = range(len(shape)) if dims is None else [d % len(shape) for d in (dims if isinstance(dims, tuple) else (dims,))]
+    chosen = (
+        range(len(shape)) if dims is None else [d % len(shape) for d in (dims if isinstance(dims, tuple) else (dims,))]
+    )
     gone = {d for d in chosen if shape[d] == 1}
     return (tuple(axis for i, axis in enumerate(axes) if i not in gone),)
 
@@ -234,7 +239,7 @@ def _rule_stack(call: AxisCall) -> tuple[Axes, ...]:
 
 def _rule_reduce(call: AxisCall) -> tuple[Axes, ...]:
     axes = call.of(call.tensors[0])
-    dims = call.arg(1, "dim")
+    dims = call.named("dim")
     if dims is None or isinstance(dims, (str, float)) or len(call.out) == 0:
         return ((),) if len(call.out) == 0 else (fresh_axes(call.out),)
     chosen = {d % len(axes) for d in (dims if isinstance(dims, tuple) else (dims,)) if isinstance(d, int)}

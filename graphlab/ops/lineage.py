@@ -156,9 +156,7 @@ def sliced(axis: Axis, start: int, stop: int) -> Axis:
     return (Factor(size, origins(axis)),)
 
 
-def _covered(
-    parts: Sequence[tuple[int, frozenset[str]]], start: int, stop: int
-) -> list[tuple[int, frozenset[str]]]:
+def _covered(parts: Sequence[tuple[int, frozenset[str]]], start: int, stop: int) -> list[tuple[int, frozenset[str]]]:
     covered, position = [], 0
     for size, part in parts:
         low, high = max(start, position), min(stop, position + size)

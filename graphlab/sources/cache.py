@@ -13,8 +13,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from graphlab.sources.record import graph_from_json, graph_to_json
 from graphlab.program import Program
+from graphlab.sources.record import graph_from_json, graph_to_json
 from graphlab.workload import Stage
 
 _PACKAGES = ("torch", "diffusers", "transformers", "graphlab")

@@ -10,16 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import sympy
 import torch
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 
-from graphlab.sources.guards import guard_texts
 from graphlab.errors import CaptureError
 from graphlab.graph import Graph, Node, Ref, Size, TensorSpec
+from graphlab.sources.guards import guard_texts
 
 _INLINED = ("wrap_with_set_grad_enabled", "wrap_with_autocast", "hints_wrapper")
 _ASSERTIONS = ("_assert", "sym_constrain_range", "check_", "_functional_assert")
@@ -67,7 +67,8 @@ class _Symbols:
         if expr not in self.texts:
             if not self.knows(size):
                 raise CaptureError(
-                    f"a tensor's size ({expr}) depends on the data", hint="only sizes that follow from the inputs' can be analysed"
+                    f"a tensor's size ({expr}) depends on the data",
+                    hint="only sizes that follow from the inputs' can be analysed",
                 )
             named = expr.xreplace(self.names)
             self.texts[expr] = int(named) if named.is_Integer else str(named)
@@ -121,6 +122,7 @@ class _Extractor:
         self.sources: dict[str, str] = {}
         self.stacks: dict[int, tuple[tuple[str, str], ...]] = {}
         self.inputs = {spec.arg.name: spec for spec in program.graph_signature.input_specs}
+        self.last_results: Any = ()
 
     def run(self, graph: torch.fx.Graph, env: dict[str, Any], prefix: str) -> tuple[str, ...]:
         """Append the nodes of `graph`; `env` maps fx names to Refs, sizes or constants. Returns result names."""
@@ -169,9 +171,11 @@ class _Extractor:
         if target.split(".")[-1] in _INLINED or target in _INLINED:
             self._inline(node, env)
             return
-        if target == "getitem" and not isinstance(env.get(node.args[0].name), Ref):
-            env[node.name] = env[node.args[0].name][node.args[1]]
-            return
+        if target == "getitem":
+            source, index = cast(tuple[torch.fx.Node, int], node.args)
+            if not isinstance(env.get(source.name), Ref):
+                env[node.name] = env[source.name][index]
+                return
         if isinstance(value, (int, float, bool, torch.SymInt, torch.SymFloat, torch.SymBool)):
             env[node.name] = self._constant(value)
             return
@@ -192,8 +196,9 @@ class _Extractor:
         )
 
     def _inline(self, node: torch.fx.Node, env: dict[str, Any]) -> None:
-        position = next(i for i, arg in enumerate(node.args) if isinstance(env.get(getattr(arg, "name", "")), torch.nn.Module))
-        module = env[node.args[position].name]
+        given: list[Any] = [env.get(getattr(arg, "name", "")) for arg in node.args]
+        position = next(i for i, value in enumerate(given) if isinstance(value, torch.fx.GraphModule))
+        module = given[position]
         operands = [self._arg(arg, env) for arg in node.args[position + 1 :]]
         placeholders = module.graph.find_nodes(op="placeholder")
         inner = {p.name: operand for p, operand in zip(placeholders, operands, strict=True)}
@@ -255,7 +260,7 @@ _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
 
 
 def source_line(trace: str) -> str:
-    """"package/file.py:line" of the deepest frame of `trace` outside torch; "" when there is none."""
+    """ "package/file.py:line" of the deepest frame of `trace` outside torch; "" when there is none."""
     for path, line in reversed(_FRAME.findall(trace)):
         short = re.split(r"(?:site|dist)-packages[\\/]", path)[-1].replace("\\", "/")
         if not short.startswith("torch/") and "/graphlab/components/" not in f"/{short}":

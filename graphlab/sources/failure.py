@@ -41,7 +41,7 @@ def first_line(error: BaseException) -> str:
 
 
 def _place(module: torch.nn.Module, error: BaseException) -> str:
-    """" in down_blocks.0 (ResnetBlock2D), resnet.py:326" from the deepest frame of the model's own code."""
+    """ " in down_blocks.0 (ResnetBlock2D), resnet.py:326" from the deepest frame of the model's own code."""
     frame_info = _deepest_model_frame(error)
     if frame_info is None:
         return ""

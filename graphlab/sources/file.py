@@ -8,19 +8,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graphlab.sources.bare import program_workload
-from graphlab.sources.json_file import read_json
-from graphlab.sources.sniff import STATE_DICTS, SourceKind, sniff
 from graphlab.components import component_for
 from graphlab.errors import SourceError, UnsafeSourceError
 from graphlab.names import nearest
+from graphlab.sources.bare import program_workload
+from graphlab.sources.json_file import read_json
+from graphlab.sources.sniff import STATE_DICTS, SourceKind, sniff
 from graphlab.workload import Stage, Variable, Workload
 
 if TYPE_CHECKING:
     import torch
 
-    from graphlab.sources.fingerprint import Fingerprint
     from graphlab.loading import LoadOptions
+    from graphlab.sources.fingerprint import Fingerprint
 
 _DENOISERS = ("unet", "transformer", "denoiser")
 
@@ -45,10 +45,10 @@ def file_workload(path: Path, source: str, options: LoadOptions) -> Workload:
 
 
 def _exported(path: Path, source: str) -> Workload:
+    from graphlab.program import Program
     from graphlab.sources.archive import load_exported_program
     from graphlab.sources.extract import extract
     from graphlab.sources.module import root_class
-    from graphlab.program import Program
 
     exported = load_exported_program(path)
     graph = extract(exported)
@@ -117,7 +117,9 @@ def _checkpoint(path: Path, source: str, options: LoadOptions) -> Workload:
     assumptions = [text for item in found for text in item.assumptions]
     if any(stage.name in _DENOISERS for stage in stages):
         variables["steps"] = Variable("steps", 1, "denoising steps")
-        variables["guidance"] = Variable("guidance", 1.0, "guidance scale; above 1 every step makes two calls", minimum=0)
+        variables["guidance"] = Variable(
+            "guidance", 1.0, "guidance scale; above 1 every step makes two calls", minimum=0
+        )
         assumptions.append("a checkpoint does not say how often its parts run: one step without guidance")
     return Workload(
         found[0].name if len(found) == 1 else path.stem,

@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from graphlab.sources.json_file import read_json
 from graphlab.components import COMPONENTS, Component, component_for
 from graphlab.components.causal_lm import CLASSES as LANGUAGE_MODELS
 from graphlab.components.causal_lm import causal_lm_workload
 from graphlab.errors import SourceError, UnknownArchitectureError
+from graphlab.sources.json_file import read_json
 from graphlab.workload import Stage, Variable, Workload
 
 _DENOISERS = ("unet", "transformer", "transformer_2", "prior")
@@ -131,7 +131,9 @@ def _pipeline(folder: Path, source: str) -> Workload:
     if not stages:
         raise SourceError(f"{folder / 'model_index.json'} lists no component graphlab analyses")
     own = (Variable("steps", steps, "denoising steps"), Variable("guidance", guidance, "guidance scale", minimum=0))
-    stages.sort(key=lambda stage: 0 if stage.name.startswith(("text", "image")) else 2 if "decoder" in stage.name else 1)
+    stages.sort(
+        key=lambda stage: 0 if stage.name.startswith(("text", "image")) else 2 if "decoder" in stage.name else 1
+    )
     return Workload(
         pipeline or folder.name, source, tuple(stages), _merged([*pools, own]), assumptions=tuple(assumptions)
     )

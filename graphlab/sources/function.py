@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from graphlab.sources.bare import program_workload
 from graphlab.errors import GraphlabError, SourceError
 from graphlab.names import nearest
+from graphlab.sources.bare import program_workload
 from graphlab.workload import Workload
 
 
@@ -49,7 +49,8 @@ def _call(path: Path, name: str) -> Any:
     if not path.is_file():
         raise SourceError(f"no such file: {path}")
     spec = importlib.util.spec_from_file_location(f"graphlab_user_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses with string annotations look their module up
     try:

@@ -15,10 +15,10 @@ import torch
 from torch.export import Dim, ExportedProgram
 from torch.utils import _pytree
 
-from graphlab.sources.extract import extract
-from graphlab.sources.failure import describe_failure
 from graphlab.errors import CaptureError
 from graphlab.program import Program
+from graphlab.sources.extract import extract
+from graphlab.sources.failure import describe_failure
 
 
 def capture(
@@ -89,7 +89,7 @@ def _auto_shapes(module: torch.nn.Module, inputs: tuple[tuple[Any, ...], dict[st
         return None
 
     def auto(value: Any) -> Any:
-        return {i: Dim.AUTO for i in range(value.dim())} if isinstance(value, torch.Tensor) else None
+        return dict.fromkeys(range(value.dim()), Dim.AUTO) if isinstance(value, torch.Tensor) else None
 
     shapes = {name: _pytree.tree_map(auto, value) for name, value in bound.arguments.items()}
     rest = _rest_name(module)

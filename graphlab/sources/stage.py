@@ -13,13 +13,13 @@ from typing import Any
 import torch
 from torch.export import Dim
 
+from graphlab.errors import BindingError, CaptureError
+from graphlab.graph import Graph
+from graphlab.program import Program
 from graphlab.sources import cache
 from graphlab.sources.arguments import example_arguments
 from graphlab.sources.guards import broken_guard
 from graphlab.sources.module import by_parameter, capture
-from graphlab.errors import BindingError, CaptureError
-from graphlab.graph import Graph
-from graphlab.program import Program
 from graphlab.symbolic import evaluate_text, names_in
 from graphlab.workload import Argument, Stage, TensorInput
 
@@ -90,20 +90,20 @@ def program_for(
     reasons: list[str] = []
     for label, attempt, symbolic in _attempts(stage, values, dynamic):
         key = cache.key(stage, attempt, symbolic) if disk else None
-        program = cache.load(key)
-        if program is None:
+        found = cache.load(key)
+        if found is None:
             module = module if module is not None else _build(stage)
             try:
-                program = _capture(module, stage, attempt, symbolic)
+                found = _capture(module, stage, attempt, symbolic)
             except CaptureError as error:
                 if not symbolic:
                     raise
                 reasons.append(f"{label}: {error.message}")
                 continue
-            cache.store(key, program)
-        broken = mismatch(program.graph, sizes)
+            cache.store(key, found)
+        broken = mismatch(found.graph, sizes)
         if broken is None:
-            return _with_notes(program, reasons if not program.graph.symbols else [])
+            return _with_notes(found, reasons if not found.graph.symbols else [])
         reasons.append(f"{label}: needs {broken}")
     raise CaptureError(f"no capture of {stage.name} holds at {dict(values)}: {'; '.join(reasons)}")
 
@@ -128,7 +128,10 @@ def _with_notes(program: Program, reasons: list[str]) -> Program:
 def _attempts(stage: Stage, values: Values, dynamic: bool) -> Iterator[tuple[str, dict[str, Any], bool]]:
     if dynamic:
         tried = []
-        for label, attempt in (("symbolic", _spread(values, square=stage.square)), ("symbolic at these sizes", _double_batch(values))):
+        for label, attempt in (
+            ("symbolic", _spread(values, square=stage.square)),
+            ("symbolic at these sizes", _double_batch(values)),
+        ):
             try:
                 sizes = axis_sizes(stage, attempt)
             except BindingError:

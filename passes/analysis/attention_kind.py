@@ -58,8 +58,7 @@ class Question:
             return [known] if known else []
         cached = self._cache_axes()
         found = [_inputs(part) for _, part in parts[0]]
-        fresh = [part for part in dict.fromkeys(found) if part and not part <= cached]
-        return fresh
+        return [part for part in dict.fromkeys(found) if part and not part <= cached]
 
     def _projected_from(self, name: str) -> frozenset[str]:
         """The values that the projections behind `name` read."""

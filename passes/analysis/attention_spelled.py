@@ -88,7 +88,8 @@ def _back(graph: Graph, name: str, size: int, weights: frozenset[str], depth: in
 
 def _forward(graph: Graph, softmax: Node, dim: int, weights: frozenset[str]) -> list[str] | None:
     """Nodes after the softmax up to the product that contracts the softmax's axis; None when there is none."""
-    node, path = softmax, []
+    node = softmax
+    path: list[str] = []
     for _ in range(_DEPTH):
         users = graph.users[node.name]
         product = next((u for u in users if is_product(u, weights) and _contracts(u, node.name, dim)), None)
@@ -150,5 +151,3 @@ def _mask(graph: Graph, path: list[str], members: set[str]) -> str | None:
             if ref not in members and graph.by_name[ref].out.numel != 1:
                 return ref
     return None
-
-

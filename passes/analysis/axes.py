@@ -210,5 +210,3 @@ class _Acts:
 
 def _known(names: Iterable[str]) -> set[str]:
     return {name for name in names if not name.startswith("%")}
-
-

@@ -53,9 +53,7 @@ def _roots(graph: Graph) -> dict[str, str]:
     return roots
 
 
-def _liveness(
-    graph: Graph, roots: Mapping[str, str], hidden: frozenset[str], extra: Mapping[str, int]
-) -> MemoryFacts:
+def _liveness(graph: Graph, roots: Mapping[str, str], hidden: frozenset[str], extra: Mapping[str, int]) -> MemoryFacts:
     last: dict[str, int] = {}
     for index, node in enumerate(graph.nodes):
         for name in (node.name, *node.refs):

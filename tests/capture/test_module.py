@@ -81,9 +81,10 @@ def test_a_branch_on_a_size_is_a_guard_and_a_binding_past_it_is_refused() -> Non
 
 def test_the_batch_may_be_one_although_torch_specialises_it() -> None:
     program = wrapped()
-    assert graphlab.analyze(program, **{"x.b": 1}).stages[0].flops_per_step * 2 == graphlab.analyze(program).stages[
-        0
-    ].flops_per_step
+    assert (
+        graphlab.analyze(program, **{"x.b": 1}).stages[0].flops_per_step * 2
+        == graphlab.analyze(program).stages[0].flops_per_step
+    )
 
 
 def test_a_symbolic_failure_falls_back_to_static_with_the_reason() -> None:

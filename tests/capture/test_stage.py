@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from graphlab.sources import cache
-from graphlab.sources.stage import mismatch, program_for
 from graphlab.errors import BindingError, CaptureError
 from graphlab.graph import Graph
+from graphlab.sources import cache
+from graphlab.sources.stage import mismatch, program_for
 from graphlab.workload import Stage, TensorInput, Variable, Workload
 
 

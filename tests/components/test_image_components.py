@@ -11,7 +11,6 @@ import pytest
 import torch
 import transformers
 
-from graphlab.sources.arguments import example_arguments
 from graphlab.components import (
     autoencoder_kl,
     build_on_meta,
@@ -27,6 +26,7 @@ from graphlab.components import (
 from graphlab.components.base import Component
 from graphlab.errors import UnknownArchitectureError
 from graphlab.models.building_blocks import TINY_CLIP, TINY_T5, TINY_VAE
+from graphlab.sources.arguments import example_arguments
 
 UNET: dict[str, Any] = {
     "block_out_channels": [32, 64],

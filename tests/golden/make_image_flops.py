@@ -12,8 +12,8 @@ import json
 import sys
 from pathlib import Path
 
-from graphlab.sources.arguments import example_arguments
 from graphlab.models import find_model, models
+from graphlab.sources.arguments import example_arguments
 from graphlab.workload import Stage, Workload
 from tests.oracle import oracle_flops
 

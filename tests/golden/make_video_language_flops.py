@@ -16,8 +16,8 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from graphlab.sources.arguments import example_arguments
 from graphlab.models import find_model, models
+from graphlab.sources.arguments import example_arguments
 from graphlab.workload import Stage, Workload
 
 PATH = Path(__file__).with_name("video_language_flops.json")

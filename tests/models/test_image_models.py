@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from graphlab.sources.arguments import example_arguments
 from graphlab.errors import BindingError
 from graphlab.models import find_model, models
+from graphlab.sources.arguments import example_arguments
 from graphlab.workload import Stage
 
 KINDS = ("text-to-image", "class-to-image", "text encoder", "decoder")

@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch.export import ExportedProgram
 
-from graphlab.sources.extract import extract
 from graphlab.graph import Graph, Node
 from graphlab.ops import TABLE, rule_for
 from graphlab.ops.rule import resolve
 from graphlab.ops.traffic import aliases, traffic
+from graphlab.sources.extract import extract
 from tests.ops.oracle import counted
 from tests.ops.tiny_models import CASES, DEVICE
 

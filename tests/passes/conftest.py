@@ -7,9 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from graphlab.facts import AttentionSite
 from graphlab.sources.bare import program_workload
 from graphlab.sources.module import capture
-from graphlab.facts import AttentionSite
 from graphlab.stage_analysis import Options, StageAnalysis, analyze_stage
 
 Attend = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]

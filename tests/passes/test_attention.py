@@ -52,9 +52,7 @@ SPELLINGS: dict[str, tuple[int, Attend]] = {
     ),
     "channels first": (
         1,
-        lambda q, k, v: torch.einsum(
-            "bts,bcs->bct", torch.softmax(torch.einsum("bct,bcs->bts", q.mT, k.mT), -1), v.mT
-        ),
+        lambda q, k, v: torch.einsum("bts,bcs->bct", torch.softmax(torch.einsum("bct,bcs->bts", q.mT, k.mT), -1), v.mT),
     ),
     "float32 softmax": (
         4,

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from graphlab.sources.module import capture
 from graphlab.facts import ROLES
 from graphlab.models import find_model
 from graphlab.pipeline import Facts
 from graphlab.program import Program
+from graphlab.sources.module import capture
 
 
 def unet() -> Program:

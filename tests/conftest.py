@@ -1,0 +1,18 @@
+"""Captures made by the tests are shared between them and kept out of the user's cache."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+
+import pytest
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One cache folder for the run; worker processes inherit it from the one that starts them."""
+    if "GRAPHLAB_TEST_CACHE" not in os.environ:
+        os.environ["GRAPHLAB_TEST_CACHE"] = tempfile.mkdtemp(prefix="graphlab-tests-")
+        config.add_cleanup(lambda: shutil.rmtree(os.environ.pop("GRAPHLAB_TEST_CACHE"), ignore_errors=True))
+    os.environ["GRAPHLAB_CACHE"] = os.environ["GRAPHLAB_TEST_CACHE"]
+    os.environ["HF_HUB_OFFLINE"] = "1"
