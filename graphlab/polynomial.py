@@ -14,7 +14,7 @@ from typing import Any
 
 import sympy
 
-from graphlab.symbolic import names_in, parse_text
+from graphlab.symbolic import evaluate_any, names_in, parse_text
 
 _GRAINS = tuple(2**k for k in range(13))
 
@@ -28,7 +28,7 @@ class Polynomials:
     """
 
     def __init__(self, axes: Mapping[str, str | int], values: Mapping[str, int | float], texts: frozenset[str]) -> None:
-        self.axes = dict(axes)
+        self.axes = {axis: _branch(text, values) for axis, text in axes.items()}
         self.values = values
         self.granularity: dict[str, int] = {}
         names = sorted(_variables(self.axes))
@@ -85,6 +85,19 @@ def _uneven(expression: Any, unit: sympy.Symbol) -> bool:
     if isinstance(expression, int):
         return False
     return any(unit in part.free_symbols for part in expression.atoms(sympy.floor, sympy.Mod))
+
+
+def _branch(text: str | int, values: Mapping[str, int | float]) -> str | int:
+    """`text` with every conditional replaced by the branch that `values` take."""
+    if isinstance(text, int) or " if " not in text:
+        return text
+
+    class Taken(ast.NodeTransformer):
+        def visit_IfExp(self, node: ast.IfExp) -> ast.AST:
+            chosen = node.body if evaluate_any(ast.unparse(node.test), values) else node.orelse
+            return ast.copy_location(self.visit(chosen), node)
+
+    return ast.unparse(Taken().visit(ast.parse(text, mode="eval")))
 
 
 def _divisions(texts: Iterable[str]) -> frozenset[str]:

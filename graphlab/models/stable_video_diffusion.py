@@ -62,7 +62,8 @@ TINY: Config = {
     "projection_class_embeddings_input_dim": 96,
     "num_frames": 4,
 }
-TINY_VAE: Config = {**VAE, "block_out_channels": [32, 32, 64, 64], "layers_per_block": 1}
+# Two layers: with one, the temporal decoder runs no attention.
+TINY_VAE: Config = {**VAE, "block_out_channels": [32, 32, 64, 64]}
 TINY_VISION: Config = {
     **VISION,
     "hidden_size": 32,

@@ -159,6 +159,7 @@ def _check_payloads(archive: Archive, name: str) -> None:
             raise SourceError(f"{archive.what}: the bytes of {key} are missing ({payload})", hint="fetch it again")
         if entry.get("use_pickle") is not False:
             continue
+        _check_device(entry.get("tensor_meta"), archive.what)
         span = _span_bytes(entry.get("tensor_meta"), f"{archive.what}: {key}")
         stored = archive.members[payload].nbytes
         if stored and span > stored:
@@ -166,6 +167,18 @@ def _check_payloads(archive: Archive, name: str) -> None:
         unstored += 0 if stored else span
     if unstored > MAX_UNSTORED_BYTES:
         raise SourceError(f"{archive.what} declares {unstored} bytes of weights that it does not hold")
+
+
+def _check_device(meta: Any, what: str) -> None:
+    """SourceError when weights were saved on an accelerator that is not here: torch would put them back on it."""
+    import torch
+
+    device = meta.get("device", {}).get("type") if isinstance(meta, dict) else None
+    if device == "cuda" and not torch.cuda.is_available():
+        raise SourceError(
+            f"{what} was saved with weights on {device}, and this machine has none",
+            hint="export and save it from the CPU, or open it on a machine with a GPU",
+        )
 
 
 def _span_bytes(meta: Any, what: str) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -163,8 +162,6 @@ def _construct(class_name: str, config: Config) -> Any:
         raise UnknownArchitectureError(f"{class_name!r} is no class name")
     for library in (diffusers, transformers):
         found: Any = getattr(library, class_name, None)
-        if not inspect.isclass(found):
-            continue
         if library is diffusers and hasattr(found, "from_config"):
             return found.from_config(config)
         if getattr(found, "config_class", None) is not None:

@@ -36,6 +36,8 @@ def guess_of_config(config: Mapping[str, Any]) -> tuple[Guess, ...]:
     optional = _OPTIONAL
     if named == "T5EncoderModel":
         optional += r"|shared\.weight|encoder\.embed_tokens\.weight"
+    if settings.get("tie_word_embeddings"):
+        optional += r"|lm_head\.weight"
     return tuple(
         Guess(named, settings, spelling, spell, "the given configuration", (), optional)
         for spelling, spell in _spellings(named, settings)

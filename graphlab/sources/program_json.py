@@ -16,7 +16,9 @@ from typing import Any
 from graphlab.errors import SourceError, UnsafeSourceError
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_SYMBOL = re.compile(r"[A-Za-z_]{1,8}[0-9]*")
+_SYMBOL = re.compile(r"(?!.*__)[A-Za-z_][A-Za-z0-9_]{0,63}")
+# sympify drops newlines before it parses, so a text that is not one plain line would not be what was checked.
+_ONE_LINE = re.compile(r"[ !\"$-~]*")
 _OPERATOR = re.compile(r"torch\.ops(\.[A-Za-z_][A-Za-z0-9_]*){2,3}")
 _PYTHON_NAMES = (
     "_operator.add _operator.sub _operator.mul _operator.truediv _operator.floordiv _operator.mod _operator.pow "
@@ -96,8 +98,8 @@ def _entries(document: Any) -> Iterator[tuple[str, Any]]:
 def check_expression(text: Any, what: str) -> None:
     """UnsafeSourceError unless `text` is arithmetic, known functions and symbols, of sane size."""
     try:
-        if not isinstance(text, str) or len(text) > _MAX_EXPRESSION:
-            raise ValueError("too long or no text")
+        if not isinstance(text, str) or len(text) > _MAX_EXPRESSION or not _ONE_LINE.fullmatch(text):
+            raise ValueError("too long, or not one line of plain text")
         tree = ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise _refused(text, what) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
 import struct
 import zipfile
@@ -10,7 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
+
+from graphlab.errors import GraphlabError, UnsafeSourceError
+from graphlab.sources.archive import load_exported_program
 
 
 class Touch:
@@ -57,3 +62,32 @@ def safetensors(header: bytes | str, data: bytes = b"") -> bytes:
     """A safetensors file of this header text."""
     text = header.encode() if isinstance(header, str) else header
     return struct.pack("<Q", len(text)) + text + data
+
+
+def one_line(error: pytest.ExceptionInfo[GraphlabError]) -> str:
+    """The message, which is one line of a sane length."""
+    text = str(error.value)
+    assert "\n" not in text
+    assert 20 < len(text) < 600
+    return text
+
+
+def refused(path: Path, trap: Path, what: str, kind: type[GraphlabError] = UnsafeSourceError) -> None:
+    """Assert that loading the program at `path` raises `kind` about `what`, and that `trap` was not created."""
+    with pytest.raises(kind, match=what) as error:
+        load_exported_program(path)
+    one_line(error)
+    assert not trap.exists()
+
+
+def edit(name: str, change: Callable[[Any], None]) -> Callable[[str, bytes], bytes]:
+    """A change for `rewrite` that edits the JSON of the member that ends in `name`."""
+
+    def run(member: str, data: bytes) -> bytes:
+        if not member.endswith(name):
+            return data
+        document = json.loads(data)
+        change(document)
+        return json.dumps(document).encode()
+
+    return run

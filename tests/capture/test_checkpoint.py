@@ -104,6 +104,24 @@ def test_foreign_classes_are_not_imported(tmp_path: Path, legacy: bool, monkeypa
     assert not (tmp_path / "trap").exists()
 
 
+def test_training_checkpoint_with_numpy_and_optimizer(tmp_path: Path) -> None:
+    import numpy as np
+
+    model = torch.nn.Linear(2, 3)
+    optimizer = torch.optim.Adam(model.parameters())
+    model(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    extra = {
+        "loss": np.float64(0.5),
+        "history": np.arange(3),
+        "path": tmp_path,
+        "optimizer_states": [optimizer.state_dict()],
+    }
+    torch.save({"epoch": 1, "state_dict": model.state_dict(), **extra}, tmp_path / "x.ckpt")
+    index = read_state_dict(tmp_path / "x.ckpt")
+    assert index.tensors == {"weight": TensorMeta((3, 2), "float32", 24), "bias": TensorMeta((3,), "float32", 12)}
+
+
 @pytest.mark.parametrize("legacy", [False, True])
 def test_payload_beside_the_weights_stays_inert(tmp_path: Path, legacy: bool) -> None:
     state = {"state_dict": _STATE, "bad": payloads.Touch(tmp_path / "trap")}

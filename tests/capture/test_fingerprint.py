@@ -333,6 +333,33 @@ def test_stored_precision() -> None:
     assert any("float8_e4m3fn" in note for note in found.assumptions)
 
 
+def test_gguf_in_the_original_spelling() -> None:
+    shapes = _spelled(_named("FLUX.1-schnell"), "Black")
+    tensors = {
+        key: TensorMeta(shape, "gguf:q4_0", TensorMeta(shape, "", 0).values // 32 * 18)
+        if len(shape) == 2
+        else TensorMeta(shape, "float32", 4 * shape[0])
+        for key, shape in shapes.items()
+    }
+    (found,) = identify(StateDictIndex("flux.gguf", "gguf", tensors))
+    assert (found.name, found.dtype) == ("FLUX.1-schnell", "bfloat16")
+    assert found.nbytes == sum(meta.nbytes for meta in tensors.values())
+    assert any("stored as gguf:q4_0" in note for note in found.assumptions)
+
+
+def test_tied_language_model_by_config() -> None:
+    config = {
+        "architectures": ["LlamaForCausalLM"], "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 64, "tie_word_embeddings": True,
+    }  # fmt: skip
+    shapes = dict(class_shapes("LlamaForCausalLM", config))
+    shapes.pop("lm_head.weight", None)
+    with pytest.raises(UnknownArchitectureError, match="heads cannot be told"):
+        identify(_index(shapes))
+    (found,) = identify(_index(shapes), config)
+    assert found.class_name == "LlamaForCausalLM"
+
+
 def test_four_bit_weights_need_a_config() -> None:
     entry = _named("DiT-S/8")
     index = _index(class_shapes(entry.class_name, entry.config), "float32", 4)

@@ -85,7 +85,8 @@ def test_bytes_that_are_no_pickle(data: bytes) -> None:
 def test_tensors_and_containers_pass(tmp_path: Path) -> None:
     value = {
         "a": torch.ones(2, dtype=torch.bfloat16), "b": torch.nn.Parameter(torch.ones(1)), "s": {1, 2},
-        "o": collections.OrderedDict(x=1), "m": torch.ones(2, device="meta"), "d": torch.float16, "c": 1j, "z": torch.Size([2]),
+        "o": collections.OrderedDict(x=1), "m": torch.ones(2, device="meta"), "d": torch.float16, "c": 1j,
+        "z": torch.Size([2]),
     }  # fmt: skip
     for protocol in range(2, 6):
         file = tmp_path / "x.pt"
