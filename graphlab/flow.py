@@ -7,7 +7,7 @@ from collections.abc import Callable
 from graphlab.graph import Graph, Node
 from graphlab.ops import rule_for
 
-WEIGHT_KINDS = ("parameter", "buffer", "constant")
+WEIGHT_KINDS = ("parameter", "buffer", "constant", "tied")
 
 
 def category(node: Node) -> str:

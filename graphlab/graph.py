@@ -82,7 +82,8 @@ Arg: TypeAlias = Any
 class Node:
     """One value of the graph.
 
-    `kind` is "input", "parameter", "buffer", "constant" or "call". `target` is "aten.linear.default" for a
+    `kind` is "input", "parameter", "buffer", "constant", "tied" (a weight that is the memory of an earlier one)
+    or "call". `target` is "aten.linear.default" for a
     call, the state-dict key for a parameter, the input's name otherwise. `outputs` are the tensors it makes
     (several for split or chunk; the `getitem` calls that follow pick one). `modules` is the module stack,
     outermost first, as (path, class name) pairs; `source` is "package/file.py:line" of the deepest frame
@@ -160,7 +161,7 @@ class Graph:
 
     @property
     def weights(self) -> tuple[Node, ...]:
-        """Parameters, buffers and constants."""
+        """Parameters, buffers and constants; a tied weight is the one it is tied to."""
         return tuple(node for node in self.nodes if node.kind in ("parameter", "buffer", "constant"))
 
     def map_sizes(self, size: Callable[[str], Dim]) -> Graph:

@@ -123,6 +123,7 @@ class _Extractor:
         self.stacks: dict[int, tuple[tuple[str, str], ...]] = {}
         self.inputs = {spec.arg.name: spec for spec in program.graph_signature.input_specs}
         self.last_results: Any = ()
+        self.places: set[tuple[Any, ...]] = set()
 
     def run(self, graph: torch.fx.Graph, env: dict[str, Any], prefix: str) -> tuple[str, ...]:
         """Append the nodes of `graph`; `env` maps fx names to Refs, sizes or constants. Returns result names."""
@@ -151,7 +152,19 @@ class _Extractor:
         spec = self.inputs.get(node.name)
         kind = _KINDS.get(spec.kind, "input") if spec else "input"
         target = spec.target if spec is not None and kind != "input" and spec.target else node.name
+        if kind != "input" and self._seen_before(target):
+            kind = "tied"
         self._add(Node(self._unique(node.name, ""), kind, target, outputs=(self._spec(value),)), node, env)
+
+    def _seen_before(self, key: str) -> bool:
+        """Whether the weight `key` is the memory of one that came before: a tied embedding is held once."""
+        tensor = self.program.state_dict.get(key)
+        if not isinstance(tensor, torch.Tensor) or tensor.numel() == 0:
+            return False
+        place = (tensor.untyped_storage()._cdata, tensor.storage_offset(), tuple(tensor.shape))
+        seen = place in self.places
+        self.places.add(place)
+        return seen
 
     def _get_attr(self, node: torch.fx.Node, owner: Any, env: dict[str, Any]) -> None:
         value = owner
