@@ -41,8 +41,8 @@ def causal_lm_workload(name: str, source: str, class_name: str, config: Config, 
     """The Workload of a generation: `prefill` over `tokens`, then `new_tokens` steps of `decode`.
 
     Prefill gives the first new token, so `new_tokens` counts those after it. The cache starts at `tokens` and
-    grows by one a step. `logits` is how many prompt positions get logits: 1 is what `generate` computes; a
-    count of FLOPs over all positions needs logits = tokens.
+    grows by one a step. `logits` is how many prompt positions get logits: all of them (0, what a plain forward
+    computes and published counts include), or 1, what `generate` computes.
     """
     prefill = prefill_component(class_name, config, dtype)
     decode = decode_component(class_name, config, dtype)
@@ -58,13 +58,13 @@ def causal_lm_workload(name: str, source: str, class_name: str, config: Config, 
         variables=prefill.variables,
         assumptions=(
             f"prompt of {TOKENS} tokens and {NEW_TOKENS} new ones: no configuration holds them",
-            "prefill computes the logits of the last prompt token only, as generate does",
+            "prefill computes logits at every prompt position, as a plain forward does; generate needs only logits=1",
         ),
     )
 
 
 def prefill_component(class_name: str, config: Config, dtype: str) -> Component:
-    """input_ids (batch, tokens), logits_to_keep (logits,) -> logits (batch, logits, vocabulary) and the cache."""
+    """input_ids (batch, tokens), logits_to_keep (logits or tokens,) -> logits (batch, those, vocabulary) and the cache."""
     return _component(
         class_name,
         config,
@@ -72,7 +72,7 @@ def prefill_component(class_name: str, config: Config, dtype: str) -> Component:
         decode=False,
         inputs={
             "input_ids": TensorInput(("batch", "tokens"), "int64", role="tokens"),
-            "logits_to_keep": TensorInput(("logits",), "int64", role="condition"),
+            "logits_to_keep": TensorInput(("logits if logits > 0 else tokens",), "int64", role="condition"),
         },
     )
 
@@ -113,7 +113,7 @@ def _component(
             Variable("batch", 1, "sequences per generation"),
             Variable("tokens", min(TOKENS, longest or TOKENS), "prompt tokens", maximum=longest),
             Variable("new_tokens", NEW_TOKENS, "decode steps: new tokens after the one that prefill gives"),
-            Variable("logits", 1, "prompt positions whose logits prefill computes; `generate` needs 1"),
+            Variable("logits", 0, "prompt positions whose logits prefill computes; 0: all; `generate` needs 1", minimum=0),
         ),
         identity=f"{class_name} {'decode' if decode else 'prefill'} {dtype} {settings}",
     )

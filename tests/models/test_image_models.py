@@ -22,7 +22,7 @@ GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "image_flops.json").
 IMAGE_MODELS = [name for name, model in models().items() if model.kind in KINDS]
 TINY_MODELS = [name for name in IMAGE_MODELS if name.endswith("-tiny")]
 
-# (model, stage): (parameters, GMACs at batch 1). Published figures; sources in FIELD.md, D1: BK-SDM#53,
+# (model, stage): (parameters, GMACs at batch 1). Published figures: BK-SDM#53,
 # MLCommons mobile_app_open PR 917, and configurations of the model repositories.
 PUBLISHED = {
     ("stable-diffusion-v1-5", "unet"): (859_520_964, "401.637"),

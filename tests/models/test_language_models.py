@@ -130,7 +130,7 @@ def test_tiny_models_run_on_cpu(name: str) -> None:
             tensor.data.normal_(std=0.05)
         with torch.no_grad():
             logits = module(**example_arguments(stage, workload.step_values(stage, 0), "cpu"))[0]
-        assert logits.shape == (1, 1, 64)
+        assert logits.shape[-1] == 64
 
 
 def test_the_cache_grows_by_one_a_step() -> None:

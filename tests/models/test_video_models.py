@@ -27,7 +27,7 @@ VIDEO = [name for name in ALL if models()[name].kind != "language"]
 TINY = [name for name in VIDEO if name.endswith("-tiny")]
 FULL = [name for name in ALL if not name.endswith("-tiny")]
 
-# (case, stage): (parameters, GMACs at batch 1). Published figures; sources in FIELD.md, D1.
+# (case, stage): (parameters, GMACs at batch 1). Published figures.
 PUBLISHED = {
     ("modelscope-t2v", "unet"): (1_411_233_860, "2,443.553"),
     ("stable-video-diffusion", "unet"): (1_524_623_082, "22,400.9"),
@@ -36,8 +36,8 @@ PUBLISHED = {
     ("wan-2-1-t2v-14b", "transformer"): (14_288_491_584, "3,261,718.3"),
     ("ltx-video width=768", "transformer"): (1_923_385_472, "20,870.8"),
     ("hunyuan-video", "transformer"): (12_821_012_544, "6,034,296.1"),
-    ("llama-2-7b tokens=128 logits=128", "prefill"): (6_738_415_616, "850.001"),
-    ("llama-2-7b tokens=2048 logits=2048", "prefill"): (6_738_415_616, "14,630.806"),
+    ("llama-2-7b tokens=128", "prefill"): (6_738_415_616, "850.001"),
+    ("llama-2-7b", "prefill"): (6_738_415_616, "14,630.806"),
 }
 
 # model: {stage: (steps, calls a step)} at default bindings, read from the diffusers pipelines.
