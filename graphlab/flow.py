@@ -58,8 +58,19 @@ def sources(graph: Graph, name: str, stop: Callable[[Node], bool]) -> frozenset[
     return frozenset(found)
 
 
+def written_into(graph: Graph, node: Node) -> str | None:
+    """The tensor whose memory the in-place call `node` writes: behind any views; None when it writes its own."""
+    rule = rule_for(node.target)
+    if node.kind != "call" or rule is None or not rule.in_place or not node.refs:
+        return None
+    target = graph.by_name[node.refs[0]]
+    while target.kind == "call" and (view := rule_for(target.target)) is not None and view.moves == "view":
+        target = graph.by_name[target.refs[0]]
+    return target.name
+
+
 def depends_on_inputs(graph: Graph) -> dict[str, frozenset[str]]:
-    """{node: names of the user inputs its value depends on}; shape reads are not dependence."""
+    """{node: names of the user inputs its value depends on}; shape reads are not dependence, in-place writes are."""
     found: dict[str, frozenset[str]] = {}
     pool: dict[frozenset[str], frozenset[str]] = {}
     for node in graph.nodes:
@@ -67,4 +78,7 @@ def depends_on_inputs(graph: Graph) -> dict[str, frozenset[str]]:
         for ref in node.refs:
             union |= found[ref]
         found[node.name] = pool.setdefault(union, union)
+        written = written_into(graph, node)
+        if written is not None:
+            found[written] |= union
     return found

@@ -71,6 +71,20 @@ def mismatch(graph: Graph, sizes: Mapping[str, int]) -> str | None:
     return broken_guard(graph, values, batch_symbols(graph))
 
 
+def symbolic_variables(stage: Stage, program: Program) -> tuple[set[str], set[str]]:
+    """(variables whose value may change without a new capture, variables a size of `stage` reads that may not)."""
+    texts = axis_texts(stage)
+    used = {name for size in texts.values() for name in names_in(size)}
+    fixed = {
+        name
+        for node in program.graph.inputs
+        for index, size in enumerate(node.out.shape)
+        if isinstance(size, int)
+        for name in names_in(texts.get(f"{node.name}.d{index}", 0))
+    }
+    return used - fixed, fixed
+
+
 def batch_symbols(graph: Graph) -> tuple[str, ...]:
     """Symbols of leading axes: those a batch of 1 may be substituted into (pinned by the oracle per model)."""
     return tuple(symbol for symbol in graph.symbols if symbol.endswith(".d0"))

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from graphlab.facts import AxisFacts
+from graphlab.flow import written_into
 from graphlab.graph import Graph, Node, TensorSpec
 from graphlab.ops import rule_for
 from graphlab.ops.axes import AxisCall, trace_axes
-from graphlab.ops.lineage import Axes, Axis, Factor, origins
+from graphlab.ops.lineage import Axes, Axis, Factor, is_known, origins, product, resized
 from graphlab.passes_base import Analysis, AnalysisInput
 
 
@@ -35,9 +36,20 @@ class AxesAnalysis(Analysis[AxisFacts]):
         for node in graph.nodes:
             if node.kind == "call":
                 axes[node.name] = trace_axes(rule_for(node.target), AxisCall(node, axes, specs))
+                written = written_into(graph, node)
+                if written is not None:
+                    axes[written] = _overwritten(axes[written], axes[node.refs[-1]])
             else:
                 axes[node.name] = tuple(_leaf(node, spec, symbol_of) for spec in node.outputs)
         return AxisFacts(axes, _meanings(graph, axes, given.packed, specs, symbol_of))
+
+
+def _overwritten(target: tuple[Axes, ...], value: tuple[Axes, ...]) -> tuple[Axes, ...]:
+    """Axes of a tensor after `value` was written into part of it: what was anonymous takes the value's origins."""
+    if len(target[0]) != len(value[0]):
+        return target
+    pairs = zip(target[0], value[0], strict=True)
+    return (tuple(resized(new, product(old)) if is_known(new) and not is_known(old) else old for old, new in pairs),)
 
 
 def _shared_symbols(given: AnalysisInput) -> Mapping[str, str]:
@@ -154,6 +166,8 @@ class _Acts:
                 self.attended |= _known(origins(first[-1])) | _known(origins(first[-2]))
                 for axis in first[:-2]:
                     self.batched |= _known(origins(axis))
+            elif ".pad." in node.target or "constant_pad" in node.target:
+                self._padding(node)
             elif rule.axes == "embedding":
                 for axis in axes[node.refs[1]][0]:
                     self.looked_up |= _known(origins(axis))
@@ -181,6 +195,12 @@ class _Acts:
             settings = [value for value in node.args[3:5] if isinstance(value, tuple) and len(value) == 3]
             if kernel[0] != kernel[2] or any(value[0] != value[2] for value in settings):
                 self.isotropic = False
+
+    def _padding(self, node: Node) -> None:
+        """Causal video convolutions pad frames on one side: depth is not a third side."""
+        pad = node.args[1] if len(node.args) > 1 else ()
+        if isinstance(pad, tuple) and len(pad) == 6 and pad[4:] != pad[:2]:
+            self.isotropic = False
 
     def _sides(self, row: Axis, column: Axis) -> None:
         self.rows |= _known(origins(row))

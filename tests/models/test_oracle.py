@@ -14,13 +14,15 @@ from pathlib import Path
 import pytest
 
 from graphlab.models import find_model, model_names
-from graphlab.sources.stage import axis_sizes
+from graphlab.sources.stage import axis_sizes, axis_texts, mismatch, symbolic_variables
 from graphlab.stage_analysis import Options, StageAnalysis, analyze_stage, stage_report
 from graphlab.symbolic import names_in
 from graphlab.workload import Stage, Workload
 from tests.oracle import stage_oracle
 
 GOLDEN = Path(__file__).parent.parent / "golden"
+SYMBOLIC = json.loads((GOLDEN / "symbolic_axes.json").read_text())
+"""{model: {stage: {"symbolic": variables, "fixed": variables}}}, the table of docs/symbolic_axes.md."""
 
 
 def bound(text: str) -> Workload:
@@ -79,8 +81,6 @@ def used(stage: Stage) -> set[str]:
 
 
 def _sizes(stage: Stage) -> Iterator[int | str]:
-    from graphlab.sources.stage import axis_texts
-
     yield from axis_texts(stage).values()
 
 
@@ -105,11 +105,11 @@ def moved(workload: Workload, stage: Stage) -> Iterator[dict[str, int]]:
 def test_symbolic_capture_equals_the_oracle_at_several_sizes(model: str, name: str) -> None:
     analysis = tiny(model, name)
     workload, stage = analysis.workload, analysis.stage
+    symbolic, fixed = symbolic_variables(stage, analysis.program)
+    assert {"symbolic": sorted(symbolic), "fixed": sorted(fixed)} == SYMBOLIC[model][name]
     for change in moved(workload, stage):
         values = workload.bind(change).step_values(stage, 0)
         sizes = axis_sizes(stage, values)
-        from graphlab.sources.stage import mismatch
-
         if mismatch(analysis.program.graph, sizes) is not None:
             continue  # another capture, whose own sizes the static test covers
         found = sum(c.flops or 0 for c in _costs(analysis, sizes).values())
