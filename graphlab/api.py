@@ -83,19 +83,17 @@ def _workload(
 def _fit(analyses: list[StageAnalysis], reports: list[StageReport], hardware: Hardware) -> Fit:
     weights = [sum(report.weight_bytes.values()) for report in reports]
     resident = sum(sum(report.weight_bytes.values()) for report in distinct_weights(reports))
-    peaks = [report.peak_activation_bytes.fused for report in reports]
-    cache = max((report.cache_bytes for report in reports), default=0)
-    all_at_once = resident + max(peaks, default=0) + cache
-    one_at_a_time = max((w + p + r.cache_bytes for w, p, r in zip(weights, peaks, reports, strict=True)), default=0)
-
+    peaks = [item.peak_bytes() for item in analyses]
+    fullest = max(range(len(analyses)), key=lambda index: peaks[index])
+    cache = analyses[fullest].cache_bytes()
     largest, limit = _largest_batch(analyses, resident, hardware.memory_bytes)
     return Fit(
         device_bytes=hardware.memory_bytes,
         weights_bytes=resident,
-        activation_bytes=max(peaks, default=0),
+        activation_bytes=peaks[fullest] - cache,
         cache_bytes=cache,
-        fits=all_at_once <= hardware.memory_bytes,
-        fits_one_stage_at_a_time=one_at_a_time <= hardware.memory_bytes,
+        fits=resident + peaks[fullest] <= hardware.memory_bytes,
+        fits_one_stage_at_a_time=max(map(sum, zip(weights, peaks, strict=True))) <= hardware.memory_bytes,
         largest_batch=largest,
         batch_limit=limit,
     )
@@ -114,7 +112,7 @@ def _largest_batch(analyses: list[StageAnalysis], resident: int, memory: int) ->
         return None, None
 
     def bytes_at(batch: int) -> int:
-        return resident + max(item.peak_bytes(batch) + item.cache_bytes(batch) for item in analyses)
+        return resident + max(item.peak_bytes(batch) for item in analyses)
 
     return largest_batch(bytes_at, memory, limit), limit
 

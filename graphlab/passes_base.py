@@ -39,7 +39,12 @@ class Pass(ABC):
 
 
 class Analysis(Pass, Generic[T]):
-    """A pass that returns facts of type T."""
+    """A pass that returns facts of type T.
+
+    `sized` is False where the facts come from the example alone: they are the same at every binding.
+    """
+
+    sized: ClassVar[bool] = True
 
     @abstractmethod
     def run(self, given: AnalysisInput) -> T:

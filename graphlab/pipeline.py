@@ -40,3 +40,15 @@ class Facts:
             self._results[name] = kind().run(self._given)
             self._running.pop()
         return self._results[name]
+
+    def at(self, values: Mapping[str, int]) -> Facts:
+        """Facts about the same graph at other sizes; what does not depend on sizes is kept."""
+        moved = Facts(self.symbolic, values, self._given.packed)
+        kept = {n: r for n, r in self._results.items() if not _sized(n)}
+        moved._results.update(kept)
+        return moved
+
+
+def _sized(name: str) -> bool:
+    kind = find_pass(name)
+    return not issubclass(kind, Analysis) or kind.sized

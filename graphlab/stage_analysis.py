@@ -82,19 +82,23 @@ class StageAnalysis:
             low, high = (middle, high) if self.holds_for(middle) else (low, middle)
         return low
 
-    def peak_bytes(self, batch: int) -> int:
-        """Peak activation bytes of one call at `batch`, attention fused; the capture must hold there."""
-        sizes = axis_sizes(self.stage, {**self.values, "batch": batch})
-        facts = Facts(self.program.graph, {s: sizes[s] for s in self.program.graph.symbols}, _packed(self.stage))
+    def last_values(self, batch: int | None = None) -> dict[str, int | float]:
+        """Values of the last step, where a cache is longest, at `batch` where given."""
+        steps = self.workload.steps(self.stage)
+        values = dict(self.workload.step_values(self.stage, max(steps - 1, 0)))
+        return values if batch is None else {**values, "batch": batch}
+
+    def peak_bytes(self, batch: int | None = None) -> int:
+        """Peak activation bytes of the last step, its inputs and so its cache among them, attention fused."""
+        sizes = axis_sizes(self.stage, self.last_values(batch))
+        if mismatch(self.program.graph, sizes) is not None:
+            sizes = axis_sizes(self.stage, self.values if batch is None else {**self.values, "batch": batch})
+        facts = self.facts.at({symbol: sizes[symbol] for symbol in self.program.graph.symbols})
         return int(facts.result("memory")["fused"].peak_bytes)
 
     def cache_bytes(self, batch: int | None = None) -> int:
         """Bytes of the inputs whose role is "cache" at the last step, at `batch` where given."""
-        steps = self.workload.steps(self.stage)
-        values = dict(self.workload.step_values(self.stage, max(steps - 1, 0)))
-        if batch is not None:
-            values["batch"] = batch
-        sizes = axis_sizes(self.stage, values)
+        sizes = axis_sizes(self.stage, self.last_values(batch))
         total = 0
         for name, spec in tensor_inputs(self.stage).items():
             if spec.role == "cache":

@@ -24,6 +24,7 @@ class AttentionAnalysis(Analysis[tuple[AttentionSite, ...]]):
     """
 
     name: ClassVar[str] = "attention"
+    sized: ClassVar[bool] = False
 
     def run(self, given: AnalysisInput) -> tuple[AttentionSite, ...]:
         """The sites of `given.example`, in execution order."""

@@ -26,6 +26,7 @@ class AxesAnalysis(Analysis[AxisFacts]):
     """
 
     name: ClassVar[str] = "axes"
+    sized: ClassVar[bool] = False
 
     def run(self, given: AnalysisInput) -> AxisFacts:
         """Lineage of every axis of `given.example`, and the meaning of input axes."""

@@ -28,6 +28,7 @@ class RolesAnalysis(Analysis[Mapping[str, str]]):
     """
 
     name: ClassVar[str] = "roles"
+    sized: ClassVar[bool] = False
 
     def run(self, given: AnalysisInput) -> Mapping[str, str]:
         """The role of every call of the graph."""
