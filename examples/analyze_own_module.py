@@ -1,7 +1,7 @@
 """Capture a module of your own; print how its cost grows and what it attends over.
 
-    python examples/analyze_own_module.py
-    graphlab analyze examples/analyze_own_module.py:block --by attention
+python examples/analyze_own_module.py
+graphlab analyze examples/analyze_own_module.py:block --by attention
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One symbolic capture, evaluated at several sizes: nothing is captured again while its guards hold.
 
-    python examples/compare_resolutions.py
+python examples/compare_resolutions.py
 """
 
 from __future__ import annotations

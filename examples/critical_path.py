@@ -1,6 +1,6 @@
 """Ask the graph of a stage: what every path must pass, and which chain of calls is longest in ideal time.
 
-    python examples/critical_path.py [MODEL [STAGE]]
+python examples/critical_path.py [MODEL [STAGE]]
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A generation of your own: a prompt read once, then a decoder whose cache grows by one token a step.
 
-    python examples/own_workload.py
-    graphlab analyze examples/own_workload.py:workload --set tokens=100
+python examples/own_workload.py
+graphlab analyze examples/own_workload.py:workload --set tokens=100
 """
 
 from __future__ import annotations
@@ -31,14 +31,12 @@ class Attention(nn.Module):
         return self.out(mixed.transpose(1, 2).flatten(2)), k, v
 
 
-def build() -> nn.Module:
-    """The module on the meta device: only shapes are needed."""
-    with torch.device("meta"):
-        return Attention().eval()
+def build() -> nn.Module:  # on the meta device: only shapes are needed
+    return Attention().to("meta").eval()
 
 
 def workload() -> Workload:
-    """Sizes are text over the variables, `cache` is worked out at every step, and both stages share one set of weights."""
+    """Sizes are text over variables; `cache` is worked out at every step; both stages share one set of weights."""
     cache = TensorInput(("batch", HEADS, "cache", WIDTH // HEADS), "float32", role="cache")
     prompt = TensorInput(("batch", "tokens", WIDTH), "float32")
     prefill = Stage("prefill", "float32", {"x": prompt}, build=build, weights="decoder")
@@ -56,6 +54,6 @@ def workload() -> Workload:
 
 
 if __name__ == "__main__":
-    for stage in graphlab.analyze(workload(), "a100-80gb").stages:
+    for stage in graphlab.analyze(workload()).stages:
         print(stage.name, f"{stage.steps} steps, {stage.flops_total} FLOP, {stage.cache_bytes} bytes of cache")
         print(f"  a call: {stage.flops_expression}")

@@ -1,0 +1,81 @@
+"""The scripts of examples/ as a user runs them, and what they print where it can be worked out by hand."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+SCRIPTS = sorted(path.name for path in EXAMPLES.glob("*.py"))
+
+
+def run(*command: str, **environment: str) -> str:
+    """Standard output of python with `command`, in the repository's root."""
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+# One line or number each that shows that the script said what it is for.
+EXPECTED = {
+    # qkv, output projection and convolution: 2 * (32 * 96 + 32 * 32 + 9 * 32 * 32); attention: 2 products of 2 * 32.
+    "analyze_own_module.py": "128*sample.b*sample.h**2*sample.w**2 + 26624*sample.b*sample.h*sample.w",
+    "compare_resolutions.py": "h = 33: Denoiser",
+    "critical_path.py": "every path from sample to ",
+    "custom_analysis.py": "float32",
+    # 16 steps of 33024 + 256 * cache, the cache 32 at first and one longer each step.
+    "own_workload.py": f"decode 16 steps, {sum(33024 + 256 * (32 + step) for step in range(16))} FLOP",
+}
+
+
+def test_every_script_is_expected() -> None:
+    assert list(EXPECTED) == SCRIPTS
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_script_runs(name: str) -> None:
+    assert EXPECTED[name] in run(f"examples/{name}")
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_script_is_short(name: str) -> None:
+    assert len((EXAMPLES / name).read_text(encoding="utf-8").splitlines()) < 60
+
+
+def test_workload_and_device_from_the_command_line() -> None:
+    out = run(
+        "-m", "graphlab.cli.main", "analyze", "examples/own_workload.py:workload",
+        "--set", "tokens=100", "--device", "examples/my_gpu.toml",
+    )  # fmt: skip
+    assert "256*batch*cache + 33024*batch" in out
+    assert "fits my_gpu" in out
+
+
+def test_an_installed_analysis_is_found_by_name(tmp_path: Path) -> None:
+    """A distribution is a module beside its metadata; nothing else is needed for an entry point."""
+    info = tmp_path / "own_pass-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: own-pass\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[graphlab.passes]\ndtype-traffic = custom_analysis\n")
+    (tmp_path / "custom_analysis.py").write_text((EXAMPLES / "custom_analysis.py").read_text())
+    out = run("-m", "graphlab.cli.main", "passes", PYTHONPATH=str(tmp_path))
+    line = next(line for line in out.splitlines() if line.startswith("dtype-traffic"))
+    assert line.split()[-1] == "own-pass"
+    code = (
+        "import torch, graphlab; from graphlab.pipeline import Facts; "
+        "program = graphlab.capture(torch.nn.Linear(4, 8), (torch.ones(2, 4),)); "
+        "print(Facts(program.graph, program.graph.symbols).result('dtype-traffic'))"
+    )
+    assert run("-c", code, PYTHONPATH=str(tmp_path)) == "{'float32': 64}\n"
