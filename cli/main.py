@@ -49,6 +49,7 @@ def root(
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and returns the exit code; errors are one line on standard error."""
     args = list(sys.argv[1:] if argv is None else argv)
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # its import warnings are no part of a report
     debug = _take_debug(args)
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)  # a test's stream may have none

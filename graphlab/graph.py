@@ -7,6 +7,7 @@ cached one are the same Graph, to the byte.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -202,6 +203,44 @@ class Graph:
             for node in self.nodes
         )
         return Graph(nodes, self.results)
+
+    def with_inputs_named(self, names: Mapping[str, str]) -> Graph:
+        """This graph with inputs renamed ({old: new}), in arguments, symbols, guards and size text alike."""
+        if not names:
+            return self
+        pattern = re.compile(r"\b(" + "|".join(map(re.escape, names)) + r")(?=\.d\d)")
+
+        def text(value: Any) -> Any:
+            return pattern.sub(lambda match: names[match.group(1)], value) if isinstance(value, str) else value
+
+        def arg(value: Arg) -> Arg:
+            if isinstance(value, Ref):
+                return Ref(names.get(value.name, value.name))
+            if isinstance(value, Size):
+                return Size(text(value.text))
+            return tuple(map(arg, value)) if isinstance(value, tuple) else value
+
+        def spec(old: TensorSpec | None) -> TensorSpec | None:
+            return old and TensorSpec(tuple(map(text, old.shape)), tuple(map(text, old.stride)), old.dtype)
+
+        nodes = tuple(
+            replace(
+                node,
+                name=names.get(node.name, node.name),
+                target=names.get(node.target, node.target) if node.kind == "input" else node.target,
+                args=arg(node.args),
+                kwargs=tuple((key, arg(value)) for key, value in node.kwargs),
+                outputs=tuple(map(spec, node.outputs)),
+            )
+            for node in self.nodes
+        )
+        return Graph(
+            nodes,
+            tuple(names.get(name, name) for name in self.results),
+            {text(symbol): size for symbol, size in self.symbols.items()},
+            tuple(map(text, self.guards)),
+            {text(symbol): bounds for symbol, bounds in self.ranges.items()},
+        )
 
     def at(self, values: Mapping[str, int]) -> Graph:
         """This graph with integer sizes under `values` ({symbol: value}); the caller has checked the guards."""

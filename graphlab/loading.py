@@ -47,21 +47,31 @@ def load(
 def _resolve(source: str, options: LoadOptions) -> Workload:
     file, _, function = source.rpartition(":")
     if function.isidentifier() and file.endswith(".py"):
+        from graphlab.sources.file import refuse_unused
         from graphlab.sources.function import function_workload
 
+        refuse_unused(options, source, inputs=True, config=True)
         return function_workload(Path(file), function, source, dynamic=options.dynamic)
     path = Path(source)
     if path.is_dir():
+        from graphlab.sources.file import refuse_unused
         from graphlab.sources.folder import folder_workload
 
+        refuse_unused(options, source, inputs=True, config=True)
         return folder_workload(path, source)
+    if path.suffix == ".py":
+        raise SourceError(f"{source} names no function", hint=f"write {source}:FUNCTION")
     if path.exists():
         from graphlab.sources.file import file_workload
 
         return file_workload(path, source, options)
     if "/" in source or os.sep in source or path.suffix in _SUFFIXES:
         raise SourceError(f"no such file or folder: {source}", hint="`graphlab models` lists the built-in models")
-    return replace(find_model(source).workload(), source=source)
+    model = find_model(source)
+    from graphlab.sources.file import refuse_unused
+
+    refuse_unused(options, source, inputs=True, config=True)
+    return replace(model.workload(), source=source)
 
 
 _SUFFIXES = (".pt", ".pt2", ".pth", ".bin", ".ckpt", ".safetensors", ".json", ".py", ".onnx", ".gguf")

@@ -59,7 +59,11 @@ def _classes(point: EntryPoint) -> list[type[Pass]]:
         loaded = point.load()
     except Exception as error:  # a stranger's import can raise anything; it is named, and only this one fails
         raise PluginError(f"pass plug-in {point.name} ({point.value}) cannot be imported: {error}") from error
-    modules = [loaded, *_submodules(loaded)] if isinstance(loaded, ModuleType) else []
+    if inspect.isclass(loaded) and issubclass(loaded, Pass):
+        return [loaded]
+    if not isinstance(loaded, ModuleType):
+        raise PluginError(f"pass plug-in {point.name} ({point.value}) is neither a module nor a Pass class")
+    modules = [loaded, *_submodules(loaded)]
     classes = [kind for module in modules for kind in vars(module).values() if _is_pass(kind, module)]
     return list(dict.fromkeys(classes))
 

@@ -95,7 +95,8 @@ def _branch(text: str | int, values: Mapping[str, int | float]) -> str | int:
     class Taken(ast.NodeTransformer):
         def visit_IfExp(self, node: ast.IfExp) -> ast.AST:
             chosen = node.body if evaluate_any(ast.unparse(node.test), values) else node.orelse
-            return ast.copy_location(self.visit(chosen), node)
+            taken: ast.AST = self.visit(chosen)
+            return ast.copy_location(taken, node)
 
     return ast.unparse(Taken().visit(ast.parse(text, mode="eval")))
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from graphlab.errors import UnknownArchitectureError
+from graphlab.names import nearest
 from graphlab.workload import Argument, Size, Stage, Variable
 
 if TYPE_CHECKING:
@@ -91,8 +92,8 @@ def component_for(class_name: str, config: Config, dtype: str) -> Component:
     if factory is None:
         raise UnknownArchitectureError(
             f"graphlab does not know how {class_name} is called",
-            hint="write a function that returns (module, args, kwargs) and pass path/file.py:function; "
-            f"known classes: {', '.join(sorted(COMPONENTS))}",
+            hint=f"{nearest(class_name, COMPONENTS)}write a function that returns (module, args, kwargs) and pass "
+            "path/file.py:function",
         )
     identity = f"{class_name} {dtype} {json.dumps(config, sort_keys=True, default=str)}"
     return replace(factory(config, dtype), identity=identity)

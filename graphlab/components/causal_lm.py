@@ -64,7 +64,7 @@ def causal_lm_workload(name: str, source: str, class_name: str, config: Config, 
 
 
 def prefill_component(class_name: str, config: Config, dtype: str) -> Component:
-    """input_ids (batch, tokens), logits_to_keep (logits or tokens,) -> logits (batch, those, vocabulary) and the cache."""
+    """input_ids (batch, tokens), logits_to_keep (logits or tokens,) -> logits (batch, those, vocabulary), cache."""
     return _component(
         class_name,
         config,
@@ -113,7 +113,9 @@ def _component(
             Variable("batch", 1, "sequences per generation"),
             Variable("tokens", min(TOKENS, longest or TOKENS), "prompt tokens", maximum=longest),
             Variable("new_tokens", NEW_TOKENS, "decode steps: new tokens after the one that prefill gives"),
-            Variable("logits", 0, "prompt positions whose logits prefill computes; 0: all; `generate` needs 1", minimum=0),
+            Variable(
+                "logits", 0, "prompt positions whose logits prefill computes; 0: all; `generate` needs 1", minimum=0
+            ),
         ),
         identity=f"{class_name} {'decode' if decode else 'prefill'} {dtype} {settings}",
     )

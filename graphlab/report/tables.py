@@ -301,7 +301,7 @@ def fit_lines(fit: Fit | None, device: str | None) -> Iterator[str]:
     if not fit.fits:
         yield f"one stage at a time {'fits' if fit.fits_one_stage_at_a_time else 'does not fit either'}"
     if fit.largest_batch is not None:
-        more = " or more (the capture holds no further)" if fit.largest_batch == fit.batch_limit else ""
+        more = " or more (not known beyond)" if fit.largest_batch == fit.batch_limit else ""
         yield f"largest batch that fits: {fit.largest_batch}{more}"
 
 

@@ -33,7 +33,10 @@ def describe_failure(module: torch.nn.Module, error: BaseException) -> tuple[str
 
 def first_line(error: BaseException) -> str:
     """The first line of an exception that says something, without torch's advice, at most 200 characters."""
-    for line in str(error).splitlines():
+    lines = str(error).splitlines()
+    if lines and "TorchScript interpreter" in lines[0]:
+        lines = [line for line in lines if "Error:" in line][-1:] or lines
+    for line in lines:
         text = re.sub(r"\s+", " ", line).strip()
         if text:
             return text[:200]

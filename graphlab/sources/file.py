@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,12 +30,15 @@ def file_workload(path: Path, source: str, options: LoadOptions) -> Workload:
     """The Workload of the file at `path`; SourceError and its kinds for what cannot be read or must not run."""
     kind = sniff(path)
     if kind in (SourceKind.EXPORTED_PROGRAM, SourceKind.EXPORTED_PROGRAM_OLD):
+        refuse_unused(options, source, inputs=True, config=True)
         return _exported(path, source)
     if kind is SourceKind.TORCHSCRIPT:
         from graphlab.sources.torchscript import hide_scripted, load_torchscript, script_inputs
 
+        refuse_unused(options, source, config=True)
         module = load_torchscript(path)
-        return _module(hide_scripted(module), script_inputs(module), source, options, positional=True)
+        made = _module(hide_scripted(module), script_inputs(module), source, options, positional=True)
+        return _named_like_the_script(made, module, options)
     if kind not in STATE_DICTS:
         raise SourceError(f"{path} is a {kind.value}, which is no source", hint="name the folder or file of a model")
     if options.trust_pickle:
@@ -44,15 +48,43 @@ def file_workload(path: Path, source: str, options: LoadOptions) -> Workload:
     return _checkpoint(path, source, options)
 
 
+def _named_like_the_script(made: Workload, module: Any, options: LoadOptions) -> Workload:
+    """`made` with the script's own class name and input names; its wrapper takes `*arguments`."""
+    (stage,) = made.stages
+    assert stage.program is not None
+    given = [name for name in script_names(module) if name in options.inputs]
+    graph = stage.program.graph.with_inputs_named({f"arguments_{i}": name for i, name in enumerate(given)})
+    name = str(getattr(module, "original_name", "") or stage.name)
+    program = replace(stage.program, name=name, graph=graph, exported=None)
+    return program_workload(program, made.source, made.assumptions)
+
+
+def script_names(module: Any) -> tuple[str, ...]:
+    """The script's input names, in order."""
+    from graphlab.sources.torchscript import script_inputs
+
+    return script_inputs(module)
+
+
+def refuse_unused(options: LoadOptions, source: str, *, inputs: bool = False, config: bool = False) -> None:
+    """SourceError for an option that `source` has no use for: it would be ignored without a word."""
+    if inputs and options.inputs:
+        raise SourceError(f"{source} has its own input shapes", hint="--input is for TorchScript and pickled modules")
+    if config and options.config is not None:
+        raise SourceError(f"{source} is not a state dict", hint="--config is for state dicts")
+
+
 def _exported(path: Path, source: str) -> Workload:
     from graphlab.program import Program
     from graphlab.sources.archive import load_exported_program
     from graphlab.sources.extract import extract
-    from graphlab.sources.module import root_class
+    from graphlab.sources.module import root_class, saved_notes
 
     exported = load_exported_program(path)
     graph = extract(exported)
-    return program_workload(Program(root_class(graph.nodes) or "program", graph, exported), source)
+    return program_workload(
+        Program(root_class(graph.nodes) or "program", graph, exported, saved_notes(exported)), source
+    )
 
 
 def _trusted(path: Path, source: str, options: LoadOptions) -> Workload | None:
@@ -105,6 +137,7 @@ def _checkpoint(path: Path, source: str, options: LoadOptions) -> Workload:
     from graphlab.sources.checkpoint import read_state_dict
     from graphlab.sources.fingerprint import identify
 
+    refuse_unused(options, source, inputs=True)
     config: Mapping[str, Any] | None = read_json(options.config) if options.config is not None else None
     found = identify(read_state_dict(path), config)
     stages: list[Stage] = []

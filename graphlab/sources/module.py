@@ -44,7 +44,13 @@ def capture(
     if dynamic not in (False, "off", None):
         shapes = _auto_shapes(module, inputs) if dynamic in ("auto", True) else dynamic
         try:
-            return _program(export(module, inputs, shapes, strict=strict), name)
+            program = _program(export(module, inputs, shapes, strict=strict), name)
+            if program.graph.symbols or not any(node.out.shape for node in program.graph.inputs):
+                return program
+            assert program.exported is not None
+            return _program(
+                program.exported, name, ("captured statically: the model's code fixes every size to the example's",)
+            )
         except CaptureError as error:
             notes.append(f"captured statically: symbolic capture failed with {error.message}")
     return _program(export(module, inputs, None, strict=strict), name, tuple(notes))
@@ -69,7 +75,24 @@ def export(
 
 def _program(exported: ExportedProgram, name: str | None, notes: tuple[str, ...] = ()) -> Program:
     graph = extract(exported)
+    call = next((node for node in exported.graph.nodes if node.op == "call_function"), None)
+    if notes and call is not None:
+        # Node metadata under "custom" is saved with the program: a `.pt2` then reports what its capture did.
+        call.meta["custom"] = {**(call.meta.get("custom") or {}), _NOTES: list(notes)}
     return Program(name or root_class(graph.nodes) or "program", graph, exported, notes)
+
+
+_NOTES = "graphlab_notes"
+
+
+def saved_notes(exported: ExportedProgram) -> tuple[str, ...]:
+    """The notes of the capture that made `exported`; () for a program graphlab did not capture."""
+    for node in exported.graph.nodes:
+        custom = node.meta.get("custom")
+        notes = custom.get(_NOTES) if isinstance(custom, dict) else None
+        if isinstance(notes, list):
+            return tuple(str(note) for note in notes)
+    return ()
 
 
 def root_class(nodes: Any) -> str:

@@ -148,7 +148,7 @@ def _refuse_foreign(head: bytes, what: str) -> None:
         raise SourceError(f"{what} is a tar archive (torch before 0.1.10 wrote such)", hint="unpack or save it again")
     if head[:1] == b"\x08" and head[1:2] < b"\x20" and head[2:3] in (b"\x12", b"\x1a", b"\x3a", b"\x42"):
         raise SourceError(
-            f"{what} looks like an ONNX model; graphlab starts from PyTorch and writes ONNX",
+            f"{what} looks like an ONNX model; graphlab starts from PyTorch",
             hint="give the PyTorch model that it was exported from",
         )
 

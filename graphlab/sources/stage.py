@@ -7,6 +7,7 @@ guards before it is used; substituting past a guard gives wrong numbers in silen
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -126,9 +127,11 @@ def _fixed(stage: Stage, program: Program, sizes: Mapping[str, int]) -> Program:
     broken = mismatch(program.graph, sizes)
     if broken is None:
         return program
+    texts = axis_texts(stage)
+    shown = re.sub(r"[A-Za-z_]\w*\.d\d+", lambda m: str(texts.get(m.group(0), m.group(0))), broken)
     raise BindingError(
-        f"{stage.name} was exported under the condition {broken}, which these sizes break",
-        hint="export it again at these sizes; graphlab cannot capture a file anew",
+        f"{stage.name} was captured under the condition {shown}, which these sizes break",
+        hint="capture or export the model again at these sizes",
     )
 
 

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import torch
 
-from graphlab.sources.arguments import example_arguments
 from graphlab.components import component_for
 from graphlab.components.causal_lm import CLASSES, cache_layers, causal_lm_workload, decode_component
 from graphlab.components.kv_cache import build_with_cache
 from graphlab.errors import UnknownArchitectureError
 from graphlab.models import find_model
+from graphlab.sources.arguments import example_arguments
 from graphlab.workload import Stage, Workload
 
 BASE: dict[str, Any] = {

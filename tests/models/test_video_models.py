@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from graphlab.sources.arguments import example_arguments
 from graphlab.components import COMPONENTS, component_for
 from graphlab.errors import BindingError, UnknownArchitectureError
 from graphlab.models import find_model, models
+from graphlab.sources.arguments import example_arguments
 from graphlab.symbolic import evaluate_text
 from graphlab.workload import Argument, Stage, TensorInput
 

@@ -44,6 +44,31 @@ def test_live_and_saved_give_the_same_report_to_the_byte(tmp_path: Path, suffix:
     assert report_text(graphlab.analyze(path)) == report_text(graphlab.analyze(program))
 
 
+def test_why_a_capture_is_static_is_saved_with_it(tmp_path: Path) -> None:
+    class Fixed(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.view(4, 6).flatten() + x.sum()
+
+    program = graphlab.capture(Fixed(), (torch.randn(24),))
+    assert "captured statically" in program.notes[0]
+    assert program.exported is not None
+    torch.export.save(program.exported, tmp_path / "fixed.pt2")
+    assert report_text(graphlab.analyze(tmp_path / "fixed.pt2")) == report_text(graphlab.analyze(program))
+
+
+def test_options_without_a_use_are_refused(tmp_path: Path) -> None:
+    exported = graphlab.capture(Net(), PICTURE).exported
+    assert exported is not None
+    torch.export.save(exported, tmp_path / "net.pt2")
+    for source in (str(tmp_path / "net.pt2"), "llama-2-7b-tiny"):
+        with pytest.raises(SourceError, match="--input"):
+            graphlab.load(source, inputs={"picture": "2x3x6x5"})
+        with pytest.raises(SourceError, match="--config"):
+            graphlab.load(source, config=tmp_path / "config.json")
+    with pytest.raises(SourceError, match=r"own\.py:FUNCTION"):
+        graphlab.load("own.py")
+
+
 def test_a_saved_program_takes_other_sizes_by_the_names_it_prints(tmp_path: Path) -> None:
     path = tmp_path / "net.pt2"
     exported = graphlab.capture(Net(), PICTURE).exported
@@ -81,6 +106,9 @@ def test_torchscript_needs_shapes_and_then_counts_the_same(tmp_path: Path) -> No
         report.stages[0].flops_per_step == graphlab.analyze(graphlab.capture(Net(), PICTURE)).stages[0].flops_per_step
     )
     assert report.stages[0].parameters == sum(p.numel() for p in Net().parameters())
+    assert report.stages[0].name == "Net"
+    assert [row.name for row in report.stages[0].inputs] == ["picture"]
+    assert "captured statically" in report.stages[0].notes[0]
 
 
 def test_a_pickled_module_is_refused_unless_trusted(tmp_path: Path) -> None:
