@@ -34,7 +34,7 @@ def axes_of(model: str, stage_name: str) -> dict[str, list[str]]:
     workload = graphlab.load(model)
     stage = workload.stage(stage_name)
     program = program_for(stage, workload.step_values(stage, 0))
-    symbolic, fixed = symbolic_variables(stage, program)
+    symbolic, fixed = symbolic_variables(stage, program, workload.step_values(stage, 0))
     return {"symbolic": sorted(symbolic), "fixed": sorted(fixed)}
 
 

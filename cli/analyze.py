@@ -85,15 +85,20 @@ def run(
     config: Path | None,
     trust_pickle: bool,
     no_cache: bool,
+    *,
+    one: bool = False,
 ) -> AnalysisReport:
-    """The report of `source`, with a bar on a terminal while it is captured."""
+    """The report of `source`, with a bar on a terminal while it is captured; `one` insists on a single stage."""
     from graphlab.cli.render import progress
     from graphlab.hardware import load_device
 
     hardware = load_device(device) if device is not None else None
     workload = load_workload(source, bindings, inputs, config, trust_pickle=trust_pickle, static=static)
-    count = 1 if stage is not None else len(workload.stages)
     from graphlab.api import analyze as analyze_workload
+    from graphlab.api import one_stage
+
+    stage = one_stage(workload, stage) if one else stage
+    count = 1 if stage is not None else len(workload.stages)
 
     with progress(count) as report_stage:
         return analyze_workload(

@@ -29,12 +29,11 @@ def explain(
     no_cache: NoCache = False,
 ) -> None:
     """What one node is, where it comes from and what it costs."""
-    report = run(source, device, stage, bindings, inputs, False, static, config, trust_pickle, no_cache)
+    report = run(source, device, stage, bindings, inputs, False, static, config, trust_pickle, no_cache, one=True)
     from graphlab.cli.render import console, print_fields
-    from graphlab.report.explain import explain_node, stage_of
+    from graphlab.report.explain import explain_node
 
-    found = report.stages[0] if stage is not None or len(report.stages) == 1 else stage_of(report, node)
-    explanation = explain_node(found, node)
+    explanation = explain_node(report.stages[0], node)
     out = console(sys.stdout)
     print_fields(out, fields(explanation), title=f"{explanation.row.name}: {explanation.row.op}")
 

@@ -203,6 +203,7 @@ class Exact:
 
     def __init__(self, expression: Any) -> None:
         self.expression = sympy.sympify(expression)
+        self.is_polynomial = not self.expression.has(sympy.floor, sympy.Mod, sympy.Max, sympy.Min)
         numerator, denominator = sympy.fraction(sympy.together(self.expression))
         self._names = sorted(symbol.name for symbol in self.expression.free_symbols)
         positional = {
@@ -215,6 +216,9 @@ class Exact:
 
     def __call__(self, values: Mapping[str, int | float]) -> int:
         """The value under `values`; ValueError where it is no whole number (another residue class)."""
+        if not self.is_polynomial:
+            at = {symbol: int(values[symbol.name]) for symbol in self.expression.free_symbols}
+            return int(self.expression.xreplace(at))
         total = self._call(*(int(values[name]) for name in self._names))
         whole, rest = divmod(int(total), self._denominator)
         if rest:

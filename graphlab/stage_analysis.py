@@ -202,7 +202,7 @@ class _Sums:
             if mismatch(known.program.graph, sizes) is None and known.polynomials.sizes.holds(values):
                 return known.polynomials
         program = program_for(
-            stage, values, dynamic=options.dynamic, disk=options.cache, candidates=tuple(k.program for k in captured)
+            stage, values, dynamic=True, disk=options.cache, candidates=tuple(k.program for k in captured)
         )
         facts = Facts(program.graph, {s: sizes[s] for s in program.graph.symbols}, _packed(stage))
         texts = axis_texts(stage)
@@ -231,6 +231,8 @@ def _weight_bytes(graph: Graph) -> dict[str, int]:
 
 def _node_rows(analysis: StageAnalysis) -> Iterator[NodeRow]:
     roles = analysis.facts.result("roles")
+    traffic: Mapping[str, AttentionTraffic] = analysis.facts.result("fused-bytes")
+    fused = {site.node for site in analysis.sites if site.fused}
     site_of = {member: site.node for site in analysis.sites for member in site.members}
     for node in analysis.graph.calls:
         cost = analysis.costs[node.name]
@@ -250,6 +252,7 @@ def _node_rows(analysis: StageAnalysis) -> Iterator[NodeRow]:
             pointwise_flops=cost.pointwise_flops,
             bytes_read=cost.bytes_read,
             bytes_written=cost.bytes_written,
+            score_traffic=traffic[node.name].materialized - cost.bytes if node.name in fused else 0,
             attention=site_of.get(node.name),
         )
 
@@ -332,6 +335,8 @@ def _site_sizes(graph: Graph, site: AttentionSite, costs: Mapping[str, NodeCost]
 
 
 def _scaling(polynomials: StagePolynomials, values: Mapping[str, int | float]) -> Iterator[Scaling]:
+    if not polynomials.flops.is_polynomial:
+        return
     free = {symbol.name for symbol in polynomials.flops.expression.free_symbols}
     groups = {name: (name,) for name in polynomials.sizes.symbols if name in free}
     side = tuple(name for name in free if name in ("height", "width") or name.endswith((".h", ".w")))

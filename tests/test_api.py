@@ -44,6 +44,7 @@ def test_two_views_add_up_to_the_same_total(report: graphlab.AnalysisReport) -> 
             assert sum(group.flops for group in view.values()) == stage.flops_per_step
             assert sum(group.pointwise_flops for group in view.values()) == stage.pointwise_flops_per_step
             assert sum(group.nodes for group in view.values()) == len(stage.nodes)
+            assert sum(group.bytes for group in view.values()) == stage.bytes_per_step.materialized
 
 
 def test_expressions_are_the_numbers(report: graphlab.AnalysisReport) -> None:

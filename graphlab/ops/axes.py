@@ -64,7 +64,10 @@ def trace_axes(rule: OpRule | None, call: AxisCall) -> tuple[Axes, ...]:
     if "->" in rule.axes:
         traced: tuple[Axes, ...] = (_pattern(rule.axes, call),)
     else:
-        traced = _STRUCTURAL[rule.axes](call)
+        try:
+            traced = _STRUCTURAL[rule.axes](call)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            traced = _rule_create(call)  # arguments the rule cannot read: axes that come from nowhere known
     full = list(traced) + [fresh_axes(s.shape) if s else () for s in outputs[len(traced) :]]
     return tuple(_fitted(axes, spec) for axes, spec in zip(full, outputs, strict=False))
 
@@ -190,7 +193,7 @@ def _rule_squeeze(call: AxisCall) -> tuple[Axes, ...]:
 
 def _rule_unsqueeze(call: AxisCall) -> tuple[Axes, ...]:
     axes = list(call.of(call.tensors[0]))
-    axes.insert(int(call.arg(1, "dim")) % (len(axes) + 1), ())
+    axes.insert(int(call.named("dim")) % (len(axes) + 1), ())
     return (tuple(axes),)
 
 

@@ -72,7 +72,8 @@ class Group:
 class NodeRow:
     """One call: what it is, where it comes from and what it costs. None: no rule for its op.
 
-    `attention` is the anchor node of the attention it is part of. `seconds` is its ideal time on the device,
+    `score_traffic` is what a fused attention would move more with its scores in memory: groups count it, so that
+    the bytes of a view add up to the materialized total however attention is spelled. `attention` is the anchor node of the attention it is part of. `seconds` is its ideal time on the device,
     that of a whole attention on its anchor; None without a device.
     """
 
@@ -91,6 +92,7 @@ class NodeRow:
     bytes_written: int
     attention: str | None = None
     seconds: float | None = None
+    score_traffic: int = 0
 
     @property
     def group(self) -> Group:
@@ -99,7 +101,7 @@ class NodeRow:
             1,
             self.flops or 0,
             self.pointwise_flops or 0,
-            self.bytes_read + self.bytes_written,
+            self.bytes_read + self.bytes_written + self.score_traffic,
             int(self.flops is None),
             self.seconds,
         )

@@ -69,12 +69,12 @@ def store(path: Path | None, program: Program) -> None:
 
 @lru_cache(maxsize=1)
 def _versions() -> str:
-    """Versions of the packages that decide a capture, and a digest of graphlab's own capture code."""
+    """Versions of the packages that decide a capture, and a digest of graphlab's own code that shapes one."""
     digest = hashlib.sha256()
-    root = Path(__file__).parent.parent
-    for folder in ("sources", "components"):
-        for file in sorted((root / folder).glob("*.py")):
-            digest.update(file.read_bytes())
+    sources = Path(__file__).parent
+    shaping = [sources / f"{name}.py" for name in ("arguments", "extract", "guards", "module", "record")]
+    for file in [*shaping, *sorted((sources.parent / "components").glob("*.py"))]:
+        digest.update(file.read_bytes())
     return " ".join([*(f"{name}={_version(name)}" for name in _PACKAGES), digest.hexdigest()])
 
 

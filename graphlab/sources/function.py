@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,8 @@ def _call(path: Path, name: str) -> Any:
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses with string annotations look their module up
     try:
-        spec.loader.exec_module(module)
+        with redirect_stdout(sys.stderr):  # standard output is the report's
+            spec.loader.exec_module(module)
     except Exception as error:  # a user's file can raise anything at import
         raise SourceError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
     function = getattr(module, name, None)
@@ -62,7 +64,8 @@ def _call(path: Path, name: str) -> Any:
         known = [n for n, v in vars(module).items() if callable(v) and getattr(v, "__module__", "") == spec.name]
         raise SourceError(f"{path} has no function {name!r}", hint=f"{nearest(name, known)}it has: {', '.join(known)}")
     try:
-        return function()
+        with redirect_stdout(sys.stderr):
+            return function()
     except GraphlabError:
         raise
     except Exception as error:  # and when called

@@ -8,7 +8,9 @@ guards before it is used; substituting past a guard gives wrong numbers in silen
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Mapping
+from contextlib import redirect_stdout
 from typing import Any
 
 import torch
@@ -72,18 +74,25 @@ def mismatch(graph: Graph, sizes: Mapping[str, int]) -> str | None:
     return broken_guard(graph, values, batch_symbols(graph))
 
 
-def symbolic_variables(stage: Stage, program: Program) -> tuple[set[str], set[str]]:
-    """(variables whose value may change without a new capture, variables a size of `stage` reads that may not)."""
-    texts = axis_texts(stage)
-    used = {name for size in texts.values() for name in names_in(size)}
-    fixed = {
-        name
-        for node in program.graph.inputs
-        for index, size in enumerate(node.out.shape)
-        if isinstance(size, int)
-        for name in names_in(texts.get(f"{node.name}.d{index}", 0))
-    }
-    return used - fixed, fixed
+def symbolic_variables(stage: Stage, program: Program, values: Values) -> tuple[set[str], set[str]]:
+    """(variables that may take another value without a new capture, variables sizes of `stage` read that may not).
+
+    Symbolic is what some other value passes every guard for, alone or with the other side of the picture: a
+    model may keep a symbol in its shapes and pin it by a guard.
+    """
+    used = {name for size in axis_texts(stage).values() for name in names_in(size)}
+    movable = {name for name in used if _may_move(stage, program, values, name)}
+    return movable, used - movable
+
+
+def _may_move(stage: Stage, program: Program, values: Values, name: str) -> bool:
+    sides = [side for side in ("height", "width") if side in values and name in ("height", "width")]
+    for step in (1, 2, 4, 7, 8, 16, 28, 32, 64, 128, 256, 512):
+        for names in ((name,), tuple(sides)):
+            sizes = axis_sizes(stage, {**values, **{other: int(values[other]) + step for other in names}})
+            if sizes != axis_sizes(stage, values) and mismatch(program.graph, sizes) is None:
+                return True
+    return False
 
 
 def batch_symbols(graph: Graph) -> tuple[str, ...]:
@@ -177,7 +186,8 @@ def _spread(values: Values, *, square: bool) -> dict[str, Any]:
 
 def _build(stage: Stage) -> torch.nn.Module:
     assert stage.build is not None
-    return stage.build()
+    with redirect_stdout(sys.stderr):  # what a constructor prints is no part of a report
+        return stage.build()
 
 
 def _capture(module: torch.nn.Module, stage: Stage, values: Values, symbolic: bool) -> Program:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from graphlab.facts import AttentionSite, AxisFacts
 from graphlab.flow import from_weights
 from graphlab.graph import Graph, Node, Ref
 from graphlab.ops import rule_for
 from graphlab.ops.bind import bind
-from graphlab.passes.analysis import attention_kind, attention_spelled
+from graphlab.passes.analysis import attention_kind, attention_mask, attention_spelled
 from graphlab.passes_base import Analysis, AnalysisInput
 
 
@@ -75,7 +75,7 @@ def _fused(
         fused=True,
         kind=question.kind(),
         axis=question.axis(),
-        causal=_causal(graph, bool(bound.get("is_causal", False)), mask.name if mask is not None else None),
+        causal=_fused_causal(graph, bool(bound.get("is_causal", False)), mask.name if mask is not None else None),
         heads=question.heads(),
         q_dim=-2,
         k_dim=-2,
@@ -115,58 +115,32 @@ def _spelled(
         fused=False,
         kind=question.kind(),
         axis=question.axis(),
-        causal=_causal(graph, False, found.mask),
+        causal=_spelled_causal(graph, found),
         heads=question.heads(),
         q_dim=found.q_dim,
         k_dim=found.k_dim,
     )
 
 
-def _causal(graph: Graph, flag: bool, mask: str | None) -> bool | None:
-    """True by flag or by a mask made from a triangle; None when the mask's values come from outside the graph.
+def _spelled_causal(graph: Graph, found: attention_spelled.Match) -> bool | None:
+    """What lies between the score product and the softmax, computed on scores of zero."""
+    softmax = graph.by_name[found.softmax]
+    if found.mask is None:
+        return False
+    if (found.q_dim, found.k_dim) != (-2, -1):
+        return None
+    causal: bool | None = attention_mask.is_causal(graph, softmax.refs[0], scores=found.scores)
+    return causal
 
-    False without a mask, for a mask that is the same for every query (padding), and for a bias that is learned.
-    """
+
+def _fused_causal(graph: Graph, flag: bool, mask: str | None) -> bool | None:
+    """The flag where it is set; what the mask does otherwise; False without a mask or with one for all queries."""
     if flag or mask is None or _same_for_every_query(graph, mask):
         return flag
-    cone = _cone(graph, mask)
-    names = {node.target.split(".")[1].rstrip("_") for node in cone if node.kind == "call" and "." in node.target}
-    if names & {"tril", "triu", "tril_indices", "triu_indices"}:
-        return True
-    if any(_compares_positions(graph, node) for node in cone):
-        return True
-    unseen = any(node.kind in ("input", "buffer", "constant") for node in cone)
-    return None if unseen else False
+    causal: bool | None = attention_mask.is_causal(graph, mask)
+    return causal
 
 
 def _same_for_every_query(graph: Graph, mask: str) -> bool:
     spec = graph.by_name[mask].out
     return len(spec.shape) < 2 or spec.shape[-2] == 1 or spec.stride[-2] == 0
-
-
-def _compares_positions(graph: Graph, node: Node) -> bool:
-    """Whether `node` compares two ranges of positions (`arange(k) <= arange(q)[:, None]`)."""
-    name = node.target.split(".")[1] if node.target.count(".") == 2 else ""
-    operands = [arg for arg in node.args[:2] if isinstance(arg, Ref)]
-    if name not in ("le", "lt", "ge", "gt") or len(operands) != 2:
-        return False
-    return all(_from_range(graph, operand.name) for operand in operands)
-
-
-def _from_range(graph: Graph, name: str) -> bool:
-    """Whether the value counts positions: from `arange` or an integer input, moved and offset, nothing else."""
-    cone = _cone(graph, name)
-    makers: list[Any] = [n for n in cone if (n.kind == "call" and not n.refs) or n.kind == "input"]
-    return bool(makers) and all(n.kind == "call" or "int" in n.out.dtype for n in makers)
-
-
-def _cone(graph: Graph, name: str) -> list[Node]:
-    """Every node `name` depends on, itself included."""
-    seen: dict[str, Node] = {}
-    pending = [name]
-    while pending:
-        node = graph.by_name[pending.pop()]
-        if node.name not in seen:
-            seen[node.name] = node
-            pending.extend(node.refs)
-    return list(seen.values())

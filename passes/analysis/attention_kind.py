@@ -29,9 +29,11 @@ class Question:
     def kind(self) -> str | None:
         """self: same source; cross: another; joint: keys are a concatenation of several; None: not visible."""
         parts = self._key_parts()
-        if len(parts) > 1:
-            return "joint"
         queries = _inputs(origins(self.q_tokens))
+        if len(parts) > 1:
+            if not queries:
+                return None
+            return "joint" if any(queries & part for part in parts) else "cross"
         keys = parts[0] if parts else frozenset()
         if self._projected_from(self.query) & self._projected_from(self.key):
             return "self"
@@ -58,7 +60,11 @@ class Question:
             return [known] if known else []
         cached = self._cache_axes()
         found = [_inputs(part) for _, part in parts[0]]
-        return [part for part in dict.fromkeys(found) if part and not part <= cached]
+        seen = [part for part in dict.fromkeys(found) if part and not part <= cached]
+        # Tokens made of a vector (a projected image embedding) come from no axis: another source all the same.
+        # One alone is the new token of a decode step; what weights alone make (registers) is no source.
+        made = any(not part and size > 1 for size, part in parts[0])
+        return [*seen, frozenset({LOST})] if made and seen and not cached else seen
 
     def _projected_from(self, name: str) -> frozenset[str]:
         """The values that the projections behind `name` read."""
@@ -119,16 +125,22 @@ class Question:
         factors = [factor for axis in self.lead for factor in axis]
         if any(LOST in factor.origins for factor in factors):
             return product(self.lead[1]) if len(self.lead) == 2 else None
-        if len(self.lead) == 2 and not any(_is_batch(factor) for factor in factors):
+        if len(self.lead) == 2 and not any(factor.known for factor in factors):
             return product(self.lead[1])
         total = 1
         for factor in factors:
-            total *= 1 if _is_batch(factor) else factor.size
+            batch = self._is_batch(factor)
+            if batch is None:
+                return None
+            total *= 1 if batch else factor.size
         return total
 
-
-def _is_batch(factor: Factor) -> bool:
-    return factor.known
+    def _is_batch(self, factor: Factor) -> bool | None:
+        """Whether a leading factor is a batch of some kind; None for an input axis of unknown meaning."""
+        names = _inputs(factor.origins)
+        if not names or any(name in self.facts.meaning or name in self.packed for name in names):
+            return bool(names)
+        return True if any(name.endswith(".d0") for name in names) else None
 
 
 def _inputs(names: frozenset[str]) -> frozenset[str]:

@@ -91,7 +91,7 @@ def _meanings(
         for index, name in enumerate(names):
             if name in meaning or name in packed:
                 continue
-            found = acts.meaning(name, index, sides)
+            found = acts.meaning(name, index, names, sides)
             if found is not None:
                 meaning[name] = found
     return meaning
@@ -207,9 +207,8 @@ class _Acts:
         self.rows |= _known(origins(row))
         self.columns |= _known(origins(column))
 
-    def meaning(self, name: str, index: int, sides: Iterable[str]) -> str | None:
-        """The meaning of the input axis `name`, which is dimension `index` of an input with spatial `sides`."""
-        sides = list(sides)
+    def meaning(self, name: str, index: int, names: list[str], sides: list[str]) -> str | None:
+        """The meaning of the input axis `name`: dimension `index` of an input with axes `names`, spatial `sides`."""
         if name in self.rows and name not in self.columns:
             return "height"
         if name in self.columns and name not in self.rows:
@@ -223,10 +222,13 @@ class _Acts:
                 return "frames"
             return "batch" if index == 0 else None
         if name in self.attended:
-            return "tokens"
+            # Several attended axes of one input are the sides of something packed by hand: which is unseen.
+            return "tokens" if sum(other in self.attended for other in names) == 1 else None
         if name in self.batched:
             return "batch" if index == 0 else None
-        return "tokens" if name in self.looked_up or name in self.convolved_alone else None
+        if name in self.convolved_alone:
+            return "tokens"
+        return "tokens" if name in self.looked_up and (index > 0 or len(names) == 1) else None
 
 
 def _known(names: Iterable[str]) -> set[str]:

@@ -110,7 +110,7 @@ class _Claims:
         main = self._main_inputs()
         if not main:
             return
-        text = positional - main
+        text = {name for name in positional - main if self._reads(name)}
         for node in self.graph.calls:
             behind = self.depends[node.name]
             if not behind or behind & main or self._feeds_attention_only(node):
@@ -136,6 +136,12 @@ class _Claims:
         meaning = self.facts.meaning
         named = {meaning.get(o) for axis in axes for o in origins(axis)}
         return bool(named & {"height", "width", "frames", "tokens"})
+
+    def _reads(self, name: str) -> bool:
+        """Whether the input `name` is a sequence of tokens and no picture."""
+        axes = self.facts.axes[name][0]
+        named = {self.facts.meaning.get(o) for axis in axes for o in origins(axis)}
+        return "tokens" in named and not named & {"height", "width", "frames"}
 
     def _main_inputs(self) -> set[str]:
         """Inputs whose positions the results still have: the latent of a denoiser, the tokens of a language model."""

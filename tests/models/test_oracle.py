@@ -115,7 +115,7 @@ def moved(workload: Workload, stage: Stage) -> Iterator[dict[str, int]]:
 def test_symbolic_capture_equals_the_oracle_at_several_sizes(model: str, name: str) -> None:
     analysis = tiny(model, name)
     workload, stage = analysis.workload, analysis.stage
-    symbolic, fixed = symbolic_variables(stage, analysis.program)
+    symbolic, fixed = symbolic_variables(stage, analysis.program, analysis.values)
     assert {"symbolic": sorted(symbolic), "fixed": sorted(fixed)} == SYMBOLIC[model][name]
     for change in moved(workload, stage):
         values = workload.bind(change).step_values(stage, 0)

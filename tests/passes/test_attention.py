@@ -113,6 +113,24 @@ CAUSAL: dict[str, tuple[bool | None, Attend]] = {
             q, k, v, attn_mask=torch.arange(k.shape[1])[None, :] <= torch.arange(q.shape[1])[:, None]
         ),
     ),
+    "minus infinity added": (
+        True,
+        lambda q, k, v: torch.softmax(q @ k.mT + torch.full((q.shape[1], k.shape[1]), -math.inf).triu(1), -1) @ v,
+    ),
+    "only the later ones": (
+        False,
+        lambda q, k, v: F.scaled_dot_product_attention(q, k, v, attn_mask=~lower(q, k) | lower(q, k).triu()),
+    ),
+    "a band": (
+        None,
+        lambda q, k, v: F.scaled_dot_product_attention(
+            q, k, v, attn_mask=torch.ones(q.shape[1], k.shape[1], dtype=torch.bool).triu(-1).tril(1)
+        ),
+    ),
+    "a causal window": (
+        True,
+        lambda q, k, v: F.scaled_dot_product_attention(q, k, v, attn_mask=lower(q, k).triu(-1)),
+    ),
     "no mask": (False, F.scaled_dot_product_attention),
     "uniform mask": (
         False,
@@ -126,6 +144,34 @@ def test_causality_is_read_off_the_flag_or_the_mask(name: str) -> None:
     expected, attend = CAUSAL[name]
     (site,) = sites_of(attend)
     assert site.causal is expected
+
+
+@pytest.mark.parametrize("name", CAUSAL)
+def test_causality_survives_decomposition(name: str) -> None:
+    from graphlab.program import Program
+    from graphlab.sources.bare import program_workload
+    from graphlab.sources.extract import extract
+    from graphlab.sources.module import capture
+    from graphlab.stage_analysis import Options, analyze_stage
+    from tests.passes.conftest import Projected
+
+    expected, attend = CAUSAL[name]
+    exported = capture(Projected(attend).eval(), (torch.randn(2, 5, 16),)).exported
+    assert exported is not None
+    workload = program_workload(Program("decomposed", extract(exported.run_decompositions())), "test")
+    (site,) = analyze_stage(workload, workload.stages[0], Options()).sites
+    assert (site.causal, site.kind) == (expected, "self")
+
+
+def test_heads_straight_from_an_input_are_not_called_batch() -> None:
+    class Straight(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            q = x.unflatten(-1, (4, 4))
+            p = torch.softmax(torch.einsum("bthd,bshd->bhts", q, q), -1)
+            return torch.einsum("bhts,bshd->bthd", p, q)
+
+    (site,) = analysis_of(Straight(), torch.randn(2, 5, 16)).sites
+    assert site.heads in (4, None)
 
 
 def test_a_mask_from_outside_leaves_causality_unknown() -> None:
@@ -195,6 +241,35 @@ class Joint(nn.Module):
 def test_concatenated_keys_are_joint(keys_only: bool) -> None:
     (site,) = analysis_of(Joint(keys_only=keys_only), torch.randn(2, 4, 8, 6), torch.randn(2, 7, 16)).sites
     assert (site.kind, site.axis) == ("joint", "spatial")
+
+
+def test_concatenated_contexts_without_the_queries_are_cross() -> None:
+    class Contexts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.q, self.k = nn.Linear(16, 16), nn.Linear(16, 16)
+
+        def forward(self, x: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+            k = self.k(torch.cat([a, b], 1))
+            return F.scaled_dot_product_attention(self.q(x), k, k)
+
+    (site,) = analysis_of(Contexts(), torch.randn(2, 9, 16), torch.randn(2, 5, 16), torch.randn(2, 4, 16)).sites
+    assert site.kind == "cross"
+
+
+def test_tokens_made_of_a_vector_are_another_source() -> None:
+    class Embedded(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.tokens, self.q, self.k = nn.Linear(8, 64), nn.Linear(16, 16), nn.Linear(16, 16)
+
+        def forward(self, x: torch.Tensor, embedding: torch.Tensor) -> torch.Tensor:
+            extra = self.tokens(embedding).unflatten(-1, (4, 16))
+            k = torch.cat([self.k(extra), self.k(x)], 1)
+            return F.scaled_dot_product_attention(self.q(x), k, k)
+
+    (site,) = analysis_of(Embedded(), torch.randn(2, 9, 16), torch.randn(2, 8)).sites
+    assert site.kind in ("joint", None)
 
 
 class Cached(nn.Module):
