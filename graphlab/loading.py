@@ -45,6 +45,8 @@ def load(
 
 
 def _resolve(source: str, options: LoadOptions) -> Workload:
+    if not source.strip():
+        raise SourceError("the source is empty", hint="name a built-in model (`graphlab models`), a file or a folder")
     file, _, function = source.rpartition(":")
     if function.isidentifier() and file.endswith(".py"):
         from graphlab.sources.file import refuse_unused

@@ -39,6 +39,7 @@ def autoencoder_kl(config: Config, dtype: str) -> Component:
         class_name="AutoencoderKL",
         dtype=dtype,
         build=build,
+        pixels_per_latent=scale,
         inputs={"latent": TensorInput(shape, dtype, role="latent")},
         variables=(
             Variable("height", rows, "image height in pixels", minimum=scale, multiple_of=scale),

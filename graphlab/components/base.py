@@ -7,11 +7,12 @@ the shapes and names of a class's inputs are written once.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from graphlab.errors import UnknownArchitectureError
+from graphlab.errors import GraphlabError, UnknownArchitectureError
 from graphlab.names import nearest
 from graphlab.workload import Argument, Size, Stage, Variable
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 Config: TypeAlias = Mapping[str, Any]
 """A `config.json` as diffusers or transformers writes it, with class defaults filled in by the class."""
 
+PIXELS_PER_LATENT, FRAMES_PER_LATENT = "_graphlab_pixels_per_latent", "_graphlab_frames_per_latent"
+"""Keys a pipeline's loader adds to a denoiser's configuration: what its autoencoder makes of a latent position.
+diffusers' from_config ignores keys that start with an underscore."""
+
 
 @dataclass(frozen=True, slots=True)
 class Component:
@@ -29,6 +34,10 @@ class Component:
     `inputs` maps parameters of `forward` to arguments over `variables`, whose defaults are the model's own.
     `build` makes the module on the meta device. `wrap` is set where the module is captured through a
     wrapper (a KV cache, a decoder method): `build` already returns the wrapped module.
+
+    Autoencoders set `pixels_per_latent` and, for video, `frames_per_latent`. Denoisers say how their pipeline
+    calls text encoders without a length of their own: `masked_text`, whether with an attention mask;
+    `template_tokens`, tokens of a prompt template that are encoded and then cut off.
     """
 
     class_name: str
@@ -40,6 +49,10 @@ class Component:
     strict: bool = False
     identity: str = ""
     square: bool = False
+    pixels_per_latent: int | None = None
+    frames_per_latent: int | None = None
+    masked_text: bool = True
+    template_tokens: int = 0
 
     def stage(
         self,
@@ -87,7 +100,10 @@ def component(class_name: str) -> Callable[[ComponentFactory], ComponentFactory]
 
 
 def component_for(class_name: str, config: Config, dtype: str) -> Component:
-    """The Component of `class_name` under `config`; UnknownArchitectureError lists the known classes."""
+    """The Component of `class_name` under `config`; UnknownArchitectureError lists the known classes.
+
+    A configuration whose values make no module is an UnknownArchitectureError too, here or from `build`.
+    """
     factory = COMPONENTS.get(class_name)
     if factory is None:
         raise UnknownArchitectureError(
@@ -96,7 +112,52 @@ def component_for(class_name: str, config: Config, dtype: str) -> Component:
             "path/file.py:function",
         )
     identity = f"{class_name} {dtype} {json.dumps(config, sort_keys=True, default=str)}"
-    return replace(factory(config, dtype), identity=identity)
+    with readable(class_name):
+        made = factory(config, dtype)
+    for variable in made.variables:
+        if variable.default < min(variable.minimum, 1):
+            raise UnknownArchitectureError(f"{class_name}: the configuration makes {variable.name} {variable.default}")
+    return replace(made, build=checked(class_name, made.build), identity=identity)
+
+
+@contextmanager
+def readable(class_name: str) -> Iterator[None]:
+    """Turns what a class raises about its configuration into one line that names the class and the reason."""
+    try:
+        yield
+    except (GraphlabError, ImportError, MemoryError):
+        raise
+    except Exception as error:  # a class may raise anything about values it does not expect
+        reason = " ".join(str(error).split()).rstrip(".") or "no reason given"
+        raise UnknownArchitectureError(
+            f"{class_name} cannot be made from this configuration: {type(error).__name__}: {reason}",
+            hint="correct the value in config.json",
+        ) from error
+
+
+def checked(class_name: str, build: Callable[[], torch.nn.Module]) -> Callable[[], torch.nn.Module]:
+    """`build`, whose errors are those of `readable`."""
+
+    def build_readably() -> torch.nn.Module:
+        with readable(class_name):
+            return build()
+
+    return build_readably
+
+
+def pixels_per_latent(config: Config, otherwise: int) -> int:
+    """Pixels per latent position and side: the pipeline's autoencoder's where it is known, else `otherwise`."""
+    return int(config.get(PIXELS_PER_LATENT, otherwise))
+
+
+def frames_per_latent(config: Config, otherwise: int) -> int:
+    """Frames per latent frame: the pipeline's autoencoder's where it is known, else `otherwise`."""
+    return int(config.get(FRAMES_PER_LATENT, otherwise))
+
+
+def scale_note(config: Config, note: str) -> tuple[str, ...]:
+    """(`note`,) about an assumed scale, nothing where the pipeline's autoencoder gave it."""
+    return () if PIXELS_PER_LATENT in config else (note,)
 
 
 def build_on_meta(constructor: Callable[[], torch.nn.Module], dtype: str) -> torch.nn.Module:

@@ -7,7 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from graphlab.components.base import Component, ComponentFactory, Config, build_on_meta, component
+from graphlab.components.base import (
+    Component,
+    ComponentFactory,
+    Config,
+    build_on_meta,
+    checked,
+    component,
+    readable,
+)
 from graphlab.errors import UnknownArchitectureError
 from graphlab.workload import Argument, Size, TensorInput, Variable, Workload
 
@@ -44,8 +52,10 @@ def causal_lm_workload(name: str, source: str, class_name: str, config: Config, 
     grows by one a step. `logits` is how many prompt positions get logits: all of them (0, what a plain forward
     computes and published counts include), or 1, what `generate` computes.
     """
-    prefill = prefill_component(class_name, config, dtype)
-    decode = decode_component(class_name, config, dtype)
+    with readable(class_name):
+        prefill = prefill_component(class_name, config, dtype)
+        decode = decode_component(class_name, config, dtype)
+    prompt = next(variable.default for variable in prefill.variables if variable.name == "tokens")
     return Workload(
         name=name,
         source=source,
@@ -57,7 +67,7 @@ def causal_lm_workload(name: str, source: str, class_name: str, config: Config, 
         ),
         variables=prefill.variables,
         assumptions=(
-            f"prompt of {TOKENS} tokens and {NEW_TOKENS} new ones: no configuration holds them",
+            f"by default a prompt of {prompt} tokens and {NEW_TOKENS} new ones: no configuration holds them",
             "prefill computes logits at every prompt position, as a plain forward does; generate needs only logits=1",
         ),
     )
@@ -107,7 +117,7 @@ def _component(
     return Component(
         class_name=class_name,
         dtype=dtype,
-        build=build,
+        build=checked(class_name, build),
         inputs=inputs,
         variables=(
             Variable("batch", 1, "sequences per generation"),

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from graphlab.components.base import Component, Config, build_on_meta, component
+from graphlab.components.base import (
+    Component,
+    Config,
+    build_on_meta,
+    component,
+    frames_per_latent,
+    pixels_per_latent,
+    scale_note,
+)
 from graphlab.components.video import latent_frames
 from graphlab.workload import Argument, TensorInput, Variable
 
@@ -48,8 +56,8 @@ def cogvideox_transformer(config: Config, dtype: str) -> Component:
         return build_on_meta(lambda: CogVideoXTransformer3DModel.from_config(dict(config)), dtype)
 
     known = {**DEFAULTS, **config}
-    frames = _latent_frames(known)
-    latent = ("batch", frames, int(known["in_channels"]), f"height // {VAE_SCALE}", f"width // {VAE_SCALE}")
+    scale, frames = pixels_per_latent(config, VAE_SCALE), _latent_frames(known)
+    latent = ("batch", frames, int(known["in_channels"]), f"height // {scale}", f"width // {scale}")
     text = ("batch", "tokens", int(known["text_embed_dim"]))
     inputs: dict[str, Argument] = {
         "hidden_states": TensorInput(latent, dtype, role="latent"),
@@ -67,19 +75,22 @@ def cogvideox_transformer(config: Config, dtype: str) -> Component:
         build=build,
         inputs=inputs,
         variables=_variables(known),
-        assumptions=("8 x 8 pixels per latent position: the transformer's configuration does not hold it",),
+        masked_text=False,
+        assumptions=scale_note(
+            config, "8 x 8 pixels per latent position: the transformer's configuration does not hold it"
+        ),
     )
 
 
 def _latent_frames(known: Mapping[str, Any]) -> str:
     """Latent frames, padded to whole patches in time where there are any (CogVideoX 1.5)."""
-    frames = latent_frames(int(known["temporal_compression_ratio"]))
+    frames = latent_frames(frames_per_latent(known, int(known["temporal_compression_ratio"])))
     patch = known["patch_size_t"]
     return frames if patch is None else f"({frames} + {patch - 1}) // {patch} * {patch}"
 
 
 def _rotary(known: Mapping[str, Any], frames: str) -> tuple[TensorInput, TensorInput]:
-    pixels = VAE_SCALE * int(known["patch_size"])
+    pixels = pixels_per_latent(known, VAE_SCALE) * int(known["patch_size"])
     time = known["patch_size_t"] or 1
     patches = f"({frames}) // {time} * (height // {pixels}) * (width // {pixels})"
     part = TensorInput(
@@ -92,8 +103,9 @@ def _rotary(known: Mapping[str, Any], frames: str) -> tuple[TensorInput, TensorI
 
 
 def _variables(known: Mapping[str, Any]) -> tuple[Variable, ...]:
-    grid = VAE_SCALE * int(known["patch_size"])
-    rows, columns = int(known["sample_height"]) * VAE_SCALE, int(known["sample_width"]) * VAE_SCALE
+    scale = pixels_per_latent(known, VAE_SCALE)
+    grid = scale * int(known["patch_size"])
+    rows, columns = int(known["sample_height"]) * scale, int(known["sample_width"]) * scale
     tokens = int(known["max_text_seq_length"])
     # A learned position table has one resolution; a computed one still has one text length.
     fixed = bool(known["use_learned_positional_embeddings"])

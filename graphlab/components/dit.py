@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from graphlab.components.base import Component, Config, build_on_meta, component
+from graphlab.components.base import Component, Config, build_on_meta, component, pixels_per_latent, scale_note
 from graphlab.workload import TensorInput, Variable
 
 if TYPE_CHECKING:
@@ -32,9 +32,10 @@ def dit_transformer(config: Config, dtype: str) -> Component:
         return build_on_meta(lambda: DiTTransformer2DModel.from_config(dict(config)), dtype)
 
     known = {**DEFAULTS, **config}
-    side = int(known["sample_size"]) * VAE_SCALE
-    patch = int(known["patch_size"]) * VAE_SCALE
-    latent = ("batch", int(known["in_channels"]), f"height // {VAE_SCALE}", f"width // {VAE_SCALE}")
+    scale = pixels_per_latent(config, VAE_SCALE)
+    side = int(known["sample_size"]) * scale
+    patch = int(known["patch_size"]) * scale
+    latent = ("batch", int(known["in_channels"]), f"height // {scale}", f"width // {scale}")
     return Component(
         class_name="DiTTransformer2DModel",
         square=True,
@@ -51,5 +52,8 @@ def dit_transformer(config: Config, dtype: str) -> Component:
             Variable("width", side, "image width in pixels, equal to height", minimum=patch, multiple_of=patch),
             Variable("batch", 1, "images per generation"),
         ),
-        assumptions=("8 pixels per latent position (the autoencoder's); square images only (the class's)",),
+        assumptions=(
+            *scale_note(config, "8 pixels per latent position (the autoencoder's)"),
+            "square images only (the class's)",
+        ),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from graphlab.components.base import Component, Config, build_on_meta, component
+from graphlab.components.base import Component, Config, build_on_meta, component, pixels_per_latent
 from graphlab.workload import Argument, TensorInput, Variable
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ DEFAULTS: Mapping[str, Any] = {
     "axes_dims_rope": (16, 56, 56),
 }
 
-PATCH = 16
-"""Pixels per packed token and side: the autoencoder's 8 times the pipeline's 2 x 2 packing."""
+VAE_SCALE, PACKING = 8, 2
+"""Pixels per latent position of FLUX's autoencoder, and latent positions per packed token; both per side."""
 
-SIDE = 1024
-"""FluxPipeline.default_sample_size (128) times the autoencoder's 8; the configuration has no size."""
+LATENT_SIDE = 128
+"""FluxPipeline.default_sample_size; the configuration has no size."""
 
 
 @component("FluxTransformer2DModel")
@@ -41,7 +41,9 @@ def flux_transformer(config: Config, dtype: str) -> Component:
         return build_on_meta(lambda: FluxTransformer2DModel.from_config(dict(config)), dtype)
 
     known = {**DEFAULTS, **config}
-    packed = f"(height // {PATCH}) * (width // {PATCH})"
+    scale = pixels_per_latent(config, VAE_SCALE)
+    patch, side = scale * PACKING, scale * LATENT_SIDE
+    packed = f"(height // {patch}) * (width // {patch})"
     grid = ("height", "width")
     positions = len(known["axes_dims_rope"])
     latent = ("batch", packed, int(known["in_channels"]))
@@ -63,10 +65,11 @@ def flux_transformer(config: Config, dtype: str) -> Component:
         build=build,
         inputs=inputs,
         variables=(
-            Variable("height", SIDE, "image height in pixels", minimum=PATCH, multiple_of=PATCH),
-            Variable("width", SIDE, "image width in pixels", minimum=PATCH, multiple_of=PATCH),
+            Variable("height", side, "image height in pixels", minimum=patch, multiple_of=patch),
+            Variable("width", side, "image width in pixels", minimum=patch, multiple_of=patch),
             Variable("batch", 1, "images per generation"),
             Variable("tokens", 512, "T5 tokens, padding included", maximum=512),
         ),
-        assumptions=("1024 x 1024 pixels and 512 text tokens (FluxPipeline's defaults; the configuration has none)",),
+        masked_text=False,
+        assumptions=("the configuration holds no size and no text length: their defaults are FluxPipeline's",),
     )

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from graphlab.components.base import Component, Config, build_on_meta, component
+from graphlab.components.base import (
+    Component,
+    Config,
+    build_on_meta,
+    component,
+    frames_per_latent,
+    pixels_per_latent,
+    scale_note,
+)
 from graphlab.components.video import latent_frames, video_variables
 from graphlab.workload import Argument, TensorInput, Variable
 
@@ -14,6 +22,9 @@ if TYPE_CHECKING:
 
 VAE_SCALE, VAE_FRAMES = 8, 4
 """Pixels and frames per latent position of AutoencoderKLHunyuanVideo (its compression ratios)."""
+
+TEMPLATE_TOKENS = 95
+"""Tokens of the prompt template before the prompt: encoded by Llama, then cut off (crop_start of the pipeline)."""
 
 # Defaults of HunyuanVideoTransformer3DModel.__init__ that decide its inputs; a test compares them with the class.
 DEFAULTS: Mapping[str, Any] = {
@@ -39,12 +50,13 @@ def hunyuan_video_transformer(config: Config, dtype: str) -> Component:
         return build_on_meta(lambda: HunyuanVideoTransformer3DModel.from_config(dict(config)), dtype)
 
     known = {**DEFAULTS, **config}
+    scale, ratio = pixels_per_latent(config, VAE_SCALE), frames_per_latent(config, VAE_FRAMES)
     latent = (
         "batch",
         int(known["in_channels"]),
-        latent_frames(VAE_FRAMES),
-        f"height // {VAE_SCALE}",
-        f"width // {VAE_SCALE}",
+        latent_frames(ratio),
+        f"height // {scale}",
+        f"width // {scale}",
     )
     text = ("batch", "tokens", int(known["text_embed_dim"]))
     inputs: dict[str, Argument] = {
@@ -63,11 +75,12 @@ def hunyuan_video_transformer(config: Config, dtype: str) -> Component:
         build=build,
         inputs=inputs,
         variables=(
-            *video_variables(720, 1280, 129, multiple_of=VAE_SCALE * int(known["patch_size"])),
+            *video_variables(720, 1280, 129, multiple_of=scale * int(known["patch_size"])),
             Variable("tokens", 256, "text tokens, padding included"),
         ),
+        template_tokens=TEMPLATE_TOKENS,
         assumptions=(
-            "129 frames of 720 x 1280 pixels, 256 text tokens and one latent position for 4 x 8 x 8 pixels: "
-            "HunyuanVideoPipeline's defaults; the transformer's configuration has none",
+            *scale_note(config, "one latent position for 4 x 8 x 8 pixels (the pipeline's)"),
+            "frames, sides and text length default to HunyuanVideoPipeline's: the transformer's configuration has none",
         ),
     )

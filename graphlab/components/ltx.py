@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from graphlab.components.base import Component, Config, build_on_meta, component
+from graphlab.components.base import (
+    Component,
+    Config,
+    build_on_meta,
+    component,
+    frames_per_latent,
+    pixels_per_latent,
+    scale_note,
+)
 from graphlab.components.video import latent_frames, video_variables
 from graphlab.errors import UnknownArchitectureError
 from graphlab.workload import TensorInput, Variable
@@ -38,7 +46,8 @@ def ltx_transformer(config: Config, dtype: str) -> Component:
             "LTXVideoTransformer3DModel with patches is not supported",
             hint="every published LTX-Video has patch_size 1; pass path/file.py:function",
         )
-    packed = f"({latent_frames(VAE_FRAMES)}) * (height // {VAE_SCALE}) * (width // {VAE_SCALE})"
+    scale, ratio = pixels_per_latent(config, VAE_SCALE), frames_per_latent(config, VAE_FRAMES)
+    packed = f"({latent_frames(ratio)}) * (height // {scale}) * (width // {scale})"
     latent = ("batch", packed, int(config.get("in_channels", 128)))
     text = ("batch", "tokens", int(config.get("caption_channels", 4096)))
     return Component(
@@ -54,11 +63,12 @@ def ltx_transformer(config: Config, dtype: str) -> Component:
             "return_dict": False,
         },
         variables=(
-            *video_variables(512, 704, 161, multiple_of=VAE_SCALE),
+            *video_variables(512, 704, 161, multiple_of=scale),
             Variable("tokens", 128, "text tokens, padding included"),
         ),
+        masked_text=False,
         assumptions=(
-            "161 frames of 512 x 704 pixels, 128 text tokens and one latent position for 8 x 32 x 32 pixels: "
-            "LTXPipeline's defaults; the transformer's configuration has none",
+            *scale_note(config, "one latent position for 8 x 32 x 32 pixels (the pipeline's)"),
+            "frames, sides and text length default to LTXPipeline's: the transformer's configuration has none",
         ),
     )

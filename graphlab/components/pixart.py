@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from graphlab.components.base import Component, Config, build_on_meta, component
+from graphlab.components.base import Component, Config, build_on_meta, component, pixels_per_latent, scale_note
 from graphlab.errors import UnknownArchitectureError
 from graphlab.workload import Argument, TensorInput, Variable
 
@@ -40,9 +40,10 @@ def pixart_transformer(config: Config, dtype: str) -> Component:
         return build_on_meta(lambda: PixArtTransformer2DModel.from_config(dict(config)), dtype)
 
     known = {**DEFAULTS, **config}
-    side = int(known["sample_size"]) * VAE_SCALE
-    patch = int(known["patch_size"]) * VAE_SCALE
-    latent = ("batch", int(known["in_channels"]), f"height // {VAE_SCALE}", f"width // {VAE_SCALE}")
+    scale = pixels_per_latent(config, VAE_SCALE)
+    side = int(known["sample_size"]) * scale
+    patch = int(known["patch_size"]) * scale
+    latent = ("batch", int(known["in_channels"]), f"height // {scale}", f"width // {scale}")
     return Component(
         class_name="PixArtTransformer2DModel",
         dtype=dtype,
@@ -61,7 +62,10 @@ def pixart_transformer(config: Config, dtype: str) -> Component:
             Variable("batch", 1, "images per generation"),
             Variable("tokens", 120, "T5 tokens, padding included"),
         ),
-        assumptions=("8 pixels per latent position and 120 text tokens (the pipeline's)",),
+        assumptions=(
+            *scale_note(config, "8 pixels per latent position (the pipeline's)"),
+            "the configuration sets no text length: tokens defaults to the pipeline's",
+        ),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from graphlab.components.base import Component, Config, build_on_meta, component
+from graphlab.components.base import Component, Config, build_on_meta, component, pixels_per_latent, scale_note
 from graphlab.workload import TensorInput, Variable
 
 if TYPE_CHECKING:
@@ -41,10 +41,11 @@ def sd3_transformer(config: Config, dtype: str) -> Component:
         return build_on_meta(lambda: SD3Transformer2DModel.from_config(dict(config)), dtype)
 
     known = {**DEFAULTS, **config}
-    side = int(known["sample_size"]) * VAE_SCALE
-    patch = int(known["patch_size"]) * VAE_SCALE
+    scale = pixels_per_latent(config, VAE_SCALE)
+    side = int(known["sample_size"]) * scale
+    patch = int(known["patch_size"]) * scale
     largest = int(known["pos_embed_max_size"]) * patch
-    latent = ("batch", int(known["in_channels"]), f"height // {VAE_SCALE}", f"width // {VAE_SCALE}")
+    latent = ("batch", int(known["in_channels"]), f"height // {scale}", f"width // {scale}")
     text = ("batch", f"{CLIP_TOKENS} + tokens", int(known["joint_attention_dim"]))
     return Component(
         class_name="SD3Transformer2DModel",
@@ -63,5 +64,9 @@ def sd3_transformer(config: Config, dtype: str) -> Component:
             Variable("batch", 1, "images per generation"),
             Variable("tokens", 256, "T5 tokens, padding included; 77 CLIP tokens come before", maximum=512),
         ),
-        assumptions=("8 pixels per latent position; 77 CLIP tokens before T5's (the pipeline's)",),
+        masked_text=False,
+        assumptions=(
+            *scale_note(config, "8 pixels per latent position (the pipeline's)"),
+            "77 CLIP tokens before T5's (the pipeline's)",
+        ),
     )

@@ -37,5 +37,5 @@ def t5_encoder(config: Config, dtype: str) -> Component:
             Variable("batch", 1, "prompts"),
             Variable("tokens", 256, "text tokens, padding included"),
         ),
-        assumptions=("256 text tokens: the configuration sets no length (relative positions)",),
+        assumptions=("the configuration sets no text length (relative positions): tokens is a choice",),
     )

@@ -27,7 +27,7 @@ def umt5_encoder(config: Config, dtype: str) -> Component:
         build=build,
         inputs=_tokens_and_mask(),
         variables=(Variable("batch", 1, "prompts"), Variable("tokens", 512, "text tokens, padding included")),
-        assumptions=("512 text tokens (WanPipeline's default): the configuration sets no length",),
+        assumptions=("the configuration sets no text length: tokens is a choice",),
     )
 
 
@@ -49,7 +49,7 @@ def llama_text_encoder(config: Config, dtype: str) -> Component:
         build=build,
         inputs=_tokens_and_mask(),
         variables=(Variable("batch", 1, "prompts"), Variable("tokens", 256, "text tokens, padding included")),
-        assumptions=("256 text tokens: the configuration sets no length",),
+        assumptions=("the configuration sets no text length: tokens is a choice",),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from graphlab.components.base import Component, Config, build_on_meta, component
+from graphlab.components.base import Component, Config, build_on_meta, component, pixels_per_latent, scale_note
 from graphlab.errors import UnknownArchitectureError
 from graphlab.workload import Argument, TensorInput, Variable
 
@@ -53,7 +53,7 @@ def unet2d_condition(config: Config, dtype: str) -> Component:
         return build_on_meta(lambda: UNet2DConditionModel.from_config(dict(config)), dtype)
 
     known = {**DEFAULTS, **config}
-    scale = pixels_per_position(config)
+    scale = pixels_per_latent(config, pixels_per_position(config))
     rows, columns = _sides(known["sample_size"])
     multiple = scale * _granularity(known)
     latent = ("batch", int(known["in_channels"]), f"height // {scale}", f"width // {scale}")
@@ -204,9 +204,10 @@ def _given(value: Any, what: str) -> int:
 
 
 def _assumptions(known: Mapping[str, Any], scale: int) -> tuple[str, ...]:
-    notes = []
+    notes: list[str] = []
     if scale == 8:
-        notes.append("8 pixels per latent position (the autoencoder's, which the U-Net's configuration does not name)")
+        note = "8 pixels per latent position (the autoencoder's, which the U-Net's configuration does not name)"
+        notes.extend(scale_note(known, note))
     if known["sample_size"] is None:
         notes.append(f"sample_size is absent: {LATENT_SIDE} latent positions a side")
     if known["addition_embed_type"] == "text_time":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from graphlab.components.base import Component, Config, build_on_meta, component
+from graphlab.components.base import Component, Config, build_on_meta, component, pixels_per_latent, scale_note
 from graphlab.components.video import pair, video_variables
 from graphlab.workload import TensorInput, Variable
 
@@ -27,9 +27,10 @@ def unet3d_condition(config: Config, dtype: str) -> Component:
 
         return build_on_meta(lambda: UNet3DConditionModel.from_config(dict(config)), dtype)
 
+    scale = pixels_per_latent(config, VAE_SCALE)
     rows, columns = pair(config.get("sample_size"), 32)
     latent = (
-        "batch", int(config.get("in_channels", 4)), "frames", f"height // {VAE_SCALE}", f"width // {VAE_SCALE}",
+        "batch", int(config.get("in_channels", 4)), "frames", f"height // {scale}", f"width // {scale}",
     )  # fmt: skip
     text = ("batch", "tokens", int(config.get("cross_attention_dim", 1024)))
     return Component(
@@ -43,8 +44,11 @@ def unet3d_condition(config: Config, dtype: str) -> Component:
             "return_dict": False,
         },
         variables=(
-            *video_variables(rows * VAE_SCALE, columns * VAE_SCALE, 16, multiple_of=VAE_SCALE),
+            *video_variables(rows * scale, columns * scale, 16, multiple_of=scale),
             Variable("tokens", 77, "text tokens, padding included"),
         ),
-        assumptions=("16 frames and 8 x 8 pixels per latent position: the U-Net's configuration has neither",),
+        assumptions=(
+            *scale_note(config, "8 x 8 pixels per latent position: the U-Net's configuration does not hold it"),
+            "frames default to the pipeline's: the U-Net's configuration has none",
+        ),
     )

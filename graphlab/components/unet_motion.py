@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from graphlab.components.base import Component, Config, build_on_meta, component
+from graphlab.components.base import Component, Config, build_on_meta, component, pixels_per_latent, scale_note
 from graphlab.components.unet3d import VAE_SCALE
 from graphlab.components.video import pair, video_variables
 from graphlab.errors import UnknownArchitectureError
@@ -28,9 +28,10 @@ def unet_motion(config: Config, dtype: str) -> Component:
 
         return build_on_meta(lambda: UNetMotionModel.from_config(dict(config)), dtype)
 
+    scale = pixels_per_latent(config, VAE_SCALE)
     rows, columns = pair(config.get("sample_size"), 64)
     latent = (
-        "batch", int(config.get("in_channels", 4)), "frames", f"height // {VAE_SCALE}", f"width // {VAE_SCALE}",
+        "batch", int(config.get("in_channels", 4)), "frames", f"height // {scale}", f"width // {scale}",
     )  # fmt: skip
     text = ("batch * frames", "tokens", int(config.get("cross_attention_dim", 1280)))
     inputs: dict[str, Argument] = {
@@ -47,12 +48,13 @@ def unet_motion(config: Config, dtype: str) -> Component:
         build=build,
         inputs=inputs,
         variables=(
-            *video_variables(
-                rows * VAE_SCALE, columns * VAE_SCALE, min(16, most), multiple_of=VAE_SCALE, most_frames=most
-            ),
+            *video_variables(rows * scale, columns * scale, min(16, most), multiple_of=scale, most_frames=most),
             Variable("tokens", 77, "text tokens, padding included"),
         ),
-        assumptions=("16 frames and 8 x 8 pixels per latent position: the U-Net's configuration has neither",),
+        assumptions=(
+            *scale_note(config, "8 x 8 pixels per latent position: the U-Net's configuration does not hold it"),
+            "frames default to the pipeline's: the U-Net's configuration has none",
+        ),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from graphlab.components.base import Component, Config, build_on_meta, component
+from graphlab.components.base import Component, Config, build_on_meta, component, pixels_per_latent
 from graphlab.components.unet3d import VAE_SCALE
 from graphlab.components.video import video_variables
 from graphlab.workload import TensorInput
@@ -27,8 +27,9 @@ def unet_spatio_temporal(config: Config, dtype: str) -> Component:
 
         return build_on_meta(lambda: UNetSpatioTemporalConditionModel.from_config(dict(config)), dtype)
 
+    scale = pixels_per_latent(config, VAE_SCALE)
     latent = (
-        "batch", "frames", int(config.get("in_channels", 8)), f"height // {VAE_SCALE}", f"width // {VAE_SCALE}",
+        "batch", "frames", int(config.get("in_channels", 8)), f"height // {scale}", f"width // {scale}",
     )  # fmt: skip
     cross = config.get("cross_attention_dim", 1024)
     width = int(cross if isinstance(cross, int) else cross[0])
@@ -47,6 +48,6 @@ def unet_spatio_temporal(config: Config, dtype: str) -> Component:
             "return_dict": False,
         },
         # The pipeline's own size: the configuration's sample_size is the square side of the training.
-        variables=video_variables(576, 1024, int(config.get("num_frames", 25)), multiple_of=VAE_SCALE),
-        assumptions=("576 x 1024 pixels: StableVideoDiffusionPipeline's default, not the configuration's",),
+        variables=video_variables(576, 1024, int(config.get("num_frames", 25)), multiple_of=scale),
+        assumptions=("sides default to StableVideoDiffusionPipeline's, not to the configuration's",),
     )

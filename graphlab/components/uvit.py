@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from graphlab.components.base import Component, Config, build_on_meta, component
+from graphlab.components.base import Component, Config, build_on_meta, component, pixels_per_latent, scale_note
 from graphlab.errors import UnknownArchitectureError
 from graphlab.workload import TensorInput, Variable
 
@@ -39,14 +39,15 @@ def uvit2d(config: Config, dtype: str) -> Component:
         return build_on_meta(lambda: UVit2DModel.from_config(dict(config)), dtype)
 
     known = {**DEFAULTS, **config}
+    scale = pixels_per_latent(config, VQ_SCALE)
     embedded, each = int(known["micro_cond_embed_dim"]), int(known["micro_cond_encode_dim"])
     if embedded % each:
         raise UnknownArchitectureError(
             f"UVit2DModel: micro_cond_embed_dim {embedded} is not a multiple of micro_cond_encode_dim {each}"
         )
-    side = int(known["sample_size"]) * VQ_SCALE
-    multiple = VQ_SCALE * (2 if known["downsample"] else 1)
-    rows = ("batch", f"height // {VQ_SCALE}", f"width // {VQ_SCALE}")
+    side = int(known["sample_size"]) * scale
+    multiple = scale * (2 if known["downsample"] else 1)
+    rows = ("batch", f"height // {scale}", f"width // {scale}")
     text = ("batch", "tokens", int(known["encoder_hidden_size"]))
     return Component(
         class_name="UVit2DModel",
@@ -64,5 +65,5 @@ def uvit2d(config: Config, dtype: str) -> Component:
             Variable("batch", 1, "images per generation"),
             Variable("tokens", 77, "text tokens"),
         ),
-        assumptions=("16 pixels per token (the VQModel's, which this configuration does not name)",),
+        assumptions=scale_note(config, "16 pixels per token (the VQModel's, which this configuration does not name)"),
     )

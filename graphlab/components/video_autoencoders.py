@@ -54,6 +54,8 @@ def _component(
         build=_decoder(class_name, config, dtype, timed=timed),
         inputs=inputs,
         variables=video_variables(height, width, frames, multiple_of=scale),
+        pixels_per_latent=scale,
+        frames_per_latent=ratio,
         assumptions=("only the decoder is captured: a generation from text does not encode a video", *assumptions),
     )
 
@@ -70,7 +72,7 @@ def autoencoder_cogvideox(config: Config, dtype: str) -> Component:
         scale=2 ** (len(blocks) - 1),
         ratio=int(config.get("temporal_compression_ratio", 4)),
         size=(int(config.get("sample_height", 480)), int(config.get("sample_width", 720)), 49),
-        assumptions=("49 frames: CogVideoXPipeline's default", UNROLLED),
+        assumptions=("frames default to CogVideoXPipeline's", UNROLLED),
     )
 
 
@@ -85,7 +87,7 @@ def autoencoder_wan(config: Config, dtype: str) -> Component:
         scale=int(config.get("scale_factor_spatial", 8)),
         ratio=int(config.get("scale_factor_temporal", 4)),
         size=(480, 832, 81),
-        assumptions=("81 frames of 480 x 832 pixels: WanPipeline's defaults", UNROLLED),
+        assumptions=("frames and sides default to WanPipeline's", UNROLLED),
     )
 
 
@@ -101,7 +103,7 @@ def autoencoder_hunyuan_video(config: Config, dtype: str) -> Component:
         ratio=int(config.get("temporal_compression_ratio", 4)),
         size=(720, 1280, 129),
         assumptions=(
-            "129 frames of 720 x 1280 pixels: HunyuanVideoPipeline's defaults",
+            "frames and sides default to HunyuanVideoPipeline's",
             "no spatial tiling (enable_tiling is the user's choice); tiles in time as the class does by default",
             UNROLLED,
         ),
@@ -123,7 +125,7 @@ def autoencoder_ltx(config: Config, dtype: str) -> Component:
         ratio=int(ratio),
         size=(512, 704, 161),
         timed=bool(config.get("timestep_conditioning", False)),
-        assumptions=("161 frames of 512 x 704 pixels: LTXPipeline's defaults",),
+        assumptions=("frames and sides default to LTXPipeline's",),
     )
 
 
@@ -146,7 +148,8 @@ def autoencoder_temporal_decoder(config: Config, dtype: str) -> Component:
         build=build,
         inputs={"latent": TensorInput(shape, dtype, role="latent")},
         variables=video_variables(576, 1024, 14, multiple_of=scale),
-        assumptions=("14 frames of 576 x 1024 pixels: the pipeline's defaults; decoded in one chunk",),
+        pixels_per_latent=scale,
+        assumptions=("frames and sides default to the pipeline's; decoded in one chunk",),
     )
 
 

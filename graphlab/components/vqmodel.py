@@ -60,6 +60,7 @@ def vqmodel(config: Config, dtype: str) -> Component:
         class_name="VQModel",
         dtype=dtype,
         build=build,
+        pixels_per_latent=scale,
         inputs=inputs,
         variables=(
             Variable("height", side, "image height in pixels", minimum=scale, multiple_of=scale),

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from graphlab.components.base import Component, Config, build_on_meta, component
+from graphlab.components.base import (
+    Component,
+    Config,
+    build_on_meta,
+    component,
+    frames_per_latent,
+    pixels_per_latent,
+    scale_note,
+)
 from graphlab.components.video import latent_frames, video_variables
 from graphlab.workload import Argument, TensorInput, Variable
 
@@ -40,12 +48,13 @@ def wan_transformer(config: Config, dtype: str) -> Component:
         return build_on_meta(lambda: WanTransformer3DModel.from_config(dict(config)), dtype)
 
     known = {**DEFAULTS, **config}
+    scale, ratio = pixels_per_latent(config, VAE_SCALE), frames_per_latent(config, VAE_FRAMES)
     latent = (
         "batch",
         int(known["in_channels"]),
-        latent_frames(VAE_FRAMES),
-        f"height // {VAE_SCALE}",
-        f"width // {VAE_SCALE}",
+        latent_frames(ratio),
+        f"height // {scale}",
+        f"width // {scale}",
     )
     text = ("batch", "tokens", int(known["text_dim"]))
     inputs: dict[str, Argument] = {
@@ -59,7 +68,7 @@ def wan_transformer(config: Config, dtype: str) -> Component:
         # 257 tokens: the CLIP ViT-H/14 of the pipeline at 224 pixels, 16 x 16 patches and the class token.
         shape = ("batch" if both is None else "2 * batch", 257 if both is None else both // 2, int(known["image_dim"]))
         inputs["encoder_hidden_states_image"] = TensorInput(shape, dtype, role="condition")
-    grid = VAE_SCALE * max(known["patch_size"][1:])
+    grid = scale * max(known["patch_size"][1:])
     return Component(
         class_name="WanTransformer3DModel",
         dtype=dtype,
@@ -70,7 +79,7 @@ def wan_transformer(config: Config, dtype: str) -> Component:
             Variable("tokens", 512, "text tokens, padding included"),
         ),
         assumptions=(
-            "81 frames of 480 x 832 pixels, 512 text tokens and one latent position for 4 x 8 x 8 pixels: "
-            "WanPipeline's defaults; the transformer's configuration has none",
+            *scale_note(config, "one latent position for 4 x 8 x 8 pixels (the pipeline's)"),
+            "frames, sides and text length default to WanPipeline's: the transformer's configuration has none",
         ),
     )

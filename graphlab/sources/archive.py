@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import math
+import operator
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -44,12 +45,16 @@ def load_exported_program(path: Path) -> ExportedProgram:
         if kind not in (SourceKind.EXPORTED_PROGRAM, SourceKind.EXPORTED_PROGRAM_OLD):
             raise SourceError(f"{path} is a {kind.value}, not an exported program")
         check_archive(archive)
+        unstored: frozenset[str] = frozenset()
         if kind is SourceKind.EXPORTED_PROGRAM:
-            _check_layout(archive)
+            unstored = _check_layout(archive)
         else:
             _check_old_layout(archive)
         # torch gets the file that was checked, not its path: another could be put there in between.
-        return _load(io.BufferedReader(Window(view)), str(path))
+        program = _load(io.BufferedReader(Window(view)), str(path))
+    _drop_unused_results(program)
+    _part_weights(program, unstored)
+    return program
 
 
 def _load(stream: io.BufferedReader, what: str) -> ExportedProgram:
@@ -72,8 +77,44 @@ def _load(stream: io.BufferedReader, what: str) -> ExportedProgram:
         logger.setLevel(level)
 
 
-def _check_layout(archive: Archive) -> None:
-    """Versions, JSON and sizes of the layout torch writes since 2.8."""
+def _drop_unused_results(program: ExportedProgram) -> None:
+    """Erase the nodes torch makes for results that nobody reads; the program that was saved had none."""
+    for node in program.graph.find_nodes(op="call_function", target=operator.getitem):
+        if not node.users and node.name.endswith(f"_unused_{node.args[1]}"):
+            program.graph.erase_node(node)
+
+
+def _part_weights(program: ExportedProgram, unstored: frozenset[str]) -> None:
+    """Give each weight saved without its values (meta and fake tensors) its own storage, on the meta device.
+
+    torch saves all of them as views of one empty payload, as if they were tied. What was tied is told from the
+    graph: torch leads every use of a tied weight to one name, so an unused one of the shape of an embedding
+    table that is used was tied to it. Other ties cannot be told from the file.
+    """
+    import torch
+
+    weights = {key: tensor for key, tensor in program.state_dict.items() if key in unstored}
+    if not weights:
+        return
+    signature = program.graph_signature
+    targets = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+    nodes = {targets[node.name]: node for node in program.graph.find_nodes(op="placeholder") if node.name in targets}
+    parted: dict[str, torch.Tensor] = {}
+    tables: dict[tuple[object, ...], str] = {}
+    for key, tensor in weights.items():
+        fresh = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+        trained = isinstance(tensor, torch.nn.Parameter)
+        parted[key] = torch.nn.Parameter(fresh, requires_grad=tensor.requires_grad) if trained else fresh
+        if key in nodes and any(str(user.target) == "aten.embedding.default" for user in nodes[key].users):
+            tables.setdefault((tensor.shape, tensor.dtype), key)
+    for key, tensor in weights.items():
+        table = tables.get((tensor.shape, tensor.dtype))
+        tied = table is not None and key in nodes and not nodes[key].users
+        program.state_dict[key] = parted[table] if tied and table is not None else parted[key]
+
+
+def _check_layout(archive: Archive) -> frozenset[str]:
+    """Versions, JSON and sizes of the layout torch writes since 2.8; names of the weights saved without values."""
     roots = {name.partition("/")[0] for name in archive.members}
     if len(roots) != 1:
         raise UnsafeSourceError(f"{archive.what}: its members lie in {len(roots)} folders, torch writes one")
@@ -84,12 +125,14 @@ def _check_layout(archive: Archive) -> None:
     zip_version = _text(archive, f"{root}/.data/version") if f"{root}/.data/version" in archive.members else "0"
     if not zip_version.isdecimal() or int(zip_version) > _MAX_ZIP_VERSION:
         raise _newer(archive.what, f"zip format version {zip_version}", f"up to {_MAX_ZIP_VERSION}")
+    unstored: set[str] = set()
     for name in archive.members:
         inner = name.partition("/")[2]
         if inner.startswith("models/"):
             _check_document(archive, name)
         elif inner.startswith(("data/weights/", "data/constants/")) and inner.endswith("_config.json"):
-            _check_payloads(archive, name)
+            unstored |= _check_payloads(archive, name)
+    return frozenset(unstored)
 
 
 def _check_old_layout(archive: Archive) -> None:
@@ -148,9 +191,9 @@ def _json(archive: Archive, name: str) -> dict[str, Any]:
     return document
 
 
-def _check_payloads(archive: Archive, name: str) -> None:
-    """Every raw tensor lies inside the bytes stored for it; what is declared without bytes is bounded."""
-    folder, unstored = name.rpartition("/")[0], 0
+def _check_payloads(archive: Archive, name: str) -> set[str]:
+    """Every raw tensor lies inside the bytes stored for it. Returns the names of those without bytes, bounded."""
+    folder, unstored, names = name.rpartition("/")[0], 0, set()
     config = _json(archive, name).get("config")
     for key, entry in config.items() if isinstance(config, dict) else ():
         file = entry.get("path_name") if isinstance(entry, dict) else None
@@ -164,9 +207,12 @@ def _check_payloads(archive: Archive, name: str) -> None:
         stored = archive.members[payload].nbytes
         if stored and span > stored:
             raise SourceError(f"{archive.what}: {key} needs {span} bytes, {stored} are stored for it")
-        unstored += 0 if stored else span
+        if span and not stored:
+            unstored += span
+            names.add(key)
     if unstored > MAX_UNSTORED_BYTES:
         raise SourceError(f"{archive.what} declares {unstored} bytes of weights that it does not hold")
+    return names
 
 
 def _check_device(meta: Any, what: str) -> None:

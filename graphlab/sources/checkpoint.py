@@ -60,7 +60,7 @@ def _read_torch_zip(archive: Archive) -> StateDictIndex:
         raise SourceError(f"{archive.what} holds {len(pickles)} data.pkl, expected one", hint="save the file again")
     root = pickles[0].rpartition("/")[0]
     value, _ = load_inert(archive.stored(pickles[0]), archive.what)
-    found = _state_dict(value, archive.what, "torch.save zip")
+    found = _state_dict(value, archive.what)
     tensors, assumptions = found
     for key, tensor in tensors.items():
         if tensor.storage is not None:
@@ -85,7 +85,7 @@ def _read_torch_legacy(view: memoryview, what: str) -> StateDictIndex:
     for _ in range(3):
         at += scan_one(view[at:], what).end
     value, read = load_inert(view[at:], what)
-    tensors, assumptions = _state_dict(value, what, "torch.save legacy")
+    tensors, assumptions = _state_dict(value, what)
     at += read
     at += scan_one(view[at:], what).end
     storages = {t.storage.key: t.storage for t in tensors.values() if t.storage is not None}
@@ -95,7 +95,7 @@ def _read_torch_legacy(view: memoryview, what: str) -> StateDictIndex:
     return StateDictIndex(what, "torch.save legacy", {key: t.meta for key, t in tensors.items()}, assumptions)
 
 
-def _state_dict(value: Any, what: str, layout: str) -> tuple[dict[str, InertTensor], tuple[str, ...]]:
+def _state_dict(value: Any, what: str) -> tuple[dict[str, InertTensor], tuple[str, ...]]:
     """The dictionary of tensors in `value`, through the keys that training scripts nest it under."""
     assumptions: list[str] = []
     items: Mapping[Any, Any] = {}
@@ -103,8 +103,7 @@ def _state_dict(value: Any, what: str, layout: str) -> tuple[dict[str, InertTens
         _refuse_module(value, what)
         mapping = _mapping(value)
         if mapping is None:
-            kind = value.class_name if isinstance(value, Inert) else type(value).__name__
-            raise SourceError(f"{what} ({layout}) holds a {kind}, not a state dict", hint="save model.state_dict()")
+            raise SourceError(f"{what} holds {_in_words(value)}, not a state dict", hint="save model.state_dict()")
         items = mapping
         tensors = {str(key): item for key, item in items.items() if isinstance(item, InertTensor)}
         inner = [key for key in NESTED if _holds_tensors(items.get(key))]
@@ -119,12 +118,28 @@ def _state_dict(value: Any, what: str, layout: str) -> tuple[dict[str, InertTens
         if isinstance(item, Inert):
             _refuse_module(item, what, str(key))
     if not tensors:
-        shown = ", ".join(repr(str(key)) for key in list(items)[:5]) or "nothing"
-        raise SourceError(f"{what} holds no state dict: its entries are {shown}", hint="save model.state_dict()")
+        shown = ", ".join(repr(str(key)) for key in list(items)[:5])
+        shown = f"its entries are {shown}" if shown else "its dictionary is empty"
+        raise SourceError(f"{what} holds no state dict: {shown}", hint="save model.state_dict()")
     skipped = len(items) - len(tensors)
     if skipped:
         assumptions.append(f"{skipped} entries beside the tensors left out")
     return tensors, tuple(assumptions)
+
+
+def _in_words(value: Any) -> str:
+    """What a torch.save file holds instead of a state dict."""
+    if isinstance(value, Inert):
+        return f"an object of class {value.class_name}"
+    if isinstance(value, InertTensor):
+        return "a single tensor"
+    if isinstance(value, list | tuple | set | frozenset):
+        kind = "list" if isinstance(value, list) else "tuple" if isinstance(value, tuple) else "set"
+        return f"a {kind} of {len(value)} item{'' if len(value) == 1 else 's'}"
+    if value is None:
+        return "nothing (None)"
+    known = ((bool, "a boolean"), (int | float | complex, "a number"), (str, "a text"), (bytes, "bytes"))
+    return next((words for kind, words in known if isinstance(value, kind)), "an object of torch's")
 
 
 def _mapping(value: Any) -> Mapping[Any, Any] | None:

@@ -45,14 +45,19 @@ _NODES = (
     ast.Or, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.BitAnd, ast.BitOr, ast.Invert, ast.keyword,
     ast.Tuple,
 )  # fmt: skip
+_FLOAT = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]{1,3})?")
 _TEXT_ARGUMENTS = {
     "Symbol": _SYMBOL,
-    "Float": re.compile(r"-?[0-9.]+(e[-+]?[0-9]{1,3})?"),
+    "Float": _FLOAT,
     "Integer": re.compile("[0-9]+"),
 }
 _POWERS = frozenset({"Pow", "PowByNatural", "FloatPow", "LShift"})
+_NUMBERS = frozenset({"Integer", "Float", "Rational"})
 _MAX_EXPRESSION = 20_000
 _MAX_EXPONENT = 64
+_MAX_FLAG = 4096
+"""Largest value of a keyword: the precision of a Float in bits is the only number torch writes there."""
+_MAX_UNBACKED = 1_000_000
 _NAME_KEYS = frozenset({"as_name", "as_names", "forward_arg_names"})
 
 
@@ -68,9 +73,12 @@ def check_program(document: Any, what: str) -> None:
             _check_tree(value, what)
         elif key == "name" or key in _NAME_KEYS:
             _check_names(value, what)
-        elif key in ("tensor_values", "sym_int_values", "range_constraints", "sym_bool_values", "sym_float_values"):
+        elif key in ("tensor_values", "sym_int_values", "sym_bool_values", "sym_float_values"):
             for name in value if isinstance(value, dict) else ():
                 _check_names(name, what)
+        elif key == "range_constraints":
+            for text in value if isinstance(value, dict) else ():
+                _check_range(text, what)
 
 
 def check_symbols(document: Any, what: str) -> None:
@@ -137,7 +145,8 @@ def _is_known_call(node: ast.Call) -> bool:
         return False
     flags = (keyword.value for keyword in node.keywords)
     return all(k.arg for k in node.keywords) and all(
-        isinstance(flag, ast.Constant) and isinstance(flag.value, bool | int) for flag in flags
+        isinstance(flag, ast.Constant) and isinstance(flag.value, int) and abs(flag.value) <= _MAX_FLAG
+        for flag in flags
     )
 
 
@@ -149,11 +158,17 @@ def _plain_number(value: object) -> bool:
 
 def _small(node: ast.expr) -> bool:
     """Whether an exponent is a small number: sympy computes powers of numbers at once, whatever their size."""
-    if isinstance(node, ast.Call) and len(node.args) == 1 and not node.keywords:
-        node = node.args[0]
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _NUMBERS:
+        return bool(node.args) and all(_small(item) or _small_text(item) for item in node.args)
     if isinstance(node, ast.UnaryOp):
         node = node.operand
     return isinstance(node, ast.Constant) and isinstance(node.value, int | float) and abs(node.value) <= _MAX_EXPONENT
+
+
+def _small_text(node: ast.expr) -> bool:
+    """As `_small`, of the text in `Float('0.5', precision=53)`, which is how torch writes one."""
+    text = node.value if isinstance(node, ast.Constant) else None
+    return isinstance(text, str) and bool(_FLOAT.fullmatch(text)) and abs(float(text)) <= _MAX_EXPONENT
 
 
 def _check_target(value: Any, what: str) -> None:
@@ -175,6 +190,21 @@ def _check_names(value: Any, what: str) -> None:
             raise UnsafeSourceError(
                 f"{what} names a value {name[:60]!r}, which is not an identifier; nothing was loaded"
             )
+
+
+def _check_range(text: str, what: str) -> None:
+    """A symbol or an expression of symbols; of unbacked symbols torch makes as many as the highest number says."""
+    number = text.removeprefix("zuf") if text.startswith("zuf") else text.removeprefix("u")
+    if number != text and _as_torch_counts(number) > _MAX_UNBACKED:
+        raise UnsafeSourceError(f"{what} counts its unbacked symbols up to {text[:40]!r}; nothing was loaded")
+    check_expression(text, what)
+
+
+def _as_torch_counts(number: str) -> int:
+    try:
+        return int(number)  # takes a sign and underscores too, as torch's call of it does
+    except ValueError:
+        return 0  # torch stops there
 
 
 def _check_tree(value: Any, what: str) -> None:

@@ -15,9 +15,13 @@ from typing import Any
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
+import graphlab
 from graphlab.errors import GraphlabError, SourceError
+from graphlab.program import Program
 from graphlab.sources.archive import load_exported_program
+from graphlab.sources.extract import extract
 from graphlab.sources.pickles import check_archive_pickles
 
 from . import payloads
@@ -259,7 +263,6 @@ def test_layout_before_torch_2_8(program: Path, tmp_path: Path) -> None:
 
 def test_fake_tensor_inputs(tmp_path: Path) -> None:
     """Programs exported without weights keep their inputs as fake tensors, rebuilt from JSON: checked, then loaded."""
-    from torch._subclasses.fake_tensor import FakeTensorMode
 
     class Double(torch.nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -295,3 +298,59 @@ def _grown(data: bytes, old: bytes, new: bytes) -> bytes:
     start = data.rindex(b"X", 0, data.rindex(b'{"dtype"', 0, at))
     length = int.from_bytes(data[start + 1 : start + 5], "little") + len(new) - len(old)
     return data[: start + 1] + length.to_bytes(4, "little") + data[start + 5 : at] + new + data[at + len(old) :]
+
+
+class Tied(torch.nn.Module):
+    """An embedding whose table is the weight of the last layer, and weights of one shape that are not tied."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.head = torch.nn.Embedding(10, 4), torch.nn.Linear(4, 10, bias=False)
+        self.one, self.two, self.unused = (torch.nn.Linear(10, 10) for _ in range(3))
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        return self.two(self.one(self.head(self.table(tokens))))
+
+
+class Attention(torch.nn.Module):
+    """The root of a symbolic width is in the sizes that a decomposition writes."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.scaled_dot_product_attention(x, x, x)
+
+
+def _tied(device: str) -> Program:
+    module = Tied().to(device)
+    module.head.weight = module.table.weight
+    return graphlab.capture(module, (torch.ones(2, 4, dtype=torch.long, device=device),))
+
+
+def _fake() -> Program:
+    with FakeTensorMode():
+        return graphlab.capture(torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Linear(4, 4)), (torch.empty(6, 4),))
+
+
+def _decomposed(module: torch.nn.Module, x: torch.Tensor) -> Program:
+    program = graphlab.capture(module, (x,))
+    assert program.exported is not None
+    exported = program.exported.run_decompositions()
+    return Program(program.name, extract(exported), exported, program.notes)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: _tied("cpu"),
+        lambda: _tied("meta"),
+        _fake,
+        lambda: _decomposed(Attention(), torch.ones(2, 3, 6, 4)),
+        lambda: _decomposed(torch.nn.Sequential(torch.nn.BatchNorm2d(3)), torch.ones(2, 3, 6, 4)),  # unused results
+    ],
+    ids=["tied", "tied-meta", "fake", "attention", "unused-results"],
+)
+def test_saved_and_live_programs_report_the_same(make: Callable[[], Program], tmp_path: Path) -> None:
+    program, path = make(), tmp_path / "model.pt2"
+    torch.export.save(program.exported, path)
+    live, saved = graphlab.analyze(program).to_dict(), graphlab.analyze(path).to_dict()
+    del live["source"], saved["source"]
+    assert json.dumps(saved) == json.dumps(live)

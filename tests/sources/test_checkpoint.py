@@ -163,6 +163,31 @@ def _replace_pickle(path: Path, target: Path, old: bytes, new: bytes) -> Path:
     return payloads.rewrite(path, target, lambda n, d: d.replace(old, new) if n.endswith("data.pkl") else d)
 
 
+@pytest.mark.parametrize("legacy", [False, True])
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (torch.ones(3), "holds a single tensor, not"),
+        (torch.nn.Parameter(torch.ones(3)), "holds a single tensor, not"),
+        ([1, 2, 3], "holds a list of 3 items, not"),
+        ((torch.ones(1),), "holds a tuple of 1 item, not"),
+        (torch.Size([2, 3]), "holds a tuple of 2 items, not"),
+        (2.5, "holds a number, not"),
+        (True, "holds a boolean, not"),
+        ("weights", "holds a text, not"),
+        (None, r"holds nothing \(None\), not"),
+        (torch.float16, "holds an object of torch's, not"),
+        ({}, "its dictionary is empty"),
+    ],
+)
+def test_other_values_in_words(tmp_path: Path, value: Any, words: str, legacy: bool) -> None:
+    path = tmp_path / "x.pt"
+    torch.save(value, path, _use_new_zipfile_serialization=not legacy)
+    with pytest.raises(SourceError, match=words) as error:
+        read_state_dict(path)
+    payloads.one_line(error)
+
+
 def test_tensors_that_lie(tmp_path: Path) -> None:
     good = tmp_path / "x.pt"
     torch.save({"w": torch.ones(7, 9)}, good)

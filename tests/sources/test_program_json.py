@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 import torch
 
+from graphlab.errors import UnsafeSourceError
 from graphlab.sources.archive import load_exported_program
+from graphlab.sources.program_json import check_expression
 
 from . import payloads
 
@@ -66,6 +68,57 @@ def test_code_in_a_size_expression_would_run(program: Path, tmp_path: Path) -> N
     assert trap.exists(), "torch no longer evaluates size expressions; the check may be simplified"
     trap.unlink()
     payloads.refused(bad, trap, "not arithmetic")
+
+
+@pytest.mark.parametrize("expression", [*_EXPRESSIONS, "a b", "s77; import os", "s77 = 1", "__import__"])
+def test_code_in_a_key_of_the_ranges(program: Path, tmp_path: Path, expression: str) -> None:
+    trap = tmp_path / "trap"
+    text = expression.replace("{trap}", str(trap))
+
+    def change(document: Any) -> None:
+        document["range_constraints"][text] = {"min_val": 2, "max_val": None}
+
+    bad = payloads.rewrite(program, tmp_path / "b.pt2", payloads.edit("models/model.json", change))
+    payloads.refused(bad, trap, "not arithmetic")
+
+
+@pytest.mark.parametrize("name", ["u99999999999", "zuf1000001", "u9_9999999999", "u+99999999999"])
+def test_so_many_unbacked_symbols_that_counting_them_takes_forever(program: Path, tmp_path: Path, name: str) -> None:
+    def change(document: Any) -> None:
+        document["range_constraints"][name] = {"min_val": 2, "max_val": None}
+
+    bad = payloads.rewrite(program, tmp_path / "b.pt2", payloads.edit("models/model.json", change))
+    payloads.refused(bad, tmp_path / "trap", "unbacked")
+
+
+@pytest.mark.parametrize("text", ["333 - s39", "s77", "2*s0 - 1", "(s0//2)", "Max(1, s0)", "Mod(s0, 2)"])
+def test_ranges_of_expressions(program: Path, tmp_path: Path, text: str) -> None:
+    """torch writes the bounds of sizes that are no plain symbol under the expression itself."""
+
+    def change(document: Any) -> None:
+        document["range_constraints"][text] = {"min_val": 2, "max_val": 300}
+
+    good = payloads.rewrite(program, tmp_path / "g.pt2", payloads.edit("models/model.json", change))
+    assert load_exported_program(good).graph.nodes
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["FloatPow(ToFloat(Symbol('s77')), Float('0.5', precision=53))", "Pow(Symbol('s0'), Rational(1, 2))",
+     "FloatPow(FloatTrueDiv(Float('1.0', precision=53), Float('2.5e-1', precision=53)), Float('-1.5', precision=53))"],
+)  # fmt: skip
+def test_roots_of_symbols(text: str) -> None:
+    check_expression(text, "the file")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Pow(Integer(10), Float('1e300', precision=53))", "Float('0.5', precision=9999999999)", "Pow(10, exp(64))",
+     "Pow(Integer(10), Integer('9999999999'))", "Pow(10, Rational(9999999999, 1))", "Pow(10, Float('1.0', eval('1')))"],
+)  # fmt: skip
+def test_numbers_too_large_to_compute(text: str) -> None:
+    with pytest.raises(UnsafeSourceError, match="not arithmetic"):
+        check_expression(text, "the file")
 
 
 @pytest.mark.parametrize(

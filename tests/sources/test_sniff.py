@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from graphlab.errors import GraphlabError, SourceError, UnsafeSourceError
+from graphlab.loading import load
 from graphlab.sources.checkpoint import read_state_dict
 from graphlab.sources.sniff import SourceKind, sniff
 
@@ -205,3 +206,9 @@ def test_mutated_files(good: dict[SourceKind, Path], tmp_path: Path, data: st.Da
     path = tmp_path / "fuzz.bin"
     path.write_bytes(bytes(content))
     _survives(path)
+
+
+@pytest.mark.parametrize("source", ["", " ", "\t"])
+def test_empty_source(source: str) -> None:
+    with pytest.raises(SourceError, match="the source is empty"):
+        load(source)
