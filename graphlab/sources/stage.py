@@ -87,9 +87,13 @@ def symbolic_variables(stage: Stage, program: Program, values: Values) -> tuple[
 
 def _may_move(stage: Stage, program: Program, values: Values, name: str) -> bool:
     sides = [side for side in ("height", "width") if side in values and name in ("height", "width")]
-    for step in (1, 2, 4, 7, 8, 16, 28, 32, 64, 128, 256, 512):
+    steps = [sign * step for step in (1, 2, 4, 7, 8, 16, 28, 32, 64, 128, 256, 512) for sign in (1, -1)]
+    for step in steps:
         for names in ((name,), tuple(sides)):
-            sizes = axis_sizes(stage, {**values, **{other: int(values[other]) + step for other in names}})
+            moved = {other: int(values[other]) + step for other in names}
+            if min(moved.values(), default=0) < 1:
+                continue
+            sizes = axis_sizes(stage, {**values, **moved})
             if sizes != axis_sizes(stage, values) and mismatch(program.graph, sizes) is None:
                 return True
     return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -109,5 +110,7 @@ def test_error_line_is_the_one_shown(name: str, tmp_path: Path, monkeypatch: pyt
 
 
 def test_the_installed_command_answers() -> None:
-    done = subprocess.run(["graphlab", "--version"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("graphlab")), "--version"], capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0
