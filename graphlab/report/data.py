@@ -72,9 +72,10 @@ class Group:
 class NodeRow:
     """One call: what it is, where it comes from and what it costs. None: no rule for its op.
 
-    `score_traffic` is what a fused attention would move more with its scores in memory: groups count it, so that
-    the bytes of a view add up to the materialized total however attention is spelled. `attention` is the anchor node of the attention it is part of. `seconds` is its ideal time on the device,
-    that of a whole attention on its anchor; None without a device.
+    `score_traffic` is what a fused attention would move more with its scores in memory: groups count it, so
+    that the bytes of a view add up to the materialized total however attention is spelled. `attention` is the
+    anchor node of the attention it is part of. `seconds` is its ideal time on the device, that of a whole
+    attention on its anchor; None without a device.
     """
 
     name: str
