@@ -89,7 +89,7 @@ def test_every_kind_by_content(good: dict[SourceKind, Path]) -> None:
         (b"<!DOCTYPE html><html></html>", "is a web page"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n", "Git LFS pointer"),
         (b"\x08\x09\x12\x07pytorch\x1a\x05", "ONNX"),
-        (gzip.compress(b"x"), "gzip"),
+        (gzip.compress(b"x", mtime=0), "gzip"),
         (b"\x89HDF\r\n\x1a\n" + bytes(20), "HDF5"),
         (b"PK\x03\x04" + bytes(100), "truncated zip"),
         (b"PK\x05\x06" + bytes(18), "empty or split zip"),
