@@ -92,7 +92,7 @@ def groups_table(stage: StageReport, by: str, *, depth: int | None = None, top: 
         (Column(by, number=False), *map(Column, heads)),
         tuple(_group_row(name, group, whole) for name, group in shown.items()),
         tuple(_weight(group, whole) for group in shown.values()),
-        note="; ".join([f"shares of {'the ideal time' if timed else 'FLOPs'}", *left]),
+        note="; ".join([f"shares of {'the ideal time' if timed else 'FLOPs'}; bytes: scores in memory", *left]),
     )
 
 

@@ -65,8 +65,8 @@ def test_a_source_that_exits_is_an_error_of_the_source(run: Run, monkeypatch: py
     assert (result.code, result.err) == (1, "error: the source's own code called sys.exit(0)\n")
 
 
-def test_explain_finds_the_stage_or_lists_them(run: Run) -> None:
-    result = run("explain", "toy", "only_here")
+def test_explain_wants_one_stage_and_lists_them(run: Run) -> None:
+    result = run("explain", "toy", "only_here", "--stage", "decoder")
     assert result.code == 0
     assert "decoder" in result.out
     result = run("explain", "toy", "conv")
@@ -79,7 +79,7 @@ def test_explain_says_what_is_known(run: Run) -> None:
     for text in ("aten.bmm.default", "model.py:12", "blocks.0.attn (Attention)", "matmul", "attention_core",
                  "self, spatial, not causal", "16 = height*width/64", "none have run", "an estimate"):  # fmt: skip
         assert text in result.out, text
-    result = run("explain", "toy", "mystery")
+    result = run("explain", "toy", "mystery", "--stage", "unet")
     assert "unknown: this op has no rule" in result.out
 
 
