@@ -27,8 +27,9 @@ def stage_oracle(stage: Stage, values: Mapping[str, int | float]) -> int:
     """FLOP of one call of `stage` under `values`."""
     assert stage.build is not None
     arguments = example_arguments(stage, values)
-    if "input_ids" in arguments:
-        # Outside an export transformers reads the mask's contents, which meta tensors do not have. An additive
-        # mask takes no part in a contraction.
-        arguments.pop("attention_mask", None)
+    if "input_ids" in arguments and arguments.get("attention_mask") is not None:
+        # Outside an export transformers reads the contents of a (batch, tokens) mask, which meta tensors do not
+        # have. One that is spelled out is taken as it is; neither takes part in a contraction.
+        batch, tokens = arguments["input_ids"].shape
+        arguments["attention_mask"] = torch.ones(batch, 1, tokens, tokens, dtype=torch.bool, device="meta")
     return oracle_flops(stage.build(), (), arguments)

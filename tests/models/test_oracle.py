@@ -106,7 +106,7 @@ def moved(workload: Workload, stage: Stage) -> Iterator[dict[str, int]]:
         other["tokens"] = int(values["tokens"]) - 5
     if "cache" in used(stage):
         other["tokens"] = int(values["tokens"]) + 11
-    allowed = {k: v for k, v in other.items() if limits[k].maximum is None or v <= limits[k].maximum}
+    allowed = {k: v for k, v in other.items() if limits[k].minimum <= v <= (limits[k].maximum or v)}
     if allowed:
         yield allowed
 
