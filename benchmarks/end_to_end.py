@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import statistics
-import sys
 
-from benchmarks.timing import header, interleaved, process, python
+from benchmarks.timing import GRAPHLAB, header, interleaved, process, python
 
 BARE = """
 import torch
@@ -14,7 +13,7 @@ with torch.device("meta"):
     unet = UNet2DConditionModel(cross_attention_dim=768, attention_head_dim=8)
 unet = unet.to("meta").to(torch.float16).eval()
 def size(*shape, dtype=torch.float16):
-    return torch.empty(*shape, dtype=dtype, device="meta")
+    return torch.empty(shape, dtype=dtype, device="meta")
 inputs = (size(1, 4, 64, 64), size(dtype=torch.int64), size(1, 77, 768))
 with torch.no_grad():
     torch.export.export(unet, inputs, {"return_dict": False}, strict=False)
@@ -24,7 +23,7 @@ with torch.no_grad():
 def main() -> None:
     """Print medians of interleaved rounds and the pairwise difference."""
     header("SD 1.5 U-Net, end to end")
-    command = (sys.executable, "-m", "graphlab.cli.main", "analyze", "stable-diffusion-v1-5", "--stage", "unet")
+    command = (GRAPHLAB, "analyze", "stable-diffusion-v1-5", "--stage", "unet")
     samples = interleaved(
         5,
         bare=python(BARE),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from benchmarks.timing import header, interleaved, process, python
+from benchmarks.timing import GRAPHLAB, header, interleaved, process, python
 
 
 def main() -> None:
@@ -13,7 +13,7 @@ def main() -> None:
     header("Start-up")
     samples = interleaved(
         9,
-        help=process(sys.executable, "-m", "graphlab.cli.main", "--help"),
+        help=process(GRAPHLAB, "--help"),
         imported=python("import graphlab"),
         python=python("pass"),
     )

@@ -11,6 +11,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
+
+GRAPHLAB = str(Path(sys.executable).with_name("graphlab"))
+"""The installed command."""
 
 
 @dataclass(frozen=True, slots=True)
