@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -59,18 +58,19 @@ def python(code: str, **environment: str) -> Callable[[], None]:
 
 
 def child_peak_bytes(code: str, **environment: str) -> int:
-    """Peak resident bytes of a new Python process that runs `code`."""
-    report = "import resource as _r; print(_r.getrusage(_r.RUSAGE_SELF).ru_maxrss)"
+    """Peak resident bytes of a new Python process that runs `code` (Linux).
+
+    VmHWM, not ru_maxrss: the latter survives exec, so a child would report at least its parent's peak.
+    """
+    report = "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
     run = subprocess.run(
-        [sys.executable, "-c", f"{code}\n{report}"], check=True, capture_output=True, text=True,
+        [sys.executable, "-c", f"{code}\n{report}"],
+        check=True,
+        capture_output=True,
+        text=True,
         env={**os.environ, **environment},
-    )  # fmt: skip
+    )
     return int(run.stdout.splitlines()[-1]) * 1024
-
-
-def peak_bytes() -> int:
-    """Peak resident bytes of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def header(title: str) -> None:
