@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from graphlab.components import component_for
 from graphlab.components.base import Config
+from graphlab.components.hunyuan_video import TEMPLATE_TOKENS
 from graphlab.components.video import with_defaults
 from graphlab.models.building_blocks import CLIP_L, TINY_CLIP
 from graphlab.models.registry import Model
@@ -53,9 +54,6 @@ VAE: Config = {
     "temporal_compression_ratio": 4,
     "mid_block_add_attention": True,
 }
-
-TEMPLATE_TOKENS = 95
-"""Tokens of the prompt template before the prompt: encoded, then cut off (crop_start of the pipeline)."""
 
 TINY: Config = {
     **TRANSFORMER,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from graphlab.errors import UnknownNameError
 from graphlab.names import nearest
-from graphlab.report.data import AnalysisReport, AttentionRow, InputRow, NodeRow, StageReport
+from graphlab.report.data import AttentionRow, InputRow, NodeRow, StageReport
 
 REWRITES = "none have run (rewrites come with a later release)"
 
@@ -67,19 +67,6 @@ def explain_node(report: StageReport, node: str) -> Explanation:
         bound=None if ridge is None or intensity is None else "compute" if intensity > ridge else "memory",
         attention=next((item for item in report.attention if item.node == row.attention), None),
     )
-
-
-def stage_of(report: AnalysisReport, node: str) -> StageReport:
-    """The only stage with a call `node`; UnknownNameError where none has one, or lists them where several do."""
-    found = [stage for stage in report.stages if any(row.name == node for row in stage.nodes)]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        names = ", ".join(stage.name for stage in found)
-        raise UnknownNameError(f"several stages have a node {node!r}", hint=f"pick one with --stage: {names}")
-    names = ", ".join(stage.name for stage in report.stages)
-    message = f"no stage of {report.workload} has a node {node!r}"
-    raise UnknownNameError(message, hint=f"{_hint(report.stages, node)}; stages: {names}")
 
 
 def _missing(report: StageReport, node: str) -> str:

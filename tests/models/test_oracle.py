@@ -121,7 +121,9 @@ def test_symbolic_capture_equals_the_oracle_at_several_sizes(model: str, name: s
         values = workload.bind(change).step_values(stage, 0)
         sizes = axis_sizes(stage, values)
         if mismatch(analysis.program.graph, sizes) is not None:
-            continue  # another capture, whose own sizes the static test covers
+            # Past a guard: the model would be captured anew. The defaults and another batch never are.
+            assert change not in ({}, {"batch": 3}) or "batch" not in symbolic, change
+            continue
         found = sum(c.flops or 0 for c in _costs(analysis, sizes).values())
         assert found == stage_oracle(stage, values), change
         if analysis.polynomials.sizes.holds(values):

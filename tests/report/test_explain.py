@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from graphlab.errors import UnknownNameError
-from graphlab.report.explain import explain_node, stage_of
+from graphlab.report.explain import explain_node
 from tests.report.sample import UNET, report
 
 
@@ -52,11 +52,3 @@ def test_an_op_without_a_rule_has_no_share() -> None:
 def test_what_is_no_call(name: str, message: str) -> None:
     with pytest.raises(UnknownNameError, match=message):
         explain_node(UNET, name)
-
-
-def test_the_stage_is_found_by_the_node_where_only_one_has_it() -> None:
-    assert stage_of(report(), "only_here").name == "decoder"
-    with pytest.raises(UnknownNameError, match="pick one with --stage: unet, decoder"):
-        stage_of(report(), "conv")
-    with pytest.raises(UnknownNameError, match=r"no stage of .* has a node 'softmaxx' .did you mean 'softmax'"):
-        stage_of(report(), "softmaxx")
