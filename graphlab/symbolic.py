@@ -8,6 +8,7 @@ arithmetic below.
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from types import CodeType
@@ -66,6 +67,7 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "math.floor": lambda x: int(x // 1),
     "math.trunc": _int,
     "math.sqrt": lambda x: x**0.5,
+    "math.cos": math.cos,
     "torch.sym_float": float,
     "torch.sym_int": _int,
     "torch.sym_max": max,

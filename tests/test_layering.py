@@ -17,7 +17,7 @@ models
 sources
 pipeline plugins
 roofline scaling
-report input_axes components passes_base
+report input_axes components architectures passes_base
 costing polynomial
 flow facts
 ops hardware workload
