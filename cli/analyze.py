@@ -98,7 +98,7 @@ def run(
     from graphlab.api import one_stage
 
     stage = one_stage(workload, stage) if one else stage
-    count = 1 if stage is not None else len(workload.stages)
+    count = 1 if stage is not None else len(workload.active)
 
     with progress(count) as report_stage:
         return analyze_workload(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 
-from graphlab.errors import UnknownNameError
+from graphlab.errors import BindingError, UnknownNameError
 from graphlab.hardware import Hardware, load_device
 from graphlab.loading import load
 from graphlab.program import Program
@@ -13,7 +13,7 @@ from graphlab.report.data import AnalysisReport, Fit, StageReport, distinct_weig
 from graphlab.roofline import largest_batch, with_estimate
 from graphlab.sources.bare import program_workload
 from graphlab.stage_analysis import Options, StageAnalysis, analyze_stage, stage_report
-from graphlab.workload import Workload
+from graphlab.workload import Stage, Workload
 
 Source = str | os.PathLike[str] | Program | Workload
 
@@ -41,7 +41,7 @@ def analyze(
     """
     hardware = load_device(device) if device is not None and not isinstance(device, Hardware) else device
     workload = _workload(source, bindings, config, trust_pickle, inputs, dynamic)
-    stages = workload.stages if stage is None else (workload.stage(stage),)
+    stages = workload.active if stage is None else (_running(workload, stage),)
     options = Options(dynamic=dynamic, strict=strict, cache=cache)
     analyses: list[StageAnalysis] = []
     reports: list[StageReport] = []
@@ -78,6 +78,14 @@ def _workload(
     if isinstance(source, Workload):
         return source.bind(bindings) if bindings else source
     return load(source, config=config, trust_pickle=trust_pickle, inputs=inputs, dynamic=dynamic, **bindings)
+
+
+def _running(workload: Workload, name: str) -> Stage:
+    """The stage called `name`; BindingError when it does not run under the bindings in force."""
+    stage = workload.stage(name)
+    if workload.steps(stage) < 1:
+        raise BindingError(f"stage {name} of {workload.name} does not run under {workload.values()}")
+    return stage
 
 
 def _fit(analyses: list[StageAnalysis], reports: list[StageReport], hardware: Hardware) -> Fit:
@@ -121,9 +129,9 @@ def one_stage(workload: Workload, name: str | None) -> str:
     """`name`, or the only stage's; UnknownNameError lists the stages when there are several."""
     if name is not None:
         return workload.stage(name).name
-    if len(workload.stages) == 1:
-        return workload.stages[0].name
+    if len(workload.active) == 1:
+        return workload.active[0].name
     raise UnknownNameError(
         f"{workload.name} has several stages",
-        hint=f"pick one with --stage: {', '.join(s.name for s in workload.stages)}",
+        hint=f"pick one with --stage: {', '.join(s.name for s in workload.active)}",
     )

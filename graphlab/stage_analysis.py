@@ -24,7 +24,7 @@ from graphlab.report.data import (
 )
 from graphlab.scaling import StagePolynomials, stage_polynomials
 from graphlab.sources.stage import axis_sizes, axis_texts, mismatch, program_for, tensor_inputs
-from graphlab.symbolic import evaluate_text
+from graphlab.symbolic import evaluate_text, names_in
 from graphlab.workload import Stage, Workload
 
 Progress = Callable[[str], None]
@@ -134,7 +134,7 @@ def stage_report(analysis: StageAnalysis, options: Options) -> StageReport:
         raise OpRuleError(f"{stage.name} has ops without a rule: {listed}", hint="write a rule in graphlab/ops")
     memory = analysis.facts.result("memory")
     steps, calls = workload.steps(stage), workload.calls_per_step(stage)
-    sums = _Sums(analysis, steps, calls, options)
+    sums = _Sums(analysis, options)
     polynomials = analysis.polynomials
     one_call = Bytes(polynomials.bytes_materialized(analysis.values), polynomials.bytes_fused(analysis.values))
     return StageReport(
@@ -175,15 +175,16 @@ def stage_report(analysis: StageAnalysis, options: Options) -> StageReport:
 class _Sums:
     """Costs of a whole generation of one stage: every step at its own bindings, guards checked at each."""
 
-    def __init__(self, analysis: StageAnalysis, steps: int, calls: int, options: Options) -> None:
+    def __init__(self, analysis: StageAnalysis, options: Options) -> None:
         self.flops = self.pointwise = self.materialized = self.fused = 0
-        if not analysis.stage.step_bindings:
-            self._add(analysis.polynomials, analysis.values, steps * calls)
+        workload, stage = analysis.workload, analysis.stage
+        if not changing(stage):
+            self._add(analysis.polynomials, analysis.values, workload.calls(stage))
             return
         captured = [analysis]
-        for step in range(steps):
-            values = analysis.workload.step_values(analysis.stage, step)
-            self._add(self._polynomials(captured, values, options), values, calls)
+        for step in range(workload.steps(stage)):
+            values = workload.step_values(stage, step)
+            self._add(self._polynomials(captured, values, options), values, workload.calls_per_step(stage, step))
 
     def _add(self, polynomials: StagePolynomials, values: Mapping[str, int | float], times: int) -> None:
         self.flops += polynomials.flops(values) * times
@@ -210,6 +211,11 @@ class _Sums:
         found = stage_polynomials(program.graph, facts.result("cost"), facts.result("attention"), axes, values)
         captured.append(replace(captured[0], program=program, values=values, facts=facts, polynomials=found))
         return found
+
+
+def changing(stage: Stage) -> bool:
+    """Whether a size of `stage` changes during the generation; what `step_bindings` bind may be for the eye only."""
+    return bool(set(stage.step_bindings) & {name for text in axis_texts(stage).values() for name in names_in(text)})
 
 
 def _packed(stage: Stage) -> dict[str, tuple[str, ...]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from graphlab.errors import BindingError, UnknownNameError
 from graphlab.names import nearest
-from graphlab.symbolic import evaluate_text
+from graphlab.symbolic import evaluate_text, names_in
 
 if TYPE_CHECKING:
     import torch
@@ -67,7 +67,8 @@ class Stage:
     `build` returns the module on the meta device in eval mode and in its `dtype` (no weights; see
     `graphlab.models.build_on_meta`). `inputs` maps parameters of `forward` to arguments. `steps` and
     `calls_per_step` are expressions over the workload's variables; "2 if guidance > 1 else 1" is written
-    with Python's conditional expression. `step_bindings` are expressions over the variables and `step`
+    with Python's conditional expression, and `calls_per_step` may read `step`. A stage of 0 steps does not run
+    under those bindings and leaves the report. `step_bindings` are expressions over the variables and `step`
     (0-based), evaluated for every step, e.g. {"cache": "tokens + step"}: what they bind changes during the
     generation. `program` is set instead of `build` when the graph is already there (a `.pt2`).
     `identity` is text that changes whenever what `build` makes changes (class and configuration); the disk
@@ -138,9 +139,24 @@ class Workload:
         """How many steps of `stage` one generation runs, under the bindings in force."""
         return evaluate_text(stage.steps, self.values())
 
-    def calls_per_step(self, stage: Stage) -> int:
-        """How many forward calls one step of `stage` makes: 2 with classifier-free guidance, else 1."""
-        return evaluate_text(stage.calls_per_step, self.values())
+    def calls_per_step(self, stage: Stage, step: int = 0) -> int:
+        """How many forward calls `step` (0-based) of `stage` makes: 2 with classifier-free guidance, else 1."""
+        return evaluate_text(stage.calls_per_step, {**self.values(), "step": step})
+
+    def calls(self, stage: Stage) -> int:
+        """How many forward calls of `stage` one generation makes, over all its steps."""
+        steps = self.steps(stage)
+        if isinstance(stage.calls_per_step, int) or "step" not in names_in(stage.calls_per_step):
+            return steps * self.calls_per_step(stage) if steps else 0
+        return sum(self.calls_per_step(stage, step) for step in range(steps))
+
+    @property
+    def active(self) -> tuple[Stage, ...]:
+        """The stages that run at least once under the bindings in force; BindingError when none does."""
+        found = tuple(stage for stage in self.stages if self.steps(stage) > 0)
+        if not found:
+            raise BindingError(f"no stage of {self.name} runs under {self.values()}")
+        return found
 
     def step_values(self, stage: Stage, step: int) -> dict[str, int | float]:
         """{variable: value} at `step` (0-based) of `stage`, including what changes from step to step."""

@@ -27,6 +27,12 @@ PIXELS_PER_LATENT, FRAMES_PER_LATENT = "_graphlab_pixels_per_latent", "_graphlab
 diffusers' from_config ignores keys that start with an underscore."""
 
 
+GUIDANCE_STOP = Variable(
+    "guidance_stop", 1.0, "share of the steps that are guided; the steps after it make one call", minimum=0, maximum=1
+)
+"""diffusers' guiders call it `stop`; 1 is what every pipeline does that has no such option."""
+
+
 @dataclass(frozen=True, slots=True)
 class Component:
     """How one model class takes part in a workload.

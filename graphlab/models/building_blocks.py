@@ -6,14 +6,15 @@ Every tiny configuration keeps the topology of its big one and narrows it, so th
 from __future__ import annotations
 
 from graphlab.components import component_for
-from graphlab.components.base import Config
+from graphlab.components.base import GUIDANCE_STOP, Config
 from graphlab.models.registry import Model
 from graphlab.workload import Stage, Variable, Workload
 
-CALLS = "2 if guidance > 1 else 1"
-"""Classifier-free guidance as the pipelines test it: `guidance_scale > 1`, once with and once without prompt."""
+CALLS = "2 if guidance > 1 and step < guidance_stop * steps else 1"
+"""Classifier-free guidance as the pipelines test it: `guidance_scale > 1`, once with and once without prompt, in
+the first `guidance_stop` of the steps."""
 
-ENCODED = CALLS
+ENCODED = "2 if guidance > 1 else 1"
 """The text encoder's calls: with guidance the negative prompt (empty by default) is encoded as well."""
 
 # Source: openai/clip-vit-large-patch14, text_config of config.json; the same numbers stand in
@@ -102,11 +103,12 @@ def image_size(side: int, multiple: int, maximum: int | None = None) -> tuple[Va
     return sizes[0], sizes[1], Variable("batch", 1, "images per generation")
 
 
-def sampling(steps: int, guidance: float) -> tuple[Variable, Variable]:
-    """steps and the guidance scale, where above 1 every step and every prompt takes two calls."""
+def sampling(steps: int, guidance: float) -> tuple[Variable, ...]:
+    """steps, the guidance scale, where above 1 a step and a prompt take two calls, and where guidance ends."""
     return (
         Variable("steps", steps, "denoising steps"),
         Variable("guidance", float(guidance), "guidance scale; above 1 every step makes two calls", minimum=0),
+        GUIDANCE_STOP,
     )
 
 

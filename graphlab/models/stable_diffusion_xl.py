@@ -119,6 +119,13 @@ def stable_diffusion_xl_tiny() -> Workload:
     return _base("stable-diffusion-xl-tiny", (TINY_CLIP, second, TINY_UNET, TINY_VAE), "float32")
 
 
+REFINED = "max(steps * 3 // 10, 1)"
+"""Steps of the refiner at strength 0.3: the last three of ten."""
+
+REFINED_CALLS = f"2 if guidance > 1 and steps - {REFINED} + step < guidance_stop * steps else 1"
+"""As CALLS; the refiner's first step is not the first of the schedule."""
+
+
 def _refiner(name: str, configs: tuple[Config, Config, Config], dtype: str) -> Workload:
     bigg, unet, vae = configs
     denoiser = component_for("UNet2DConditionModel", unet, dtype)
@@ -127,7 +134,7 @@ def _refiner(name: str, configs: tuple[Config, Config, Config], dtype: str) -> W
         source=name,
         stages=(
             _text("text_encoder_2", "CLIPTextModelWithProjection", bigg, dtype, ENCODED),
-            denoiser.stage("unet", steps="max(steps * 3 // 10, 1)", calls_per_step=CALLS, inputs=TIMESTEP),
+            denoiser.stage("unet", steps=REFINED, calls_per_step=REFINED_CALLS, inputs=TIMESTEP),
             decoder_stage(vae, "float32"),
         ),
         variables=(*image_size(int(unet["sample_size"]) * 8, 8), CLIP_TOKENS, *sampling(50, 5.0)),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from graphlab.components import COMPONENTS, Component, component_for
-from graphlab.components.base import FRAMES_PER_LATENT, PIXELS_PER_LATENT
+from graphlab.components.base import FRAMES_PER_LATENT, GUIDANCE_STOP, PIXELS_PER_LATENT
 from graphlab.components.causal_lm import CLASSES as LANGUAGE_MODELS
 from graphlab.components.causal_lm import causal_lm_workload
 from graphlab.errors import SourceError, UnknownArchitectureError
@@ -184,9 +184,15 @@ def _stage(name: str, part: Component, inputs: Mapping[str, Argument], calls: Si
     return part.stage(
         "vae_decoder" if name in _DECODERS else name,
         steps="steps" if name in _DENOISERS else 1,
-        calls_per_step=calls,
+        calls_per_step=_stopping(calls) if name in _DENOISERS else calls,
         inputs=inputs,
     )
+
+
+def _stopping(calls: Size) -> Size:
+    """`calls`, guided by `guidance` only in the first `guidance_stop` of the steps."""
+    guided = "guidance > 1"
+    return calls.replace(guided, f"{guided} and step < guidance_stop * steps") if isinstance(calls, str) else calls
 
 
 def _guidance(denoisers: Mapping[str, Component], defaults: _Defaults) -> tuple[tuple[Variable, ...], Size]:
@@ -195,7 +201,8 @@ def _guidance(denoisers: Mapping[str, Component], defaults: _Defaults) -> tuple[
     distilled = any(_distilled(part) for part in denoisers.values())
     if defaults.true_cfg is None and not distilled:
         text = "guidance scale; above 1 every step makes two calls"
-        return (steps, Variable("guidance", defaults.guidance, text, minimum=0)), "2 if guidance > 1 else 1"
+        guidance = Variable("guidance", defaults.guidance, text, minimum=0)
+        return (steps, guidance, GUIDANCE_STOP), "2 if guidance > 1 else 1"
     found = [steps]
     if distilled:
         text = "guidance scale; an input of the denoiser, no second call"
