@@ -1,0 +1,74 @@
+"""A call's kernel without its neighbours: family, product sizes and strides, told from its rule and its tensors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from graphlab.facts import NodeCost
+from graphlab.graph import Node, TensorSpec
+from graphlab.kernels.data import Contraction, Kernel
+from graphlab.kernels.strides import strided_reads
+
+_FAMILIES = {
+    "convolution": "contraction", "linear": "contraction", "matmul": "contraction", "attention": "attention",
+    "normalization": "normalization", "activation": "pointwise", "elementwise": "pointwise", "reduction": "reduction",
+    "embedding": "lookup", "resampling": "movement", "movement": "movement", "other": "movement",
+}  # fmt: skip
+
+
+def plain_kernel(node: Node, cost: NodeCost, given: Sequence[TensorSpec], role: str, dtype: str) -> Kernel:
+    """The kernel of `node`, whose tensor arguments are `given`; `dtype` is the stage's, for calls that make no float."""
+    out = node.outputs[0] if node.outputs else None
+    nothing = cost.bytes == 0 and not cost.flops and not cost.pointwise_flops
+    return Kernel(
+        op=node.target,
+        category=cost.category,
+        family="none" if nothing else _family(node, cost),
+        role=role,
+        dtype=_dtype(out, given, dtype),
+        flops=cost.flops or 0,
+        pointwise_flops=cost.pointwise_flops or 0,
+        bytes_read=cost.bytes_read,
+        bytes_written=cost.bytes_written,
+        contraction=contraction(cost, given, out) if cost.flops and cost.category != "attention" else None,
+        strided=None if nothing or cost.category == "embedding" else strided_reads(given, out),
+        known=cost.flops is not None,
+    )
+
+
+def _family(node: Node, cost: NodeCost) -> str:
+    if cost.category == "normalization" and "softmax" in node.target:
+        return "softmax"
+    return _FAMILIES[cost.category]
+
+
+def _dtype(out: TensorSpec | None, given: Sequence[TensorSpec], otherwise: str) -> str:
+    """The float the arithmetic is done in: the output's, an input's, or the stage's."""
+    for spec in (out, *given):
+        if spec is not None and spec.dtype.startswith(("float", "bfloat")):
+            return spec.dtype
+    return otherwise
+
+
+def contraction(cost: NodeCost, given: Sequence[TensorSpec], out: TensorSpec | None) -> Contraction | None:
+    """The matrix products of a call: k is what its FLOPs leave once the output's elements are divided out."""
+    if out is None or not cost.flops or not out.numel:
+        return None
+    k = max(1, cost.flops // (2 * out.numel))
+    if cost.category == "convolution" and len(given) > 1:
+        return _convolution(given[0], given[1], out, k)
+    if not out.shape:
+        return Contraction(1, 1, 1, k)
+    n = out.shape[-1]
+    batched = cost.category == "matmul" and len(out.shape) > 2 and all(len(spec.shape) > 2 for spec in given[-2:])
+    batch = math.prod(out.shape[:-2]) if batched else 1
+    return Contraction(batch, out.numel // (n * batch), n, k)
+
+
+def _convolution(data: TensorSpec, weight: TensorSpec, out: TensorSpec, k: int) -> Contraction:
+    spatial = len(weight.shape) - 2
+    channels, made = data.shape[-spatial - 1], out.shape[-spatial - 1]
+    groups = max(1, channels // weight.shape[1]) if weight.shape[0] == made else max(1, channels // weight.shape[0])
+    n = made // groups
+    return Contraction(groups, out.numel // made, max(n, 1), k, math.prod(weight.shape[2:]), spatial)
