@@ -16,7 +16,8 @@ chains of pointwise calls merged as well (what torch.compile does)."""
 
 
 FAMILIES = (
-    "contraction", "attention", "pointwise", "softmax", "normalization", "movement", "reduction", "lookup", "merged", "none",
+    "contraction", "attention", "pointwise", "softmax", "normalization", "movement", "reduction", "lookup", "merged",
+    "none",
 )  # fmt: skip
 """Kinds of device kernel. "merged" is work done inside the kernel before or after it; "none" is a view."""
 
@@ -72,8 +73,8 @@ class Kernel:
     """One call: its op, what it computes and what it moves. Sizes are integers, bytes are those of the cost model.
 
     `category` is the operator category, "attention" for every kernel of an attention. `family` names what kind of
-    device kernel runs, one of FAMILIES. `known` is False for an op without a rule: timed by its bytes. `axis` is the axis of the
-    attention that a layout change belongs to, where one does.
+    device kernel runs, one of FAMILIES. `known` is False for an op without a rule: timed by its bytes. `axis` is the
+    axis of the attention that a layout change belongs to, where one does.
     """
 
     op: str

@@ -127,7 +127,7 @@ def _with_axes(
 
 
 def _axis(node: Node, axes: Mapping[str, set[str]]) -> str:
-    """The axis that all attentions of the innermost module around `node` share, "" where they differ or there is none."""
+    """The axis that all attentions of the innermost module around `node` share, "" where they differ."""
     for path, _ in reversed(node.modules):
         if path and path in axes:
             found = axes[path]

@@ -45,7 +45,7 @@ def _can_merge(kernel: Kernel, into: Kernel) -> bool:
 
 
 def _only_reader(graph: Graph, node: Node, kernels: Mapping[str, Kernel]) -> str | None:
-    """The one call that reads what `node` makes, looking through views; None when several do or the model returns it."""
+    """The one call that reads what `node` makes, looking through views; None for several, or for a result."""
     name = node.name
     while True:
         users = graph.users[name]

@@ -18,7 +18,7 @@ _FAMILIES = {
 
 
 def plain_kernel(node: Node, cost: NodeCost, given: Sequence[TensorSpec], role: str, dtype: str) -> Kernel:
-    """The kernel of `node`, whose tensor arguments are `given`; `dtype` is the stage's, for calls that make no float."""
+    """The kernel of `node`, whose tensor arguments are `given`; `dtype` is the stage's, for calls without floats."""
     out = node.outputs[0] if node.outputs else None
     nothing = cost.bytes == 0 and not cost.flops and not cost.pointwise_flops
     return Kernel(
