@@ -10,7 +10,7 @@ import math
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,31 @@ PEAK_DTYPES = ("float64", "float32", "tf32", "float16", "bfloat16", "float8", "i
 """Keys of `[peak_flops]`: torch dtype names, `float8` for every 8-bit float, and `tf32`, the mode in which
 tensor cores multiply float32 rounded to 10 bits of mantissa."""
 
-_KEYS = ("title", "kind", "memory_bytes", "memory_bandwidth", "peak_flops", "sources", "note")
+_KEYS = ("title", "kind", "memory_bytes", "memory_bandwidth", "peak_flops", "execution", "sources", "note")
 _REQUIRED = ("title", "kind", "memory_bytes", "memory_bandwidth", "peak_flops")
+_TABLES = ("peak_flops", "execution", "sources")
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """How a GPU runs kernels: its table `[execution]`, every key of which is required where the table is there.
+
+    `multiprocessors`: streaming multiprocessors or compute units that are enabled. `l2_bytes`: second-level cache,
+    all its parts together. `l1_bytes`: one multiprocessor's first-level data cache and shared memory together.
+    `line_bytes`: a cache line. `sector_bytes`: the part of a line that is fetched on its own. `boost_hz`: the
+    boost clock, the one behind the published float32 rate of the vector units.
+    """
+
+    multiprocessors: int
+    l2_bytes: int
+    l1_bytes: int
+    line_bytes: int
+    sector_bytes: int
+    boost_hz: float
+
+
+EXECUTION_KEYS = tuple(item.name for item in fields(Execution))
+"""Keys of `[execution]`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +54,8 @@ class Hardware:
     """One device. `bandwidth` is that of its main memory; `peak_flops` are dense rates with float32 sums.
 
     `peak_flops["float32"]` is the rate of the vector units, so it also serves elementwise arithmetic.
-    `sources` maps each number's key ("memory_bytes", "peak_flops.float16") to where it is published.
+    `execution` is None where the file has no such table (CPUs, a user's short file). `sources` maps each
+    number's key ("memory_bytes", "peak_flops.float16", "execution.l2_bytes") to where it is published.
     """
 
     name: str
@@ -42,6 +66,7 @@ class Hardware:
     peak_flops: Mapping[str, float]
     sources: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
+    execution: Execution | None = None
 
     def peak(self, dtype: str) -> float | None:
         """FLOP per second of contractions in the torch dtype `dtype`; None where the file has no number."""
@@ -84,16 +109,14 @@ def _parse(data: bytes, name: str, path: str) -> Hardware:
     peaks = {key: _number(value, f"peak_flops.{key}", path) for key, value in table["peak_flops"].items()}
     if "float32" not in peaks:
         raise DeviceFileError(f"{path}: peak_flops.float32 is missing", hint="elementwise arithmetic is timed with it")
-    memory = _number(table["memory_bytes"], "memory_bytes", path)
-    if memory != int(memory):
-        raise DeviceFileError(f"{path}: memory_bytes is {memory}, not a whole number of bytes")
     return Hardware(
         name=name,
         title=_text(table["title"], "title", path),
         kind=_kind(table["kind"], path),
-        memory_bytes=int(memory),
+        memory_bytes=_whole(table["memory_bytes"], "memory_bytes", path, "bytes"),
         bandwidth=_number(table["memory_bandwidth"], "memory_bandwidth", path),
         peak_flops={key: peaks[key] for key in PEAK_DTYPES if key in peaks},
+        execution=_execution(table["execution"], path) if "execution" in table else None,
         sources={key: _text(value, f"sources.{key}", path) for key, value in table.get("sources", {}).items()},
         note=_text(table.get("note", ""), "note", path),
     )
@@ -107,17 +130,51 @@ def _check_keys(table: Mapping[str, Any], path: str) -> None:
         if key not in _KEYS:
             hint = f"{nearest(key, _KEYS)}known: {', '.join(_KEYS)}"
             raise DeviceFileError(f"{path}: unknown key {key!r}", hint=hint)
-    for key in ("peak_flops", "sources"):
+    for key in _TABLES:
         if not isinstance(table.get(key, {}), dict):
             raise DeviceFileError(f"{path}: {key} is {_kind_of(table[key])}, not a table")
-    for key in table["peak_flops"]:
-        if key not in PEAK_DTYPES:
-            hint = f"{nearest(key, PEAK_DTYPES)}known: {', '.join(PEAK_DTYPES)}"
-            raise DeviceFileError(f"{path}: unknown key 'peak_flops.{key}'", hint=hint)
-    numbers = {"memory_bytes", "memory_bandwidth", *(f"peak_flops.{key}" for key in table["peak_flops"])}
+    _check_inner(table, "peak_flops", PEAK_DTYPES, path)
+    _check_inner(table, "execution", EXECUTION_KEYS, path)
+    numbers = {"memory_bytes", "memory_bandwidth", *_dotted(table, "peak_flops"), *_dotted(table, "execution")}
     for key in table.get("sources", {}):
         if key not in numbers:
             raise DeviceFileError(f"{path}: sources names {key!r}, which has no number in this file")
+
+
+def _check_inner(table: Mapping[str, Any], name: str, known: tuple[str, ...], path: str) -> None:
+    """Refuses an unknown key of the table `name`."""
+    for key in table.get(name, {}):
+        if key not in known:
+            hint = f"{nearest(key, known)}known: {', '.join(known)}"
+            raise DeviceFileError(f"{path}: unknown key '{name}.{key}'", hint=hint)
+
+
+def _dotted(table: Mapping[str, Any], name: str) -> list[str]:
+    """Keys of the inner table `name`, as `[sources]` writes them."""
+    return [f"{name}.{key}" for key in table.get(name, {})]
+
+
+def _execution(table: Mapping[str, Any], path: str) -> Execution:
+    for key in EXECUTION_KEYS:
+        if key not in table:
+            hint = f"an [execution] table needs all of: {', '.join(EXECUTION_KEYS)}"
+            raise DeviceFileError(f"{path}: execution.{key} is missing", hint=hint)
+    sizes = {key: _whole(table[key], f"execution.{key}", path, "bytes") for key in EXECUTION_KEYS if "bytes" in key}
+    if sizes["line_bytes"] % sizes["sector_bytes"]:
+        line, sector = sizes["line_bytes"], sizes["sector_bytes"]
+        raise DeviceFileError(f"{path}: execution.line_bytes is {line}, not a multiple of sector_bytes, {sector}")
+    return Execution(
+        multiprocessors=_whole(table["multiprocessors"], "execution.multiprocessors", path, "multiprocessors"),
+        boost_hz=_number(table["boost_hz"], "execution.boost_hz", path),
+        **sizes,
+    )
+
+
+def _whole(value: Any, key: str, path: str, unit: str) -> int:
+    number = _number(value, key, path)
+    if number != int(number):
+        raise DeviceFileError(f"{path}: {key} is {number}, not a whole number of {unit}")
+    return int(number)
 
 
 def _number(value: Any, key: str, path: str) -> float:

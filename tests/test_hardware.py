@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from graphlab.errors import DeviceFileError, UnknownNameError
-from graphlab.hardware import device_names, load_device
+from graphlab.hardware import EXECUTION_KEYS, Execution, device_names, load_device
 
 GOOD = """
 title = "Mine"
@@ -18,11 +18,25 @@ memory_bandwidth = 1e9
 float32 = 1e12
 """
 
+GOOD_EXECUTION = """
+[execution]
+multiprocessors = 10
+l2_bytes = 1000
+l1_bytes = 100
+line_bytes = 128
+sector_bytes = 32
+boost_hz = 1e9
+"""
+
+GPUS = [name for name in device_names() if load_device(name).kind == "gpu"]
+
 
 @pytest.mark.parametrize("name", device_names())
 def test_every_number_of_a_shipped_device_has_a_source(name: str) -> None:
     device = load_device(name)
     numbers = {"memory_bytes", "memory_bandwidth", *(f"peak_flops.{key}" for key in device.peak_flops)}
+    if device.execution is not None:
+        numbers.update(f"execution.{key}" for key in EXECUTION_KEYS)
     assert set(device.sources) == numbers
     assert all(source.startswith("https://") for source in device.sources.values())
     assert device.name == name
@@ -31,7 +45,8 @@ def test_every_number_of_a_shipped_device_has_a_source(name: str) -> None:
 
 
 def test_the_promised_devices_are_there() -> None:
-    assert {"a100-80gb", "h100-sxm", "rtx-4090", "h200", "l4", "l40", "l40s", "mi300x"} <= set(device_names())
+    assert {"a100-80gb", "h100-sxm", "rtx-4090", "h200", "l4", "l20", "l40", "l40s", "mi300x"} <= set(device_names())
+    assert {"rtx-3060", "rtx-3090"} <= set(device_names())
     assert any(load_device(name).kind == "cpu" for name in device_names())
 
 
@@ -42,6 +57,36 @@ def test_published_numbers() -> None:
     assert (ada.peak("float16"), ada.peak("float32"), ada.bandwidth) == (165.2e12, 82.6e12, 1008e9)
     assert a100.memory_bytes == 80 * 2**30
     assert a100.peak("float8_e5m2") is None
+
+
+@pytest.mark.parametrize("name", device_names())
+def test_every_gpu_says_how_it_runs_kernels_and_no_cpu_does(name: str) -> None:
+    device = load_device(name)
+    assert (device.execution is not None) == (device.kind == "gpu")
+
+
+@pytest.mark.parametrize("name", GPUS)
+def test_multiprocessors_and_clock_give_the_published_float32_rate(name: str) -> None:
+    """A multiprocessor has 64 float32 lanes (A100) or 128, a compute unit of the MI300X 128: 2 FLOP a cycle each."""
+    device = load_device(name)
+    assert device.execution is not None
+    a_cycle = device.peak_flops["float32"] / (device.execution.multiprocessors * device.execution.boost_hz)
+    assert a_cycle == pytest.approx(128 if name == "a100-80gb" else 256, rel=0.005)
+
+
+def test_published_execution_numbers() -> None:
+    a100, amd, small = (load_device(name).execution for name in ("a100-80gb", "mi300x", "rtx-3060"))
+    assert a100 == Execution(108, 40 * 2**20, 192 * 2**10, 128, 32, 1.41e9)
+    assert amd == Execution(304, 8 * 4 * 2**20, (32 + 64) * 2**10, 128, 128, 2.1e9)
+    assert small == Execution(28, 3 * 2**20, 128 * 2**10, 128, 32, 1.777e9)
+
+
+def test_geforce_tensor_rates_are_those_with_float32_sums() -> None:
+    """Of one generation, so float16 over float32 is the same 2; the L20 is limited to the L40's 2 as well."""
+    for name in ("rtx-3060", "rtx-3090", "rtx-4090", "l20", "l40"):
+        peaks = load_device(name).peak_flops
+        assert peaks["float16"] / peaks["float32"] == pytest.approx(2, rel=0.01)
+        assert peaks["bfloat16"] == peaks["float16"]
 
 
 def test_cpu_peak_is_derived_as_its_note_says() -> None:
@@ -93,6 +138,53 @@ def test_a_bad_file_is_refused_by_its_key(tmp_path: Path, old: str, new: str, me
     path = tmp_path / "bad.toml"
     path.write_text(GOOD.replace(old, new))
     with pytest.raises(DeviceFileError, match=message):
+        load_device(path)
+
+
+def test_a_file_may_leave_execution_out(tmp_path: Path) -> None:
+    short, long = tmp_path / "short.toml", tmp_path / "long.toml"
+    short.write_text(GOOD)
+    long.write_text(GOOD + GOOD_EXECUTION)
+    assert load_device(short).execution is None
+    assert load_device(long).execution == Execution(10, 1000, 100, 128, 32, 1e9)
+    assert isinstance(getattr(load_device(long).execution, "multiprocessors", None), int)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        *((f"{key} = ", f"# {key} = ", f"execution.{key} is missing") for key in EXECUTION_KEYS),
+        (
+            "l2_bytes = 1000",
+            "l2_bytes = 1000\nl3_bytes = 1",
+            "unknown key 'execution.l3_bytes' .did you mean 'l2_bytes'",
+        ),
+        ("l2_bytes = 1000", "l2_bytes = -1", "execution.l2_bytes is -1"),
+        ("l1_bytes = 100", "l1_bytes = 0", "execution.l1_bytes is 0"),
+        ("l1_bytes = 100", "l1_bytes = 0.5", "execution.l1_bytes is 0.5, not a whole number of bytes"),
+        ("multiprocessors = 10", "multiprocessors = 10.5", "execution.multiprocessors is 10.5, not a whole number"),
+        ("multiprocessors = 10", "multiprocessors = true", "execution.multiprocessors is true or false, not a number"),
+        ("boost_hz = 1e9", 'boost_hz = "fast"', "execution.boost_hz is text, not a number"),
+        ("boost_hz = 1e9", "boost_hz = inf", "execution.boost_hz is inf"),
+        ("sector_bytes = 32", "sector_bytes = 48", "line_bytes is 128, not a multiple of sector_bytes, 48"),
+        ("boost_hz = 1e9", "boost_hz = 1e9\n[sources]\n'execution.l9' = 'x'", "sources names 'execution.l9'"),
+    ],
+)
+def test_a_bad_execution_table_is_refused_by_its_key(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in GOOD_EXECUTION
+    path = tmp_path / "bad.toml"
+    path.write_text(GOOD + GOOD_EXECUTION.replace(old, new))
+    with pytest.raises(DeviceFileError, match=message):
+        load_device(path)
+
+
+def test_execution_is_a_table_and_sources_need_it(tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text(GOOD.replace("[peak_flops]", "execution = 3\n[peak_flops]"))
+    with pytest.raises(DeviceFileError, match="execution is a number, not a table"):
+        load_device(path)
+    path.write_text(GOOD + "[sources]\n'execution.l2_bytes' = 'x'")
+    with pytest.raises(DeviceFileError, match=r"sources names 'execution\.l2_bytes'"):
         load_device(path)
 
 
