@@ -15,6 +15,7 @@ from graphlab.cli.devices import devices
 from graphlab.cli.explain import explain
 from graphlab.cli.models import models
 from graphlab.cli.passes import passes
+from graphlab.cli.profile import profile
 from graphlab.errors import GraphlabError
 
 OK, FAILURE, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for command in (analyze, explain, models, devices, passes):
+for command in (analyze, explain, profile, models, devices, passes):
     app.command()(command)
 
 

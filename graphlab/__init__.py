@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from graphlab.api import analyze
     from graphlab.errors import GraphlabError
     from graphlab.loading import load
+    from graphlab.profiling import profile
     from graphlab.program import Program
     from graphlab.report.data import AnalysisReport
+    from graphlab.report.profile_data import ProfileReport
     from graphlab.sources.module import capture
     from graphlab.workload import Stage, TensorInput, Variable, Workload
 
@@ -23,8 +25,10 @@ _HOMES = {
     "analyze": "graphlab.api",
     "capture": "graphlab.sources.module",
     "load": "graphlab.loading",
+    "profile": "graphlab.profiling",
     "AnalysisReport": "graphlab.report.data",
     "GraphlabError": "graphlab.errors",
+    "ProfileReport": "graphlab.report.profile_data",
     "Program": "graphlab.program",
     "Stage": "graphlab.workload",
     "TensorInput": "graphlab.workload",
@@ -35,6 +39,7 @@ _HOMES = {
 __all__ = [
     "AnalysisReport",
     "GraphlabError",
+    "ProfileReport",
     "Program",
     "Stage",
     "TensorInput",
@@ -43,6 +48,7 @@ __all__ = [
     "analyze",
     "capture",
     "load",
+    "profile",
 ]
 
 

@@ -15,6 +15,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from graphlab.calibration.data import Calibration
+from graphlab.calibration.format import calibration_from
 from graphlab.errors import DeviceFileError, UnknownNameError
 from graphlab.names import nearest
 
@@ -22,9 +24,11 @@ PEAK_DTYPES = ("float64", "float32", "tf32", "float16", "bfloat16", "float8", "i
 """Keys of `[peak_flops]`: torch dtype names, `float8` for every 8-bit float, and `tf32`, the mode in which
 tensor cores multiply float32 rounded to 10 bits of mantissa."""
 
-_KEYS = ("title", "kind", "memory_bytes", "memory_bandwidth", "peak_flops", "execution", "sources", "note")
+_KEYS = (
+    "title", "kind", "memory_bytes", "memory_bandwidth", "peak_flops", "execution", "calibration", "sources", "note",
+)  # fmt: skip
 _REQUIRED = ("title", "kind", "memory_bytes", "memory_bandwidth", "peak_flops")
-_TABLES = ("peak_flops", "execution", "sources")
+_TABLES = ("peak_flops", "execution", "calibration", "sources")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ class Hardware:
     sources: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
     execution: Execution | None = None
+    calibration: Calibration | None = None
 
     def peak(self, dtype: str) -> float | None:
         """FLOP per second of contractions in the torch dtype `dtype`; None where the file has no number."""
@@ -117,6 +122,7 @@ def _parse(data: bytes, name: str, path: str) -> Hardware:
         bandwidth=_number(table["memory_bandwidth"], "memory_bandwidth", path),
         peak_flops={key: peaks[key] for key in PEAK_DTYPES if key in peaks},
         execution=_execution(table["execution"], path) if "execution" in table else None,
+        calibration=calibration_from(table["calibration"], path) if "calibration" in table else None,
         sources={key: _text(value, f"sources.{key}", path) for key, value in table.get("sources", {}).items()},
         note=_text(table.get("note", ""), "note", path),
     )

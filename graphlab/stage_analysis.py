@@ -98,13 +98,22 @@ class StageAnalysis:
 
     def cache_bytes(self, batch: int | None = None) -> int:
         """Bytes of the inputs whose role is "cache" at the last step, at `batch` where given."""
-        sizes = axis_sizes(self.stage, self.last_values(batch))
-        total = 0
-        for name, spec in tensor_inputs(self.stage).items():
-            if spec.role == "cache":
-                numel = math.prod(sizes[f"{name}.d{index}"] for index in range(len(spec.shape)))
-                total += numel * self.graph.by_name[name].out.itemsize
-        return total
+        return cache_bytes(self.stage, self.graph, axis_sizes(self.stage, self.last_values(batch)))
+
+
+def cache_bytes(stage: Stage, graph: Graph, sizes: Mapping[str, int]) -> int:
+    """Bytes of the inputs of `stage` whose role is "cache" at `sizes` ({axis: size})."""
+    total = 0
+    for name, spec in tensor_inputs(stage).items():
+        if spec.role == "cache":
+            numel = math.prod(sizes[f"{name}.d{index}"] for index in range(len(spec.shape)))
+            total += numel * graph.by_name[name].out.itemsize
+    return total
+
+
+def facts_of(stage: Stage, program: Program, sizes: Mapping[str, int]) -> Facts:
+    """Facts about `program`, a capture of `stage` that holds at `sizes` ({axis: size})."""
+    return Facts(program.graph, {symbol: sizes[symbol] for symbol in program.graph.symbols}, _packed(stage))
 
 
 def analyze_stage(workload: Workload, stage: Stage, options: Options) -> StageAnalysis:
@@ -117,7 +126,7 @@ def analyze_program(workload: Workload, stage: Stage, program: Program) -> Stage
     """`program`, a capture of `stage` that holds at its first step, with facts and polynomials there."""
     values = workload.step_values(stage, 0)
     sizes = axis_sizes(stage, values)
-    facts = Facts(program.graph, {s: sizes[s] for s in program.graph.symbols}, _packed(stage))
+    facts = facts_of(stage, program, sizes)
     texts = axis_texts(stage)
     axes = {symbol: texts[symbol] for symbol in program.graph.symbols}
     polynomials = stage_polynomials(program.graph, facts.result("cost"), facts.result("attention"), axes, values)
@@ -205,7 +214,7 @@ class _Sums:
         program = program_for(
             stage, values, dynamic=True, disk=options.cache, candidates=tuple(k.program for k in captured)
         )
-        facts = Facts(program.graph, {s: sizes[s] for s in program.graph.symbols}, _packed(stage))
+        facts = facts_of(stage, program, sizes)
         texts = axis_texts(stage)
         axes = {symbol: texts[symbol] for symbol in program.graph.symbols}
         found = stage_polynomials(program.graph, facts.result("cost"), facts.result("attention"), axes, values)

@@ -73,7 +73,8 @@ class Stage:
     generation. `program` is set instead of `build` when the graph is already there (a `.pt2`).
     `identity` is text that changes whenever what `build` makes changes (class and configuration); the disk
     cache keys on it, and an empty one is never cached. Stages with the same nonempty `weights` share theirs
-    (prefill and decode): sums count them once. `square` says that the model only takes equal sides.
+    (prefill and decode): sums count them once. `square` says that the model only takes equal sides. The calls of
+    one step run as one call at a multiple of the batch, as pipelines do guidance, unless `separate_calls` is set.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Stage:
     identity: str = ""
     weights: str = ""
     square: bool = False
+    separate_calls: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,17 +10,24 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 LAYERS = """
-api
+api profiling calibrating
+measuring
+figures
+characterization
+generation
 stage_analysis
 loading
 models
 sources
+prediction
+kernels
 pipeline plugins
 roofline scaling
 report input_axes components architectures passes_base
 costing polynomial
 flow facts
 ops hardware workload
+calibration
 program
 graph
 symbolic

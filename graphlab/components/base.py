@@ -41,6 +41,9 @@ class Component:
     `build` makes the module on the meta device. `wrap` is set where the module is captured through a
     wrapper (a KV cache, a decoder method): `build` already returns the wrapped module.
 
+    `separate_calls` says that its pipeline makes the calls of a guided step one after another, not as one call at
+    twice the batch.
+
     Autoencoders set `pixels_per_latent` and, for video, `frames_per_latent`. Denoisers say how their pipeline
     calls text encoders without a length of their own: `masked_text`, whether with an attention mask;
     `template_tokens`, tokens of a prompt template that are encoded and then cut off.
@@ -55,6 +58,7 @@ class Component:
     strict: bool = False
     identity: str = ""
     square: bool = False
+    separate_calls: bool = False
     pixels_per_latent: int | None = None
     frames_per_latent: int | None = None
     masked_text: bool = True
@@ -84,6 +88,7 @@ class Component:
             strict=self.strict,
             identity=self.identity,
             square=self.square,
+            separate_calls=self.separate_calls,
         )
 
 

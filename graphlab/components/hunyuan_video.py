@@ -71,6 +71,7 @@ def hunyuan_video_transformer(config: Config, dtype: str) -> Component:
         inputs["guidance"] = TensorInput(("batch",), dtype, role="condition")
     return Component(
         class_name="HunyuanVideoTransformer3DModel",
+        separate_calls=True,
         dtype=dtype,
         build=build,
         inputs=inputs,

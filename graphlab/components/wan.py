@@ -71,6 +71,7 @@ def wan_transformer(config: Config, dtype: str) -> Component:
     grid = scale * max(known["patch_size"][1:])
     return Component(
         class_name="WanTransformer3DModel",
+        separate_calls=True,
         dtype=dtype,
         build=build,
         inputs=inputs,

@@ -27,7 +27,7 @@ class Contraction(NamedTuple):
 
     A convolution is its implicit product: m = batch x output positions, n = output channels of one group,
     k = channels of one group x window, `batch` = groups. `window` is 0 for everything else. `spatial` counts the
-    axes of a convolution that slide.
+    axes of a convolution that slide, `images` is its batch, which m contains.
     """
 
     batch: int
@@ -36,6 +36,7 @@ class Contraction(NamedTuple):
     k: int
     window: int = 0
     spatial: int = 0
+    images: int = 1
 
 
 class Attention(NamedTuple):

@@ -71,4 +71,5 @@ def _convolution(data: TensorSpec, weight: TensorSpec, out: TensorSpec, k: int) 
     channels, made = data.shape[-spatial - 1], out.shape[-spatial - 1]
     groups = max(1, channels // weight.shape[1]) if weight.shape[0] == made else max(1, channels // weight.shape[0])
     n = made // groups
-    return Contraction(groups, out.numel // made, max(n, 1), k, math.prod(weight.shape[2:]), spatial)
+    images = data.shape[0] if len(data.shape) == spatial + 2 else 1
+    return Contraction(groups, out.numel // made, max(n, 1), k, math.prod(weight.shape[2:]), spatial, images)

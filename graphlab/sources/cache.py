@@ -36,7 +36,7 @@ def key(stage: Stage, values: Mapping[str, Any], symbolic: bool) -> Path | None:
     folder = directory()
     if folder is None or not stage.identity:
         return None
-    parts = [stage.identity, stage.name, repr(stage.inputs), repr(sorted(values.items())), str(symbolic), _versions()]
+    parts = [stage.identity, stage.name, repr(stage.inputs), repr(sorted(values.items())), str(symbolic), versions()]
     return folder / f"{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:40]}.json.gz"
 
 
@@ -56,7 +56,12 @@ def store(path: Path | None, program: Program) -> None:
     if path is None:
         return
     record = {"name": program.name, "graph": graph_to_json(program.graph), "notes": list(program.notes)}
-    data = gzip.compress(json.dumps(record, separators=(",", ":")).encode(), compresslevel=3, mtime=0)
+    write(path, json.dumps(record, separators=(",", ":")).encode())
+
+
+def write(path: Path, data: bytes) -> None:
+    """`data`, compressed, to `path`: whole or not at all, however many processes write it at once."""
+    data = gzip.compress(data, compresslevel=3, mtime=0)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
@@ -68,12 +73,13 @@ def store(path: Path | None, program: Program) -> None:
 
 
 @lru_cache(maxsize=1)
-def _versions() -> str:
+def versions() -> str:
     """Versions of the packages that decide a capture, and a digest of graphlab's own code that shapes one."""
     digest = hashlib.sha256()
     sources = Path(__file__).parent
     shaping = [sources / f"{name}.py" for name in ("arguments", "extract", "guards", "module", "record")]
-    for file in [*shaping, *sorted((sources.parent / "components").glob("*.py"))]:
+    modules = [file for name in ("components", "architectures") for file in (sources.parent / name).glob("*.py")]
+    for file in [*shaping, *sorted(modules)]:
         digest.update(file.read_bytes())
     return " ".join([*(f"{name}={_version(name)}" for name in _PACKAGES), digest.hexdigest()])
 

@@ -30,7 +30,7 @@ def count(workload: Workload, stage: Stage) -> dict[str, int | str]:
     """{parameters, flops of one call, dtype} of `stage` at the workload's bindings."""
     assert stage.build is not None
     module = stage.build()
-    arguments = example_arguments(stage, workload.values(), "meta")
+    arguments = example_arguments(stage, workload.step_values(stage, 0), "meta")
     if "input_ids" in arguments:
         # Outside an export transformers reads the mask's contents, which meta tensors do not have. An additive
         # mask takes no part in a contraction.

@@ -37,7 +37,7 @@ def bound(text: str) -> Workload:
 SIBLINGS = (
     "llama-2-13b", "llama-2-70b", "llama-2-7b tokens", "llama-2-7b logits", "stable-diffusion-3-5-large",
     "flux-1-schnell", "cogvideox-5b", "wan-2-1-t2v-14b", "stable-video-diffusion-xt", "stable-diffusion-xl-refiner",
-    "dit-xl-2-512", "pixart-alpha-xl-2-512", "amused-512",
+    "dit-xl-2-512", "pixart-alpha-xl-2-512", "amused-512", "parti-3b", "parti-750m", "parti-350m",
 )  # fmt: skip
 
 

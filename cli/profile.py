@@ -1,0 +1,97 @@
+"""`graphlab profile`: where the time of a model went on this machine, as tables and files."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from graphlab.cli.analyze import By
+from graphlab.cli.options import Bindings, Config, Inputs, Source, Stage, TrustPickle, load_workload
+from graphlab.cli.output import STDOUT, check_outputs, write_outputs
+
+if TYPE_CHECKING:
+    from graphlab.report.profile_data import ProfileReport
+
+
+class TorchDevice(StrEnum):
+    """What to run on; the values of graphlab.measuring.machine.DEVICES."""
+
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+_TOP = {"module": 20, "op": 20}
+_DEPTH = 2
+
+
+def profile(
+    source: Source,
+    stage: Stage = None,
+    bindings: Bindings = None,
+    inputs: Inputs = None,
+    rounds: Annotated[int, typer.Option("--rounds", metavar="N", help="Timed runs of each call.")] = 5,
+    budget: Annotated[
+        float | None, typer.Option("--budget", metavar="SECONDS", help="Start no round once they are over.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option("--threads", metavar="N", help="torch's threads.")] = None,
+    dtype: Annotated[str | None, typer.Option("--dtype", metavar="D", help="Cast to it: float32, ...")] = None,
+    device: Annotated[TorchDevice, typer.Option("--device", help="What to run on.")] = TorchDevice.cpu,
+    by: Annotated[By, typer.Option("--by", help="What to add times up by.")] = By.category,
+    depth: Annotated[
+        int | None, typer.Option("--depth", min=1, metavar="N", help="Names of a module path with --by module: 2.")
+    ] = None,
+    top: Annotated[int | None, typer.Option("--top", min=1, metavar="N", help="Rows of that table.")] = None,
+    config: Config = None,
+    trust_pickle: TrustPickle = False,
+    json: Annotated[str | None, typer.Option("--json", metavar="PATH", help="Report as JSON; - is stdout.")] = None,
+    csv: Annotated[str | None, typer.Option("--csv", metavar="PATH", help="A row a node; - is stdout.")] = None,
+    markdown: Annotated[str | None, typer.Option("--markdown", metavar="PATH", help="Tables; - is stdout.")] = None,
+) -> None:
+    """Runs a model on this machine and says where the time went."""
+    given = {"--json": json, "--csv": csv, "--markdown": markdown}
+    outputs = {option: path for option, path in given.items() if path is not None}
+    if depth is not None and by is not By.module:
+        raise typer.BadParameter("only --by module has a depth", param_hint="'--depth'")
+    check_outputs(outputs)
+    from graphlab.cli.render import progress
+
+    workload = load_workload(source, bindings, inputs, config, trust_pickle=trust_pickle, static=True)
+    from graphlab.profiling import profile as profile_workload
+
+    with progress(1 if stage is not None else len(workload.active)) as report_stage:
+        report = profile_workload(
+            workload,
+            stage=stage,
+            rounds=rounds,
+            budget=budget,
+            threads=threads,
+            dtype=dtype,
+            device=device.value,
+            progress=report_stage,
+        )
+    stream = sys.stderr if STDOUT in outputs.values() else sys.stdout
+    show(report, by.value, depth or _DEPTH, top or _TOP.get(by.value), stream)
+    _write(report, outputs)
+
+
+def show(report: ProfileReport, by: str, depth: int, top: int | None, stream: Any) -> None:
+    """The whole report on `stream`, for a human."""
+    from graphlab.cli.render import console, print_fields, print_lines, print_table
+    from graphlab.report.profile_tables import profile_fields, profile_notes, profile_tables
+
+    out = console(stream)
+    print_fields(out, profile_fields(report))
+    for table in profile_tables(report, by, depth=depth, top=top):
+        print_table(out, table)
+    print_lines(out, "Assumptions", report.assumptions)
+    print_lines(out, "Notes", profile_notes(report))
+
+
+def _write(report: ProfileReport, outputs: dict[str, str]) -> None:
+    from graphlab.report.profile_writers import profile_csv, profile_json, profile_markdown
+
+    writers = {"--json": profile_json, "--csv": profile_csv, "--markdown": profile_markdown}
+    write_outputs({path: writers[option](report) for option, path in outputs.items()})

@@ -1,0 +1,1 @@
+"""Many models on one device: what `graphlab characterize` is made of."""

@@ -1,0 +1,1 @@
+"""A whole generation, step by step: what every stage asks of a device at every step, and how long that takes."""

@@ -1,0 +1,75 @@
+"""A stage's run on a device: seconds at every step and over the generation, by whatever kernels are grouped by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from graphlab.generation.runs import StageRun
+from graphlab.kernels.data import Kernel
+from graphlab.prediction.data import CallTime, KernelModel
+from graphlab.prediction.predict import predict
+
+
+@dataclass(frozen=True)
+class StageTime:
+    """Estimated seconds of one stage over one generation; `calls` are the times of `run.calls`."""
+
+    run: StageRun
+    runtime: str
+    calls: tuple[CallTime, ...]
+
+    @property
+    def seconds(self) -> float:
+        """The whole generation."""
+        return self._sum([call.seconds for call in self.calls])
+
+    @property
+    def busy(self) -> float:
+        """Of them, seconds in which the device works."""
+        return self._sum([call.busy for call in self.calls])
+
+    @property
+    def idle(self) -> float:
+        """Of them, seconds in which the device waits for the host."""
+        return self._sum([call.idle for call in self.calls])
+
+    def per_step(self) -> list[float]:
+        """Seconds of every step; straight lines between the steps that were worked out."""
+        run = self.run
+        known = {step.key: call.seconds * step.repeats for step, call in zip(run.at, self.calls, strict=True)}
+        places = [step.index for step in run.at]
+        found = []
+        for step in run.steps:
+            if step.key in known:
+                found.append(known[step.key])
+                continue
+            right = next(i for i, place in enumerate(places) if place > step.index)
+            low, high = run.at[right - 1], run.at[right]
+            share = (step.index - low.index) / (high.index - low.index)
+            found.append(known[low.key] * (1 - share) + known[high.key] * share)
+        return found
+
+    def by(self, key: Callable[[Kernel], str]) -> dict[str, float]:
+        """{key of a kernel, or "idle": seconds} over the generation, in falling seconds; they add up to `seconds`."""
+        groups = [call.by(key) for call in self.calls]
+        return self._groups(groups)
+
+    def bounds(self) -> dict[str, float]:
+        """{"compute", "memory", "launch" or "idle": seconds} over the generation."""
+        return self._groups([call.bounds() for call in self.calls])
+
+    def _groups(self, groups: list[dict[str, float]]) -> dict[str, float]:
+        names = dict.fromkeys(name for group in groups for name in group)
+        sums = {name: self._sum([group.get(name, 0.0) for group in groups]) for name in names}
+        return dict(sorted(sums.items(), key=lambda item: (-item[1], item[0])))
+
+    def _sum(self, values: list[float]) -> float:
+        run = self.run
+        parts = zip(run.weights, run.at, values, strict=True)
+        return sum(weight * step.repeats * value for weight, step, value in parts)
+
+
+def stage_time(run: StageRun, model: KernelModel, runtime: str) -> StageTime:
+    """`run` on the device of `model` under `runtime`."""
+    return StageTime(run, runtime, tuple(predict(call, model, runtime) for call in run.calls))

@@ -1,0 +1,1 @@
+"""Runs captured stages on this machine and times them node by node."""

@@ -1,0 +1,43 @@
+"""Fused attention on a GPU: blocks of query rows over the multiprocessors, products and exponentials one after another.
+
+Source of the blocking: Dao, "FlashAttention-2" (2023), section 3.2, and its kernels' block sizes (128 query rows, 64
+beyond a head width of 128; head widths are padded to a multiple of 32, keys to a block of 64). Exponentials run on the
+special function units, 16 a clock and multiprocessor (CUDA C++ Programming Guide, table of arithmetic throughput).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from graphlab.kernels.data import Attention
+
+WIDEST = 256
+"""The widest head the fused kernels take; a wider one runs with its scores in memory."""
+
+EXPONENTIALS_PER_CLOCK = 16
+"""Of one multiprocessor: CUDA C++ Programming Guide, arithmetic instructions, compute capability 8.x and 9.0."""
+
+
+class FlashEngine(NamedTuple):
+    """`multiprocessors`, FLOP/s of each in the products, and exponentials a second of each."""
+
+    multiprocessors: int
+    flops: float
+    exponentials: float
+
+
+def attention_seconds(shape: Attention, engine: FlashEngine) -> float:
+    """Seconds of arithmetic of `shape` as one fused kernel; memory traffic not counted."""
+    rows = 128 if shape.width <= 128 else 64
+    width = math.ceil(shape.width / 32) * 32
+    keys = math.ceil(shape.kv / 64) * 64
+    if shape.causal and shape.q > 1:
+        keys = math.ceil((keys - shape.q / 2) / 64) * 64
+    blocks = shape.batch * shape.heads * math.ceil(shape.q / rows)
+    waves = math.ceil(blocks / engine.multiprocessors)
+    split = 1.0
+    if waves == 1 and shape.q <= rows:  # few query rows: keys are split over the idle multiprocessors
+        split = max(1.0, min(engine.multiprocessors // blocks, keys // 64))
+    block = keys * (4 * rows * width / engine.flops + rows / engine.exponentials)
+    return waves * block / split

@@ -1,0 +1,114 @@
+"""`profile`: runs a source on this machine and tells which nodes took the time."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+
+from graphlab.api import Source
+from graphlab.errors import BindingError, GraphlabError
+from graphlab.loading import load
+from graphlab.measuring.casting import in_dtype
+from graphlab.measuring.machine import device_model, find_device, find_dtype, thread_count
+from graphlab.measuring.stage import Running, prepare_stage, profile_stage
+from graphlab.program import Program
+from graphlab.report.profile_data import ProfileReport
+from graphlab.sources.bare import program_workload
+from graphlab.workload import Stage, Workload
+
+RANDOM = "inputs are random values, and so are weights where the source has none: times are real, results mean nothing"
+
+
+def profile(
+    source: Source,
+    *,
+    stage: str | None = None,
+    rounds: int = 5,
+    budget: float | None = None,
+    threads: int | None = None,
+    dtype: str | None = None,
+    device: str = "cpu",
+    progress: Callable[[str], None] | None = None,
+    config: str | os.PathLike[str] | None = None,
+    trust_pickle: bool = False,
+    inputs: Mapping[str, str] | None = None,
+    **bindings: int | float,
+) -> ProfileReport:
+    """Measured seconds of every node of `source` on this machine, by the names and categories of `analyze`.
+
+    Each stage is captured at its sizes, given values, and run node by node: once to warm up, then `rounds` times with
+    a clock around every node and as often without. `budget` (seconds, over all stages) ends the rounds early; every
+    call gets one. `threads` sets torch's threads, `dtype` ("float32", ...) casts stages that are built from a
+    configuration, `device` is torch's: "cpu" or "cuda". `stage`, `config`, `trust_pickle`, `inputs`, `progress` and
+    `bindings` are those of `analyze`. A program read from a file may only call torch's own operators. Raises
+    GraphlabError when something is unknown, does not fit the memory, or cannot be run on the device.
+    """
+    _check(rounds, budget, threads)
+    target, wanted = find_device(device), find_dtype(dtype)
+    workload = _workload(source, bindings, config, trust_pickle, inputs)
+    chosen = workload.active if stage is None else (_active(workload, stage),)
+    prepared = [prepare_stage(workload, in_dtype(s, wanted), target, trusted=_is_own(workload)) for s in chosen]
+    calls = sum(len(item.calls) for item in prepared)
+    running = Running(target, rounds, None if budget is None else budget / calls)
+    found = []
+    with thread_count(threads) as count:
+        for item in prepared:
+            if progress is not None:
+                progress(item.stage.name)
+            found.append(profile_stage(item, running))
+    return ProfileReport(
+        source=workload.source,
+        workload=workload.name,
+        bindings=workload.values(),
+        device=device_model(target),
+        device_type=target.type,
+        threads=count,
+        torch_version=torch.__version__,
+        rounds=rounds,
+        assumptions=workload.assumptions,
+        stages=tuple(found),
+        notes=(RANDOM,),
+    )
+
+
+def _check(rounds: int, budget: float | None, threads: int | None) -> None:
+    if isinstance(rounds, bool) or not isinstance(rounds, int) or rounds < 1:
+        raise GraphlabError(f"cannot measure {rounds!r} rounds", hint="expected an integer of at least 1")
+    if budget is not None and not (math.isfinite(budget) and budget > 0):
+        raise GraphlabError(f"cannot measure for {budget!r} seconds", hint="expected a number above 0")
+    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
+        raise GraphlabError(f"cannot run on {threads!r} threads", hint="expected an integer of at least 1")
+
+
+def _is_own(workload: Workload) -> bool:
+    """Whether `workload` is the user's own code or object, rather than read from a file of anybody's."""
+    path = Path(workload.source)
+    return path.suffix not in _FILES and not path.is_file()
+
+
+_FILES = (".pt", ".pt2", ".pth", ".bin", ".ckpt")
+
+
+def _workload(
+    source: Source,
+    bindings: Mapping[str, int | float],
+    config: str | os.PathLike[str] | None,
+    trust_pickle: bool,
+    inputs: Mapping[str, str] | None,
+) -> Workload:
+    if isinstance(source, Program):
+        source = program_workload(source, source.name)
+    if isinstance(source, Workload):
+        return source.bind(bindings) if bindings else source
+    return load(source, config=config, trust_pickle=trust_pickle, inputs=inputs, dynamic=False, **bindings)
+
+
+def _active(workload: Workload, name: str) -> Stage:
+    stage = workload.stage(name)
+    if workload.steps(stage) < 1:
+        raise BindingError(f"stage {name} of {workload.name} does not run under {workload.values()}")
+    return stage
