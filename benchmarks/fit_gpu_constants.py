@@ -17,14 +17,12 @@ from benchmarks.gpu_times import predicted_seconds, rows
 from graphlab.prediction.constants import GpuConstants, gpu_constants
 
 BOUNDS = {
-    "contraction_share": (0.5, 0.95),
-    "convolution_share": (0.25, 0.95),
-    "attention_share": (0.4, 1.0),
+    "convolution_share": (0.3, 1.0),
     "bandwidth_share": (0.6, 0.95),
     "kernel_seconds": (2e-6, 8e-6),
-    "replay_seconds": (1e-6, 4e-6),
+    "replay_seconds": (1e-6, 6e-6),
     "dispatch_seconds": (5e-6, 5e-5),
-    "pipeline_ramp": (16, 512),
+    "tile_clocks": (300, 4000),
 }
 PULL = 0.01
 TABLE = Path(__file__).parent.parent / "graphlab" / "prediction" / "constants.toml"

@@ -46,6 +46,31 @@ def _check(path: Path) -> None:
         raise OutputError(f"cannot write {path}: the folder {folder} is read-only")
 
 
+def check_folder(path: Path | None) -> None:
+    """Fails before the long work when no files can be written into `path`, a folder that may not be there yet."""
+    if path is None:
+        return
+    if path.exists() and not path.is_dir():
+        raise OutputError(f"cannot write into {path}: it is a file")
+    home = path if path.is_dir() else path.resolve().parent
+    if not home.is_dir():
+        raise OutputError(f"cannot write into {path}: there is no folder {home}")
+    if not os.access(home, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write into {path}: the folder {home} is read-only")
+
+
+def write_folder(path: Path | None, texts: Mapping[str, str]) -> None:
+    """Writes {file name: text} into `path`, which is made where it is not there; nothing for None."""
+    if path is None:
+        return
+    try:
+        path.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {path}: {error.strerror or error}") from error
+    for name, text in texts.items():
+        _write(path / name, text)
+
+
 def write_outputs(texts: Mapping[str, str]) -> None:
     """Writes {path: text}. Every text is there before the first is written."""
     for path, text in texts.items():

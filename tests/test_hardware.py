@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from graphlab.errors import DeviceFileError, UnknownNameError
-from graphlab.hardware import EXECUTION_KEYS, Execution, device_names, load_device
+from graphlab.hardware import EXECUTION_KEYS, SHARE_KEYS, Execution, device_names, load_device
 
 GOOD = """
 title = "Mine"
@@ -37,6 +37,8 @@ def test_every_number_of_a_shipped_device_has_a_source(name: str) -> None:
     numbers = {"memory_bytes", "memory_bandwidth", *(f"peak_flops.{key}" for key in device.peak_flops)}
     if device.execution is not None:
         numbers.update(f"execution.{key}" for key in EXECUTION_KEYS)
+        shares = (key for key in SHARE_KEYS if getattr(device.execution, key) is not None)
+        numbers.update(f"execution.{key}" for key in shares)
     assert set(device.sources) == numbers
     assert all(source.startswith("https://") for source in device.sources.values())
     assert device.name == name
@@ -76,8 +78,8 @@ def test_multiprocessors_and_clock_give_the_published_float32_rate(name: str) ->
 
 def test_published_execution_numbers() -> None:
     a100, amd, small = (load_device(name).execution for name in ("a100-80gb", "mi300x", "rtx-3060"))
-    assert a100 == Execution(108, 40 * 2**20, 192 * 2**10, 128, 32, 1.41e9)
-    assert amd == Execution(304, 8 * 4 * 2**20, (32 + 64) * 2**10, 128, 128, 2.1e9)
+    assert a100 == Execution(108, 40 * 2**20, 192 * 2**10, 128, 32, 1.41e9, contraction_share=0.869)
+    assert amd == Execution(304, 8 * 4 * 2**20, (32 + 64) * 2**10, 128, 128, 2.1e9, contraction_share=0.514)
     assert small == Execution(28, 3 * 2**20, 128 * 2**10, 128, 32, 1.777e9)
 
 

@@ -62,11 +62,13 @@ class Strided(NamedTuple):
 
     `reuse` is how many other runs are read before the bytes behind a run are asked for: a cache that holds as many
     lines still has the line then, a smaller one fetches it again. 0: they are never asked for in this order.
+    `step` is how many bytes one run starts after the run read before it.
     """
 
     nbytes: int
     run: int
     reuse: int
+    step: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,8 @@ def _reads(spec: TensorSpec, out: TensorSpec | None) -> Strided | None:
     run, inner = _innermost_run(axes)
     if inner == len(axes):
         return None
-    return Strided(spec.distinct_bytes, run * spec.itemsize, _reuse(axes, inner))
+    step = axes[inner].stride * spec.itemsize
+    return Strided(spec.distinct_bytes, run * spec.itemsize, _reuse(axes, inner), step)
 
 
 def _visited(spec: TensorSpec, out: TensorSpec | None) -> list[_Axis]:

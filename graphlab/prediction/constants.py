@@ -21,7 +21,8 @@ class GpuConstants:
     replay_seconds: float
     dispatch_seconds: float
     view_share: float
-    pipeline_ramp: float
+    tile_clocks: float
+    between_operators: float
     cache_bytes_per_clock: float
     first_flash_slowdown: float
 

@@ -33,6 +33,11 @@ class KernelModel(Protocol):
     asynchronous: bool
     """Whether the host runs ahead of the device (a GPU), so that launches hide behind kernels."""
 
+    @property
+    def between_calls(self) -> float:
+        """Seconds between two calls of a denoiser in which its scheduler works and the device waits."""
+        ...
+
     def time(self, kernel: Kernel, runtime: str) -> KernelTime:
         """The time of one run of `kernel` under `runtime`, one of RUNTIMES."""
         ...

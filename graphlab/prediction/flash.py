@@ -1,8 +1,10 @@
 """Fused attention on a GPU: blocks of query rows over the multiprocessors, products and exponentials one after another.
 
 Source of the blocking: Dao, "FlashAttention-2" (2023), section 3.2, and its kernels' block sizes (128 query rows, 64
-beyond a head width of 128; head widths are padded to a multiple of 32, keys to a block of 64). Exponentials run on the
-special function units, 16 a clock and multiprocessor (CUDA C++ Programming Guide, table of arithmetic throughput).
+beyond a head width of 128; head widths are padded to a multiple of 32, keys to a block of 64). Between the
+products every score is scaled, compared, subtracted, exponentiated and summed, which section 3.1 of the paper counts:
+exponentials on the special function units, 16 a clock and multiprocessor, the rest on the vector units (CUDA C++
+Programming Guide, table of arithmetic throughput).
 """
 
 from __future__ import annotations
@@ -20,15 +22,16 @@ EXPONENTIALS_PER_CLOCK = 16
 
 
 class FlashEngine(NamedTuple):
-    """`multiprocessors`, FLOP/s of each in the products, and exponentials a second of each."""
+    """`multiprocessors`; of each, FLOP/s in the products, exponentials a second, and FLOP/s of the vector units."""
 
     multiprocessors: int
     flops: float
     exponentials: float
+    vector: float
 
 
-def attention_seconds(shape: Attention, engine: FlashEngine) -> float:
-    """Seconds of arithmetic of `shape` as one fused kernel; memory traffic not counted."""
+def attention_seconds(shape: Attention, pointwise: float, engine: FlashEngine) -> float:
+    """Seconds of arithmetic of `shape` as one fused kernel, `pointwise` FLOP a score; memory traffic not counted."""
     rows = 128 if shape.width <= 128 else 64
     width = math.ceil(shape.width / 32) * 32
     keys = math.ceil(shape.kv / 64) * 64
@@ -39,5 +42,6 @@ def attention_seconds(shape: Attention, engine: FlashEngine) -> float:
     split = 1.0
     if waves == 1 and shape.q <= rows:  # few query rows: keys are split over the idle multiprocessors
         split = max(1.0, min(engine.multiprocessors // blocks, keys // 64))
-    block = keys * (4 * rows * width / engine.flops + rows / engine.exponentials)
+    score = 4 * width / engine.flops + 1 / engine.exponentials + pointwise / engine.vector
+    block = keys * rows * score
     return waves * block / split

@@ -28,6 +28,11 @@ class GpuModel:
 
     asynchronous = True
 
+    @property
+    def between_calls(self) -> float:
+        """Seconds the host spends between two calls of a denoiser: its scheduler and guidance, op by op."""
+        return self.constants.between_operators * self.constants.dispatch_seconds
+
     def __init__(
         self, hardware: Hardware, constants: GpuConstants | None = None, *, tf32: bool = False, flash: int = 2
     ) -> None:
@@ -99,15 +104,17 @@ class GpuModel:
         count, constants = self.execution.multiprocessors, self.constants
         pointwise = kernel.pointwise_flops / self.hardware.peak_flops["float32"]
         if kernel.attention is not None:
-            rate = self._peak(kernel) * constants.attention_share / count
+            rate = self._peak(kernel) * (self.execution.attention_share or constants.attention_share) / count
             units = EXPONENTIALS_PER_CLOCK * self.execution.boost_hz
-            return attention_seconds(kernel.attention, FlashEngine(count, rate, units)) * self.slower
+            engine = FlashEngine(count, rate, units, self.hardware.peak_flops["float32"] / count)
+            return attention_seconds(kernel.attention, _a_score(kernel), engine) * self.slower
         if kernel.contraction is None:
             return pointwise
-        share = constants.convolution_share if kernel.category == "convolution" else constants.contraction_share
+        whole = self.execution.contraction_share or constants.contraction_share
+        share = whole * (constants.convolution_share if kernel.category == "convolution" else 1.0)
         feed = constants.cache_bytes_per_clock * self.execution.boost_hz
-        engine = Engine(count, self._peak(kernel) * share / count, feed, constants.pipeline_ramp)
-        return contraction_seconds(kernel.contraction, DTYPE_BYTES[kernel.dtype], engine) + pointwise
+        tiles = Engine(count, self._peak(kernel) * share / count, feed, constants.tile_clocks / self.execution.boost_hz)
+        return contraction_seconds(kernel.contraction, DTYPE_BYTES[kernel.dtype], tiles) + pointwise
 
     def _memory(self, kernel: Kernel, extra: int) -> float:
         """The longer of the traffic with main memory and with the second-level cache."""
@@ -123,6 +130,14 @@ class GpuModel:
         cached = (moved + extra_cache) / (feed * share)
         weights_and_more = extra_memory + (0 if resident and kernel.contraction is None else moved)
         return max(weights_and_more / (self.hardware.bandwidth * share), cached)
+
+
+def _a_score(kernel: Kernel) -> float:
+    """Pointwise FLOP of an attention for one score, its exponential apart."""
+    shape = kernel.attention
+    assert shape is not None
+    scores = shape.batch * shape.heads * shape.q * shape.kv
+    return max(kernel.pointwise_flops / scores - 1, 0.0) if scores else 0.0
 
 
 def extra_bytes(kernel: Kernel, runtime: str) -> int:

@@ -11,6 +11,7 @@ class IdealModel:
     """The longer of arithmetic at the published peak and bytes at the published bandwidth; no overhead at all."""
 
     asynchronous = False
+    between_calls = 0.0
 
     def __init__(self, hardware: Hardware) -> None:
         self.hardware = hardware

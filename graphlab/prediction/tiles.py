@@ -24,8 +24,8 @@ K_STEP = 32
 
 
 class Engine(NamedTuple):
-    """What multiplies: `multiprocessors` of them, FLOP/s of each, bytes/s the cache feeds each, and the values of k
-    that filling and draining a tile's pipeline cost."""
+    """What multiplies: `multiprocessors` of them, FLOP/s of each, bytes/s the cache feeds each, and the seconds that
+    filling and draining a tile's pipeline take (latency: the same however fast the multiplying is)."""
 
     multiprocessors: int
     flops: float
@@ -45,11 +45,11 @@ def _seconds(shape: Contraction, tm: int, tn: int, split: int, itemsize: int, en
     waves = math.ceil(tiles / engine.multiprocessors)
     if split > 1 and waves > 1:
         return math.inf
-    k = math.ceil(shape.k / split / K_STEP) * K_STEP + engine.ramp
+    k = math.ceil(shape.k / split / K_STEP) * K_STEP
     flops = 2 * tm * tn * k
     fed = (tm + tn) * k * itemsize
     sums = 8 * tm * tn / engine.feed if split > 1 else 0.0  # partial sums in float32, written and read once
-    return waves * (max(flops / engine.flops, fed / engine.feed) + sums)
+    return waves * (max(flops / engine.flops, fed / engine.feed) + sums + engine.ramp)
 
 
 def utilization(shape: Contraction, itemsize: int, engine: Engine) -> float:

@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -122,7 +123,7 @@ def program_for(
         if found is None:
             module = module if module is not None else _build(stage)
             try:
-                found = _capture(module, stage, attempt, symbolic)
+                found = _from_one(stage, _capture(module, stage, attempt, symbolic))
             except CaptureError as error:
                 if not symbolic:
                     raise
@@ -159,8 +160,8 @@ def _attempts(stage: Stage, values: Values, dynamic: bool) -> Iterator[tuple[str
     if dynamic:
         tried = []
         for label, attempt in (
-            ("symbolic", _spread(values, square=stage.square)),
-            ("symbolic at these sizes", _double_batch(values)),
+            ("symbolic", _spread(_grown(stage, values), square=stage.square)),
+            ("symbolic at these sizes", _double_batch(_grown(stage, values))),
         ):
             try:
                 sizes = axis_sizes(stage, attempt)
@@ -170,6 +171,28 @@ def _attempts(stage: Stage, values: Values, dynamic: bool) -> Iterator[tuple[str
                 tried.append(sizes)
                 yield label, attempt, True
     yield "static", dict(values), False
+
+
+GROWN = 5
+"""What a length that grows from step to step is captured at where its first step has 1, which torch would keep."""
+
+
+def _grown(stage: Stage, values: Values) -> dict[str, Any]:
+    """`values` with every size the steps change raised above 1."""
+    return {name: GROWN if name in stage.step_bindings and value == 1 else value for name, value in values.items()}
+
+
+def _from_one(stage: Stage, program: Program) -> Program:
+    """`program` whose lengths that grow from step to step start at 1: torch writes 2 for every size it was not told.
+
+    The oracle pins that such a capture is the model's graph at 1, as it does for a batch of 1.
+    """
+    growing = {axis for axis, text in axis_texts(stage).items() if text in stage.step_bindings}
+    ranges = {
+        symbol: (1, high) if symbol in growing and low == 2 else (low, high)
+        for symbol, (low, high) in program.graph.ranges.items()
+    }
+    return replace(program, graph=replace(program.graph, ranges=ranges))
 
 
 def _double_batch(values: Values) -> dict[str, Any]:

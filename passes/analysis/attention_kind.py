@@ -46,7 +46,7 @@ class Question:
     def _kind_of_one_token(self) -> str | None:
         """Kind where a token axis has size 1: what queries and keys are computed from decides."""
         if self._uses_cache():
-            return "self"
+            return "self" if self._adds_to_cache() else "cross"
         q_source, k_source = self._projected_from(self.query), self._projected_from(self.key)
         if not q_source or not k_source:
             return None
@@ -88,15 +88,20 @@ class Question:
             if self.facts.meaning.get(origin) != "batch"
         )
 
-    def _moved_inputs(self) -> list[str]:
-        def stop(node: Node) -> bool:
-            return category(node) not in ("movement",)
+    def _moved(self) -> list[Node]:
+        """What reaches the keys by movement alone: inputs (a cache) and what this call computes (new tokens)."""
+        found = sources(self.graph, self.key, lambda node: category(node) not in ("movement",))
+        return [self.graph.by_name[name] for name in found]
 
-        found = sources(self.graph, self.key, stop)
-        return [name for name in found if self.graph.by_name[name].kind == "input"]
+    def _moved_inputs(self) -> list[str]:
+        return [node.name for node in self._moved() if node.kind == "input"]
 
     def _uses_cache(self) -> bool:
         return bool(self._moved_inputs())
+
+    def _adds_to_cache(self) -> bool:
+        """Whether the keys hold a token of this call beside the cache: those of a text, made once, never do."""
+        return any(node.kind != "input" for node in self._moved())
 
     def axis(self) -> str | None:
         """What the queries run over; for joint attention, the part that is not plain tokens where there is one."""

@@ -140,6 +140,16 @@ def test_a_generation_with_the_cache_adds_up() -> None:
     assert report.flops_total == 2 * sum(step_flops(24, step + 2) for step in range(15))
 
 
+def test_one_capture_of_a_decode_step_serves_every_length() -> None:
+    """The text's cached keys are another source than the token; lengths of 1 need no capture of their own."""
+    made = workload("parti-20b-tiny")
+    report = stage_report(analyze_stage(made, made.stage("decode"), Options()), Options())
+    assert Counter(row.kind for row in report.attention) == {"self": LAYERS, "cross": LAYERS}
+    assert [row.kv_tokens_expression for row in report.attention if row.kind == "self"] == ["cache + 1"] * LAYERS
+    assert report.flops_expression == "256*batch*cache + 256*batch*tokens + 45312*batch"
+    assert report.flops_total == 2 * sum(step_flops(24, step + 2) for step in range(15))
+
+
 @pytest.mark.parametrize("step", [3, 15])
 def test_without_a_cache_queries_are_as_many_as_keys(step: int) -> None:
     made = workload("parti-20b-tiny", kv_cache=0)

@@ -294,6 +294,20 @@ def test_a_key_value_cache_is_self_attention(new: int) -> None:
     assert (site.kind, site.axis, site.heads) == ("self", "sequence", 4)
 
 
+class CachedText(Cached):
+    """One new token against keys and values of a text that were made once: nothing is added to them."""
+
+    def forward(self, ids: torch.Tensor, text_k: torch.Tensor, text_v: torch.Tensor) -> torch.Tensor:
+        return join(F.scaled_dot_product_attention(split(self.q(self.embed(ids))), text_k, text_v))
+
+
+@pytest.mark.parametrize("new", [1, 3])
+def test_cached_keys_of_another_source_are_cross_attention(new: int) -> None:
+    ids = torch.zeros(2, new, dtype=torch.int64)
+    (site,) = analysis_of(CachedText(), ids, torch.randn(2, 4, 6, 4), torch.randn(2, 4, 6, 4)).sites
+    assert (site.kind, site.axis, site.heads) == ("cross", "sequence", 4)
+
+
 class Pool(nn.Module):
     """Learned queries over the input's tokens."""
 

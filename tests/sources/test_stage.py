@@ -53,6 +53,35 @@ def test_one_capture_serves_every_size_its_guards_allow() -> None:
     assert set(program.graph.symbols) == {"x.d0", "x.d2", "x.d3"}
 
 
+class Growing(nn.Module):
+    """One more row than it was given."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat((x, x[:, :1]), dim=1) @ x.transpose(1, 2)
+
+
+def test_a_length_that_grows_from_1_is_one_capture() -> None:
+    grown = stage(
+        inputs={"x": TensorInput(("batch", "length", 3), "float32")},
+        build=Growing,
+        identity="growing",
+        step_bindings={"length": "step + 1"},
+    )
+    program = program_for(grown, {"batch": 1, "length": 1})
+    assert program_for(grown, {"batch": 1, "length": 9}, candidates=(program,)) is program
+    for length in (1, 2, 9):
+        sizes = {"x.d0": 1, "x.d1": length, "x.d2": 3}
+        assert mismatch(program.graph, sizes) is None
+        product = program.graph.at({name: sizes[name] for name in program.graph.symbols}).calls[-1]
+        assert product.out.shape == (1, length + 1, length)
+
+
+def test_a_length_of_1_that_does_not_grow_keeps_its_own_capture() -> None:
+    fixed = stage(inputs={"x": TensorInput(("batch", "length", 3), "float32")}, build=Growing, identity="fixed")
+    program = program_for(fixed, {"batch": 1, "length": 1})
+    assert mismatch(program.graph, {"x.d0": 1, "x.d1": 9, "x.d2": 3}) is not None
+
+
 def test_a_size_past_a_guard_is_captured_again() -> None:
     program = program_for(stage(), VALUES)
     other = program_for(stage(), {**VALUES, "height": 15}, candidates=(program,))

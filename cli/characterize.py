@@ -1,0 +1,106 @@
+"""`graphlab characterize`: whole generations on a device one does not have, as figures and files."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from graphlab.cli.options import Bindings, NoCache, parse_bindings
+from graphlab.cli.output import STDOUT, check_folder, check_outputs, write_folder, write_outputs
+
+if TYPE_CHECKING:
+    from graphlab.report.characterization_data import CharacterizationReport
+
+Models = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[MODEL]...", help="Built-in models, files, folders or file.py:function; none: the suite."),
+]
+
+
+def characterize(
+    models: Models = None,
+    device: Annotated[str, typer.Option("--device", metavar="D", help="A name or a .toml file.")] = "a100-80gb",
+    bindings: Bindings = None,
+    tiny: Annotated[bool, typer.Option("--tiny", help="The suite's tiny presets instead of the suite.")] = False,
+    figure: Annotated[
+        list[str] | None, typer.Option("--figure", metavar="NAME", help="Only this figure; repeat.")
+    ] = None,
+    dtype: Annotated[str | None, typer.Option("--dtype", metavar="D", help="float32, float16 or bfloat16.")] = None,
+    sweeps: Annotated[bool, typer.Option("--sweeps/--no-sweeps", help="Figures over other sizes.")] = True,
+    measured: Annotated[bool, typer.Option("--measured", help="Run the models here as well, beside.")] = False,
+    budget: Annotated[
+        float | None, typer.Option("--budget", metavar="SECONDS", help="Of measuring, a model.")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", min=1, metavar="N", help="Processes that capture.")] = None,
+    no_cache: NoCache = False,
+    json: Annotated[str | None, typer.Option("--json", metavar="PATH", help="Report as JSON; - is stdout.")] = None,
+    html: Annotated[str | None, typer.Option("--html", metavar="PATH", help="One self-contained page.")] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", metavar="DIR", help="A CSV file a figure.")] = None,
+    svg: Annotated[Path | None, typer.Option("--svg", metavar="DIR", help="A picture a figure.")] = None,
+) -> None:
+    """Where the time of whole generations goes on a device."""
+    given = {"--json": json, "--html": html}
+    outputs = {option: path for option, path in given.items() if path is not None}
+    check_outputs(outputs)
+    for folder in (csv, svg):
+        check_folder(folder)
+    if tiny and models:
+        raise typer.BadParameter("--tiny is the whole suite; name MODEL-tiny for one", param_hint="'--tiny'")
+    if budget is not None and not measured:
+        raise typer.BadParameter("only --measured measures", param_hint="'--budget'")
+    values = parse_bindings(bindings)
+    from graphlab.cli.render import progress
+    from graphlab.hardware import load_device
+
+    hardware = load_device(device)
+    from graphlab.characterization.suite import SUITE, TINY
+    from graphlab.characterizing import run
+
+    chosen = list(models) if models else list(TINY if tiny else SUITE)
+    with progress(len(chosen)) as report_model:
+        report = run(
+            chosen,
+            hardware,
+            values,
+            figure_names=figure,
+            dtype=dtype,
+            sweeps=sweeps,
+            measured=measured,
+            budget=budget,
+            cache=not no_cache,
+            jobs=jobs if jobs is not None else min(2, os.cpu_count() or 1, len(chosen)),
+            progress=report_model,
+        )
+    show(report, sys.stderr if STDOUT in outputs.values() else sys.stdout)
+    _write(report, outputs, csv, svg)
+
+
+def show(report: CharacterizationReport, stream: Any) -> None:
+    """The summary on `stream`, for a human: models, stages, notes and what the figures hold."""
+    from graphlab.cli.render import console, print_fields, print_lines, print_table
+    from graphlab.report.characterization_tables import figures_table, models_table, shares_table, stages_table
+
+    out = console(stream)
+    print_fields(out, [("device", f"{report.device} ({report.device_title})"), ("dtype", report.dtype or "the models'")])
+    print_table(out, models_table(report))
+    print_table(out, stages_table(report))
+    for table in (shares_table(report), figures_table(report)):
+        if table is not None:
+            print_table(out, table)
+    lines = [f"{name}: {line}" for name, found in report.assumptions.items() for line in found]
+    print_lines(out, "Assumptions", lines)
+    print_lines(out, "Notes", report.notes)
+
+
+def _write(report: CharacterizationReport, outputs: dict[str, str], csv: Path | None, svg: Path | None) -> None:
+    from graphlab.report.characterization_writers import to_html, to_json
+
+    writers = {"--json": to_json, "--html": to_html}
+    write_outputs({path: writers[option](report) for option, path in outputs.items()})
+    write_folder(csv, {f"{figure.name}.csv": figure.to_csv() for figure in report.figures})
+    pictures = {f"{figure.name}.svg": figure.to_svg() for figure in report.figures} if svg is not None else {}
+    write_folder(svg, {name: text for name, text in pictures.items() if text is not None})

@@ -1,0 +1,31 @@
+"""Captures of several models at once: worker processes fill the disk cache that the caller then reads."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+
+from graphlab.characterization.build import BuildOptions, model_run
+from graphlab.models import find_model, model_names
+from graphlab.workload import Workload
+
+
+def prefetch(
+    workloads: Sequence[Workload], options: BuildOptions, jobs: int, progress: Callable[[str], None] | None
+) -> None:
+    """Works out the built-in ones of `workloads` in `jobs` processes; the results are on disk when it returns.
+
+    Only a built-in model can be named to another process. What a worker fails at, the caller meets again by itself.
+    """
+    named = [workload for workload in workloads if workload.source in model_names() and workload.name == workload.source]
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=jobs, mp_context=context, max_tasks_per_child=1) as pool:
+        waiting = {pool.submit(_work, w.source, dict(w.values()), options): w.name for w in named}
+        for done in as_completed(waiting):
+            if progress is not None and done.exception() is None:
+                progress(waiting[done])
+
+
+def _work(name: str, values: Mapping[str, int | float], options: BuildOptions) -> None:
+    model_run(find_model(name).workload().bind(values), options)

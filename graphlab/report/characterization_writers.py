@@ -1,0 +1,37 @@
+"""A characterization as JSON and as one HTML page."""
+
+from __future__ import annotations
+
+import json
+
+from graphlab.report.characterization_data import CharacterizationReport
+from graphlab.report.characterization_tables import ESTIMATES, models_table, stages_table
+from graphlab.report.html.document import Document, PlainTable, Section
+from graphlab.report.html.page import to_html as page
+from graphlab.report.tables import Table
+
+
+def to_json(report: CharacterizationReport) -> str:
+    """The report as JSON text; numbers in base units, NaN and infinity refused."""
+    return json.dumps(report.to_dict(), indent=1, allow_nan=False) + "\n"
+
+
+def to_html(report: CharacterizationReport) -> str:
+    """The report as one self-contained page."""
+    assumptions = [f"{name}: {line}" for name, lines in report.assumptions.items() for line in lines]
+    return page(
+        Document(
+            title=f"Characterization on {report.device_title}",
+            subtitle=(", ".join(row.name for row in report.models), f"dtype: {report.dtype or 'that of each model'}"),
+            sections=(
+                Section("Models", (ESTIMATES,), (), (_plain(models_table(report)), _plain(stages_table(report)))),
+                Section("Figures", (), report.figures, ()),
+            ),
+            assumptions=tuple(assumptions),
+            notes=report.notes,
+        )
+    )
+
+
+def _plain(table: Table) -> PlainTable:
+    return PlainTable(table.title, tuple(column.head for column in table.columns), table.rows)

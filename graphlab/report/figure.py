@@ -1,0 +1,84 @@
+"""A `Figure`: rows anyone can read, and a Vega-Lite chart of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+Value: TypeAlias = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a figure's table: its key in the rows, a heading, the base unit of its numbers and what it is.
+
+    `unit` is "s", "FLOP", "B", "" (a count or a share), ...; "estimate" columns are predicted, never measured.
+    """
+
+    key: str
+    heading: str
+    unit: str = ""
+    help: str = ""
+    estimate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure as data and as a picture.
+
+    `rows` map column keys to values in base units. `chart` is a Vega-Lite specification without its data, None where
+    there is nothing to draw; `notes` say what the figure rests on, or why it is empty.
+    """
+
+    name: str
+    title: str
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[Mapping[str, Value], ...]
+    chart: Mapping[str, Any] | None
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figure as `--json` prints it."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "caption": self.caption,
+            "columns": [
+                {"key": c.key, "heading": c.heading, "unit": c.unit, "help": c.help, "estimate": c.estimate}
+                for c in self.columns
+            ],
+            "rows": [dict(row) for row in self.rows],
+            "notes": list(self.notes),
+        }
+
+    def to_csv(self) -> str:
+        """The rows as CSV, keys as the header."""
+        out = io.StringIO()
+        writer = csv.DictWriter(out, [column.key for column in self.columns], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(dict(row) for row in self.rows)
+        return out.getvalue()
+
+    def vega_lite(self) -> dict[str, Any] | None:
+        """The whole specification, data inside; None where there is nothing to draw."""
+        if self.chart is None or not self.rows:
+            return None
+        return {
+            "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
+            "data": {"values": [dict(row) for row in self.rows]},
+            **self.chart,
+        }
+
+    def to_svg(self) -> str | None:
+        """The picture as SVG, drawn without a browser; None where there is nothing to draw."""
+        specification = self.vega_lite()
+        if specification is None:
+            return None
+        import vl_convert
+
+        drawn: str = vl_convert.vegalite_to_svg(specification)
+        return drawn
