@@ -1,4 +1,4 @@
-"""Published GPU times against predicted ones: `python benchmarks/gpu_times.py [--role judge] [--json PATH]`.
+"""Published GPU times against predicted ones: `python -m benchmarks.gpu_times [--markdown PATH] [--json PATH]`.
 
 Rows and their roles stand in published_times.toml, frozen before any constant of the model was set.
 """
@@ -28,6 +28,16 @@ HIGH_PRECISION = {"sdxl-a100-float32", "pixart-a100-float32-plain"}
 
 FIRST_FLASH = "docs/source/en/optimization/torch2.0.md"
 """The page whose rows were measured with a PyTorch 2.0 nightly, before the second generation of fused attention."""
+
+
+HEAD = """\
+# Published GPU times against predicted ones
+
+Written by `python -m benchmarks.gpu_times --markdown docs/gpu_times.md`. Predictions are estimates of the time model
+(cost_model.md). Rows and roles were frozen before any constant of the model was set: constants were set on `fit`
+rows, `judge` rows only judge. An error is predicted / published - 1. Rows without a stated device or dtype, and
+rows about quantised or other models, are in `benchmarks/published_times.toml` with the reason and are not judged.
+""".splitlines()
 
 
 def rows(*roles: str) -> list[dict[str, Any]]:
@@ -77,15 +87,15 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--role", nargs="*", default=["fit", "judge"])
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--markdown", type=Path)
     options = parser.parse_args()
-    found = []
+    found: list[dict[str, Any]] = []
     for row in rows(*options.role):
         times = stage_times(row, gpu_constants())
         predicted = predicted_seconds(row, gpu_constants())
         error = predicted / row["seconds"] - 1
         idle = sum(t.idle for t in times) / sum(t.seconds for t in times)
-        found.append({"id": row["id"], "role": row["role"], "device": row["device"], "runtime": row["runtime"]})
-        found[-1] |= {"published": row["seconds"], "predicted": predicted, "error": error, "per": row["per"]}
+        found.append({**row, "published": row["seconds"], "predicted": predicted, "error": error, "idle": idle})
         print(f"{row['role']:5} {row['id']:40} {row['device']:10} {row['dtype']:8} {row['runtime']:18} published "
               f"{row['seconds']:10.4f} s  predicted {predicted:10.4f} s  {error:+7.1%}  idle {idle:4.0%}")  # fmt: skip
     for role in options.role:
@@ -95,6 +105,40 @@ def main() -> None:
                   f"worst {max(errors):.1%}")  # fmt: skip
     if options.json:
         options.json.write_text(json.dumps(found, indent=1))
+    if options.markdown:
+        options.markdown.write_text(markdown(found), encoding="utf-8")
+
+
+def markdown(found: list[dict[str, Any]]) -> str:
+    """docs/gpu_times.md: the errors by role and group, every row, every source."""
+    lines = [
+        *HEAD,
+        "",
+        "| rows | number | median absolute error | worst |",
+        "|---|---|---|---|",
+    ]
+    for label, group in _groups(found):
+        errors = [abs(item["error"]) for item in group]
+        lines.append(f"| {label} | {len(group)} | {statistics.median(errors):.1%} | {max(errors):.1%} |")
+    lines += ["", "| row | role | device | dtype | runtime | published | predicted | error | source |"]
+    lines += ["|---|---|---|---|---|---|---|---|---|"]
+    for item in found:
+        address = item["source"].split()[0]
+        lines.append(
+            f"| {item['id']} | {item['role']} | {item['device']} | {item['dtype']} | {item['runtime']} | "
+            f"{item['published']:.4g} s a {item['per']} ({item['as_published']}) | {item['predicted']:.4g} s | "
+            f"{item['error']:+.1%} | [source]({address}) |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _groups(found: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
+    judged = [item for item in found if item["role"] == "judge"]
+    groups = [("fit", [item for item in found if item["role"] == "fit"]), ("judge", judged)]
+    for key in ("device", "model"):
+        for value in sorted({item[key] for item in judged}):
+            groups.append((f"judge, {value}", [item for item in judged if item[key] == value]))  # noqa: PERF401
+    return [(label, group) for label, group in groups if group]
 
 
 if __name__ == "__main__":

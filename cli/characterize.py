@@ -15,6 +15,9 @@ from graphlab.cli.output import STDOUT, check_folder, check_outputs, write_folde
 if TYPE_CHECKING:
     from graphlab.report.characterization_data import CharacterizationReport
 
+_FEW = 4
+"""Models up to which stages and assumptions are printed one by one."""
+
 Models = Annotated[
     list[str] | None,
     typer.Argument(metavar="[MODEL]...", help="Built-in models, files, folders or file.py:function; none: the suite."),
@@ -32,9 +35,7 @@ def characterize(
     dtype: Annotated[str | None, typer.Option("--dtype", metavar="D", help="float32, float16 or bfloat16.")] = None,
     sweeps: Annotated[bool, typer.Option("--sweeps/--no-sweeps", help="Figures over other sizes.")] = True,
     measured: Annotated[bool, typer.Option("--measured", help="Run the models here as well, beside.")] = False,
-    budget: Annotated[
-        float | None, typer.Option("--budget", metavar="SECONDS", help="Of measuring, a model.")
-    ] = None,
+    budget: Annotated[float | None, typer.Option("--budget", metavar="SECONDS", help="Of measuring, a model.")] = None,
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, metavar="N", help="Processes that capture.")] = None,
     no_cache: NoCache = False,
     json: Annotated[str | None, typer.Option("--json", metavar="PATH", help="Report as JSON; - is stdout.")] = None,
@@ -80,18 +81,29 @@ def characterize(
 
 
 def show(report: CharacterizationReport, stream: Any) -> None:
-    """The summary on `stream`, for a human: models, stages, notes and what the figures hold."""
+    """The summary on `stream`, for a human: models, stages, findings, figures and notes."""
     from graphlab.cli.render import console, print_fields, print_lines, print_table
-    from graphlab.report.characterization_tables import figures_table, models_table, shares_table, stages_table
+    from graphlab.report.characterization_tables import (
+        figures_table,
+        findings_table,
+        models_table,
+        shares_table,
+        stages_table,
+        times_table,
+    )
 
     out = console(stream)
-    print_fields(out, [("device", f"{report.device} ({report.device_title})"), ("dtype", report.dtype or "the models'")])
-    print_table(out, models_table(report))
-    print_table(out, stages_table(report))
-    for table in (shares_table(report), figures_table(report)):
+    print_fields(
+        out, [("device", f"{report.device} ({report.device_title})"), ("dtype", report.dtype or "the models'")]
+    )
+    stages = stages_table(report) if len(report.models) <= _FEW else None
+    tables = (models_table(report), times_table(report), stages, shares_table(report))
+    for table in (*tables, findings_table(report), figures_table(report)):
         if table is not None:
             print_table(out, table)
     lines = [f"{name}: {line}" for name, found in report.assumptions.items() for line in found]
+    if len(report.models) > _FEW:
+        lines = [f"{len(lines)} assumptions about {len(report.models)} models: --html and --json list them"]
     print_lines(out, "Assumptions", lines)
     print_lines(out, "Notes", report.notes)
 

@@ -11,6 +11,8 @@ import typer
 
 from graphlab import __version__
 from graphlab.cli.analyze import analyze
+from graphlab.cli.calibrate import calibrate
+from graphlab.cli.characterize import characterize
 from graphlab.cli.devices import devices
 from graphlab.cli.explain import explain
 from graphlab.cli.models import models
@@ -29,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for command in (analyze, explain, profile, models, devices, passes):
+for command in (analyze, explain, characterize, profile, calibrate, models, devices, passes):
     app.command()(command)
 
 

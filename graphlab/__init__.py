@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from graphlab.api import analyze
+    from graphlab.calibrating.device import calibrate
+    from graphlab.characterizing import characterize
     from graphlab.errors import GraphlabError
     from graphlab.loading import load
     from graphlab.profiling import profile
     from graphlab.program import Program
+    from graphlab.report.characterization_data import CharacterizationReport
     from graphlab.report.data import AnalysisReport
     from graphlab.report.profile_data import ProfileReport
     from graphlab.sources.module import capture
@@ -23,10 +26,13 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "analyze": "graphlab.api",
+    "calibrate": "graphlab.calibrating.device",
     "capture": "graphlab.sources.module",
+    "characterize": "graphlab.characterizing",
     "load": "graphlab.loading",
     "profile": "graphlab.profiling",
     "AnalysisReport": "graphlab.report.data",
+    "CharacterizationReport": "graphlab.report.characterization_data",
     "GraphlabError": "graphlab.errors",
     "ProfileReport": "graphlab.report.profile_data",
     "Program": "graphlab.program",
@@ -38,6 +44,7 @@ _HOMES = {
 
 __all__ = [
     "AnalysisReport",
+    "CharacterizationReport",
     "GraphlabError",
     "ProfileReport",
     "Program",
@@ -46,7 +53,9 @@ __all__ = [
     "Variable",
     "Workload",
     "analyze",
+    "calibrate",
     "capture",
+    "characterize",
     "load",
     "profile",
 ]

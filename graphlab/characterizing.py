@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from graphlab.characterization.build import BuildOptions, ModelRun, model_run
-from graphlab.characterization.data import Characterization
+from graphlab.characterization.build import BuildOptions, model_run
+from graphlab.characterization.data import Characterization, ModelRun
+from graphlab.characterization.findings import findings
+from graphlab.characterization.measured import MEASURED_DTYPE
 from graphlab.characterization.prefetch import prefetch
-from graphlab.characterization.suite import SUITE
 from graphlab.characterization.rows import model_rows
+from graphlab.characterization.suite import SUITE
 from graphlab.errors import BindingError, UnknownNameError
 from graphlab.figures.registry import FIGURES, check_figures, figures
 from graphlab.generation.recast import FLOATS
@@ -83,7 +85,7 @@ def run(
             f"cannot characterize in {dtype!r}", hint=f"{nearest(dtype, FLOATS)}known: {', '.join(FLOATS)}"
         )
     workloads = bound(models, bindings)
-    options = BuildOptions(sweeps=sweeps, disk=cache, dtype=dtype)
+    options = BuildOptions(disk=cache, dtype=dtype)
     if jobs > 1 and cache:
         prefetch(workloads, options, jobs, progress)
     suite = Characterization(
@@ -92,7 +94,7 @@ def run(
         models=tuple(model_run(workload, options, progress) for workload in workloads),
         dtype=dtype,
         sweeps=sweeps,
-        measured=_profiles(workloads, budget, progress) if measured else {},
+        measured=_profiles(workloads, hardware, budget, progress) if measured else {},
     )
     return _report(suite, figure_names)
 
@@ -117,13 +119,15 @@ def bound(models: Iterable[ModelSource], bindings: Mapping[str, int | float]) ->
 
 
 def _profiles(
-    workloads: Sequence[Workload], budget: float | None, progress: Callable[[str], None] | None
+    workloads: Sequence[Workload], hardware: Hardware, budget: float | None, progress: Callable[[str], None] | None
 ) -> dict[str, ProfileReport]:
+    """{model: its profile on this machine}, with as many threads as the device was calibrated with."""
+    threads = hardware.calibration.threads if hardware.calibration is not None else None
     found = {}
     for workload in workloads:
         if progress is not None:
             progress(f"{workload.name} on this machine")
-        found[workload.name] = profile(workload, dtype="float32", budget=budget)
+        found[workload.name] = profile(workload, dtype=MEASURED_DTYPE, budget=budget, threads=threads)
     return found
 
 
@@ -135,6 +139,7 @@ def _report(suite: Characterization, names: Sequence[str] | None) -> Characteriz
         dtype=suite.dtype,
         models=model_rows(suite),
         figures=figures(suite, wanted),
+        findings=findings(suite),
         assumptions={run.name: _assumptions(run) for run in suite.models},
         notes=tuple(dict.fromkeys((*suite.notes, *_time_notes(suite)))),
     )
@@ -146,8 +151,13 @@ def _assumptions(run: ModelRun) -> tuple[str, ...]:
 
 
 def _time_notes(suite: Characterization) -> list[str]:
+    """What the time model says of the stages, each line once with the stages it is about unless that is all of them."""
+    places: dict[str, list[str]] = {}
+    stages = [(run, stage) for run in suite.models for stage in run.stages]
+    for run, stage in stages:
+        for note in suite.model.notes(stage.run.first):
+            places.setdefault(note, []).append(f"{run.name} {stage.name}")
     found = ["times are estimates of one generation (docs/cost_model.md); nothing was run for them"]
-    for run in suite.models:
-        for stage in run.stages:
-            found += [f"{run.name} {stage.name}: {note}" for note in suite.model.notes(stage.run.first)]
+    for note, where in places.items():
+        found.append(note if len(where) == len(stages) else f"{', '.join(where)}: {note}")
     return found

@@ -47,9 +47,15 @@ class Execution:
     line_bytes: int
     sector_bytes: int
     boost_hz: float
+    contraction_share: float | None = None
+    attention_share: float | None = None
 
 
-EXECUTION_KEYS = tuple(item.name for item in fields(Execution))
+SHARE_KEYS = ("contraction_share", "attention_share")
+"""Optional keys of `[execution]`: the share of the tensor peak that large matrix products, and the products inside a
+fused attention, reach on this device where that was measured; the time model has a value for the rest."""
+
+EXECUTION_KEYS = tuple(item.name for item in fields(Execution) if item.name not in SHARE_KEYS)
 """Keys of `[execution]`."""
 
 
@@ -140,7 +146,7 @@ def _check_keys(table: Mapping[str, Any], path: str) -> None:
         if not isinstance(table.get(key, {}), dict):
             raise DeviceFileError(f"{path}: {key} is {_kind_of(table[key])}, not a table")
     _check_inner(table, "peak_flops", PEAK_DTYPES, path)
-    _check_inner(table, "execution", EXECUTION_KEYS, path)
+    _check_inner(table, "execution", (*EXECUTION_KEYS, *SHARE_KEYS), path)
     numbers = {"memory_bytes", "memory_bandwidth", *_dotted(table, "peak_flops"), *_dotted(table, "execution")}
     for key in table.get("sources", {}):
         if key not in numbers:
@@ -172,8 +178,19 @@ def _execution(table: Mapping[str, Any], path: str) -> Execution:
     return Execution(
         multiprocessors=_whole(table["multiprocessors"], "execution.multiprocessors", path, "multiprocessors"),
         boost_hz=_number(table["boost_hz"], "execution.boost_hz", path),
+        contraction_share=_share(table, "contraction_share", path),
+        attention_share=_share(table, "attention_share", path),
         **sizes,
     )
+
+
+def _share(table: Mapping[str, Any], key: str, path: str) -> float | None:
+    if key not in table:
+        return None
+    share = _number(table[key], f"execution.{key}", path)
+    if share > 1:
+        raise DeviceFileError(f"{path}: execution.{key} is {share}, expected a share of the peak, at most 1")
+    return share
 
 
 def _whole(value: Any, key: str, path: str, unit: str) -> int:

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 LAYERS = """
-api profiling calibrating
+api profiling characterizing calibrating
 measuring
 figures
 characterization

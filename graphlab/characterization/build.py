@@ -16,9 +16,8 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class BuildOptions:
-    """`sweeps` captures denoisers symbolically, to work them out at other sizes; `disk` uses the cache."""
+    """`disk` uses the cache; `dtype` recasts every stage whose dtype is a float."""
 
-    sweeps: bool = True
     disk: bool = True
     dtype: str | None = None
 
@@ -35,11 +34,12 @@ def model_run(workload: Workload, options: BuildOptions, progress: Progress | No
 
 
 def _series(workload: Workload, stage: Stage, kind: str, options: BuildOptions) -> StageSeries:
-    dynamic = changing(stage) or (options.sweeps and stage.steps != 1)
     dtype = options.dtype if stage.dtype in ("float16", "bfloat16", "float32") else None
-    source = StageSource(stage, dynamic=dynamic, disk=options.disk, dtype=dtype)
+    growing = changing(stage)
+    source = StageSource(stage, dynamic=growing, disk=options.disk, dtype=dtype)
     run = stage_run(workload, source)
-    return StageSeries(run, source, family(stage, run, kind))
+    others = source if growing else StageSource(stage, dynamic=True, disk=options.disk, dtype=dtype)
+    return StageSeries(run, others, family(stage, run, kind))
 
 
 def family(stage: Stage, run: StageRun, kind: str) -> str:

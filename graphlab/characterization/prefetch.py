@@ -18,7 +18,8 @@ def prefetch(
 
     Only a built-in model can be named to another process. What a worker fails at, the caller meets again by itself.
     """
-    named = [workload for workload in workloads if workload.source in model_names() and workload.name == workload.source]
+    known = set(model_names())
+    named = [workload for workload in workloads if workload.name == workload.source in known]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=jobs, mp_context=context, max_tasks_per_child=1) as pool:
         waiting = {pool.submit(_work, w.source, dict(w.values()), options): w.name for w in named}

@@ -29,10 +29,15 @@ def _model_row(suite: Characterization, run: ModelRun) -> ModelRow:
         peak_bytes_fused=run.peak_bytes("fused"),
         seconds_baseline=sum(stage.seconds_baseline for stage in stages),
         seconds_fused=sum(stage.seconds_fused for stage in stages),
-        seconds_compiled=sum(stage.seconds_compiled for stage in stages),
+        seconds_compiled=_sum([stage.seconds_compiled for stage in stages]),
         idle_fused=sum(stage.idle_fused for stage in stages),
         stages=stages,
     )
+
+
+def _sum(seconds: list[float | None]) -> float | None:
+    known = [value for value in seconds if value is not None]
+    return sum(known) if len(known) == len(seconds) else None
 
 
 def _stage_row(suite: Characterization, run: ModelRun, stage: StageSeries) -> StageRow:
@@ -48,6 +53,6 @@ def _stage_row(suite: Characterization, run: ModelRun, stage: StageSeries) -> St
         bytes_fused=stage.run.total(lambda call: call.bytes["fused"]),
         seconds_baseline=suite.time(run, stage, BASELINE).seconds,
         seconds_fused=fused.seconds,
-        seconds_compiled=suite.time(run, stage, COMPILED).seconds,
+        seconds_compiled=suite.time(run, stage, COMPILED).seconds if COMPILED in suite.model.runtimes else None,
         idle_fused=fused.idle,
     )

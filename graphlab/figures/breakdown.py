@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from graphlab.characterization.data import BASELINE, FUSED, Characterization, ModelRun
-from graphlab.figures.data import Column, Figure, Value
+from graphlab.characterization.data import BASELINE, Characterization, ModelRun
+from graphlab.figures.charts import FADED, MANY_COLOURS, colour, picks, tooltip
+from graphlab.figures.ways import WAY_HELP, WAYS
 from graphlab.ops.rule import CATEGORIES
 from graphlab.prediction.data import category
+from graphlab.report.figure import Column, Figure, Value
+
+CLASSES = (*CATEGORIES, "idle")
 
 COLUMNS = (
     Column("model", "model"),
-    Column("attention", "attention", help="scores in memory (baseline), or one fused kernel"),
+    Column("attention", "attention", help=WAY_HELP),
     Column("category", "category", help="operator category; attention is its two products, mask and softmax alone"),
     Column("seconds", "time", "s", "of one generation", estimate=True),
     Column("share", "share of its own total", estimate=True),
@@ -34,14 +38,14 @@ def breakdown(suite: Characterization) -> Figure:
 
 def _rows(suite: Characterization, run: ModelRun) -> Iterator[Mapping[str, Value]]:
     whole = suite.seconds(run, BASELINE)
-    for label, runtime in (("baseline", BASELINE), ("fused", FUSED)):
-        groups = suite.by(run, runtime, category)
+    for way in WAYS:
+        groups = suite.by(run, way.runtime, category)
         own = sum(groups.values())
-        for name in (*CATEGORIES, "idle"):
+        for name in CLASSES:
             if name in groups:
                 yield {
                     "model": run.name,
-                    "attention": label,
+                    "attention": way.label,
                     "category": name,
                     "seconds": groups[name],
                     "share": groups[name] / own if own else None,
@@ -50,15 +54,22 @@ def _rows(suite: Characterization, run: ModelRun) -> Iterator[Mapping[str, Value
 
 
 _CHART = {
-    "mark": {"type": "bar", "tooltip": True},
+    "description": "Stacked bars: share of the baseline's time by operator category, two bars a model.",
+    "params": picks("category"),
+    "mark": "bar",
     "encoding": {
         "y": {"field": "attention", "type": "nominal", "title": None},
-        "x": {"field": "share_of_baseline", "type": "quantitative", "axis": {"format": "%"}},
-        "color": {"field": "category", "type": "nominal"},
-        "row": {"field": "model", "type": "nominal", "header": {"labelAngle": 0, "labelAlign": "left"}},
-        "tooltip": [
-            {"field": "model"}, {"field": "attention"}, {"field": "category"},
-            {"field": "seconds", "format": ".4g"}, {"field": "share", "format": ".1%"},
-        ],
+        "x": {
+            "field": "share_of_baseline", "type": "quantitative", "title": "share of the baseline's time",
+            "axis": {"format": "%"},
+        },
+        "color": {**colour("category", domain=CLASSES, many=True), "sort": list(CLASSES)},
+        "opacity": FADED,
+        "row": {
+            "field": "model", "type": "nominal", "title": None, "sort": None,
+            "header": {"labelAngle": 0, "labelAlign": "left"},
+        },
+        "tooltip": tooltip(COLUMNS, "model", "attention", "category", "seconds", "share", "share_of_baseline"),
     },
 }  # fmt: skip
+assert len(CLASSES) <= len(MANY_COLOURS)

@@ -18,7 +18,11 @@ from graphlab.workload import Stage, Workload
 
 @dataclass
 class StageSource:
-    """Makes the calls of one stage at any sizes, capturing as rarely as its guards allow; results are kept on disk."""
+    """Makes the calls of one stage at any sizes, capturing as rarely as its guards allow; results are kept on disk.
+
+    `dynamic` captures symbolically, so that one capture answers for many sizes; otherwise each capture is at the sizes
+    asked for, in a fraction of the time.
+    """
 
     stage: Stage
     dynamic: bool = True

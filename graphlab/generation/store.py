@@ -41,13 +41,19 @@ def store_call(path: Path | None, call: StageCall) -> None:
         cache.write(path, json.dumps(call.to_dict(), separators=(",", ":")).encode())
 
 
+_FOLDERS = ("ops", "kernels", "sources", "components", "architectures")
+_MODULES = ("graph", "symbolic", "flow", "facts", "costing", "input_axes", "pipeline", "stage_analysis")
+
+
 @lru_cache(maxsize=1)
 def code_digest() -> str:
-    """A digest of everything of graphlab that shapes a stage's call: its library and its built-in passes."""
+    """A digest of everything of graphlab that shapes a stage's call: what makes kernels of a graph, and the passes."""
     digest = hashlib.sha256()
     passes = find_spec("graphlab.passes")  # found, not imported: passes come in as plug-ins
     assert passes is not None
-    homes = [Path(__file__).parent.parent, *(Path(path) for path in passes.submodule_search_locations or ())]
-    for file in sorted({path for home in homes for path in home.rglob("*.py") if "cli" not in path.parts}):
+    library = Path(__file__).parent.parent
+    homes = [library / name for name in _FOLDERS] + [Path(path) for path in passes.submodule_search_locations or ()]
+    files = {path for home in homes for path in home.rglob("*.py")} | {library / f"{name}.py" for name in _MODULES}
+    for file in sorted(files):
         digest.update(file.read_bytes())
     return digest.hexdigest()

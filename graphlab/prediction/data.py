@@ -30,8 +30,15 @@ class KernelTime(NamedTuple):
 class KernelModel(Protocol):
     """Times kernels on one device."""
 
-    asynchronous: bool
-    """Whether the host runs ahead of the device (a GPU), so that launches hide behind kernels."""
+    @property
+    def asynchronous(self) -> bool:
+        """Whether the host runs ahead of the device (a GPU), so that launches hide behind kernels."""
+        ...
+
+    @property
+    def runtimes(self) -> tuple[str, ...]:
+        """The runtimes this model can time, of RUNTIMES."""
+        ...
 
     @property
     def between_calls(self) -> float:

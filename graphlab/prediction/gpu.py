@@ -13,7 +13,7 @@ from graphlab.hardware import Hardware
 from graphlab.kernels.attentions import materialized_kernels
 from graphlab.kernels.data import Kernel, StageCall
 from graphlab.prediction.constants import GpuConstants, gpu_constants
-from graphlab.prediction.data import KernelTime
+from graphlab.prediction.data import RUNTIMES, KernelTime
 from graphlab.prediction.flash import EXPONENTIALS_PER_CLOCK, WIDEST, FlashEngine, attention_seconds
 from graphlab.prediction.locality import fetched_bytes
 from graphlab.prediction.tiles import Engine, contraction_seconds
@@ -27,6 +27,7 @@ class GpuModel:
     """
 
     asynchronous = True
+    runtimes = RUNTIMES
 
     @property
     def between_calls(self) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from graphlab.hardware import Hardware
 from graphlab.kernels.data import Kernel, StageCall
-from graphlab.prediction.data import KernelTime
+from graphlab.prediction.data import RUNTIMES, KernelTime
 
 
 class IdealModel:
@@ -12,6 +12,7 @@ class IdealModel:
 
     asynchronous = False
     between_calls = 0.0
+    runtimes = RUNTIMES
 
     def __init__(self, hardware: Hardware) -> None:
         self.hardware = hardware

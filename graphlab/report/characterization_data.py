@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphlab.report.figure import Figure
+from graphlab.report.finding import Finding
 
 SCHEMA = "graphlab.characterization/1"
 
 
 @dataclass(frozen=True, slots=True)
 class StageRow:
-    """One stage over a generation. `seconds` are estimates, of all its calls, with baseline and fused attention."""
+    """One stage over a generation. `seconds` are estimates, of all its calls, with baseline and fused attention.
+
+    `seconds_compiled` is None where the device's time model cannot tell.
+    """
 
     name: str
     family: str
@@ -25,7 +29,7 @@ class StageRow:
     bytes_fused: int
     seconds_baseline: float
     seconds_fused: float
-    seconds_compiled: float
+    seconds_compiled: float | None
     idle_fused: float
 
     def to_dict(self) -> dict[str, Any]:
@@ -50,7 +54,7 @@ class ModelRow:
     peak_bytes_fused: int
     seconds_baseline: float
     seconds_fused: float
-    seconds_compiled: float
+    seconds_compiled: float | None
     idle_fused: float
     stages: tuple[StageRow, ...]
 
@@ -62,13 +66,17 @@ class ModelRow:
 
 @dataclass(frozen=True, slots=True)
 class CharacterizationReport:
-    """Models on a device: `models` a row each, `figures` in report order, `assumptions` {model: what was assumed}."""
+    """Models on a device: a row a model, `figures` in report order, `findings` what they say.
+
+    `assumptions` maps each model to what was assumed of it.
+    """
 
     device: str
     device_title: str
     dtype: str | None
     models: tuple[ModelRow, ...]
     figures: tuple[Figure, ...]
+    findings: tuple[Finding, ...]
     assumptions: Mapping[str, tuple[str, ...]]
     notes: tuple[str, ...]
 
@@ -84,6 +92,7 @@ class CharacterizationReport:
             "dtype": self.dtype,
             "models": [row.to_dict() for row in self.models],
             "figures": [figure.to_dict() for figure in self.figures],
+            "findings": [finding.to_dict() for finding in self.findings],
             "assumptions": {name: list(lines) for name, lines in self.assumptions.items()},
             "notes": list(self.notes),
         }

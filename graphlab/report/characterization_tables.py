@@ -6,45 +6,58 @@ from graphlab.report.characterization_data import CharacterizationReport, ModelR
 from graphlab.report.tables import Column, Table
 from graphlab.units import format_bytes, format_count, format_seconds, format_share
 
+_NAME = Column("model", number=False, whole=True)
+
 ESTIMATES = "times are estimates of one generation; baseline: attention scores in memory; fused: one attention kernel"
 
 
 def models_table(report: CharacterizationReport) -> Table:
-    """One row a model."""
-    heads = ("params", "FLOP", "bytes", "peak", "baseline", "fused", "speedup", "compiled", "idle")
-    columns = (Column("model", number=False), Column("family", number=False), *map(Column, heads))
-    note = f"{ESTIMATES}; compiled: merged and replayed; idle: the device waits for the host; bytes, peak, idle: fused"
-    return Table("Models", columns, tuple(map(_model_row, report.models)), note=note)
-
-
-def _model_row(row: ModelRow) -> tuple[str, ...]:
-    return (
-        row.name,
-        row.family,
-        format_count(row.parameters),
-        format_count(row.flops),
-        format_bytes(row.bytes_fused),
-        format_bytes(row.peak_bytes_fused),
-        format_seconds(row.seconds_baseline),
-        format_seconds(row.seconds_fused),
-        _ratio(row.seconds_baseline, row.seconds_fused),
-        format_seconds(row.seconds_compiled),
-        _share(row.idle_fused, row.seconds_fused),
+    """One row a model: counts of one generation."""
+    heads = ("params", "FLOP", "bytes", "peak", "weights")
+    columns = (_NAME, *map(Column, heads))
+    rows = tuple(
+        (
+            row.name,
+            format_count(row.parameters),
+            format_count(row.flops),
+            format_bytes(row.bytes_fused),
+            format_bytes(row.peak_bytes_fused),
+            format_bytes(row.weight_bytes),
+        )
+        for row in report.models
     )
+    return Table("Models", columns, rows, note="of one generation; bytes and peak activations: fused attention")
+
+
+def times_table(report: CharacterizationReport) -> Table:
+    """One row a model: estimated times of one generation."""
+    columns = (_NAME, *map(Column, ("baseline", "fused", "speedup", "compiled", "idle")))
+    rows = tuple(
+        (
+            row.name,
+            format_seconds(row.seconds_baseline),
+            format_seconds(row.seconds_fused),
+            _ratio(row.seconds_baseline, row.seconds_fused),
+            "-" if row.seconds_compiled is None else format_seconds(row.seconds_compiled),
+            _share(row.idle_fused, row.seconds_fused),
+        )
+        for row in report.models
+    )
+    note = f"{ESTIMATES}; compiled: pointwise calls merged, no host; idle: share of fused in which the device waits"
+    return Table(f"Times on {report.device}", columns, rows, note=note)
 
 
 def stages_table(report: CharacterizationReport) -> Table:
     """One row a stage of every model."""
     heads = ("steps", "calls", "FLOP", "bytes", "baseline", "fused", "of model")
-    columns = (Column("model", number=False), Column("stage", number=False), *map(Column, heads))
+    columns = (Column("stage", number=False, whole=True), *map(Column, heads))
     rows = [_stage_row(model, stage) for model in report.models for stage in model.stages]
-    return Table("Stages", columns, tuple(rows), note="guided calls are one call at twice the batch where pipelines do so")
+    return Table("Stages", columns, tuple(rows), note="guided calls are one call at twice the batch, as in pipelines")
 
 
 def _stage_row(model: ModelRow, stage: StageRow) -> tuple[str, ...]:
     return (
-        model.name,
-        stage.name,
+        f"{model.name} {stage.name}",
         format_count(stage.steps),
         format_count(stage.calls),
         format_count(stage.flops),
@@ -55,20 +68,35 @@ def _stage_row(model: ModelRow, stage: StageRow) -> tuple[str, ...]:
     )
 
 
+_SHOWN = ("convolution", "linear", "attention", "normalization", "elementwise", "movement", "idle")
+"""Categories with a column of their own; the others are added up."""
+
+
 def shares_table(report: CharacterizationReport) -> Table | None:
     """Shares of time by operator category with fused attention; None without that figure."""
     found = next((figure for figure in report.figures if figure.name == "breakdown"), None)
     if found is None:
         return None
-    rows = [row for row in found.rows if row["attention"] == "fused"]
-    names = [name for name in dict.fromkeys(str(row["category"]) for row in rows)]
-    shares = {(row["model"], row["category"]): row["share"] for row in rows}
-    cells = []
-    for model in report.models:
-        values = (shares.get((model.name, name)) for name in names)
-        cells.append((model.name, *("-" if v is None else format_share(float(v)) for v in values)))
-    columns = (Column("model", number=False), *map(Column, names))
-    return Table("Time by operator category, fused attention", columns, tuple(cells), note=ESTIMATES)
+    shares: dict[str, dict[str, float]] = {}
+    for row in found.rows:
+        if row["attention"] == "fused" and isinstance(row["share"], float):
+            own = shares.setdefault(str(row["model"]), dict.fromkeys((*_SHOWN, "other"), 0.0))
+            own[str(row["category"]) if row["category"] in _SHOWN else "other"] += row["share"]
+    heads = ("conv", "linear", "attention", "norm", "elementwise", "movement", "idle", "other")
+    rows = tuple((name, *(format_share(part, 1.0) for part in own.values())) for name, own in shares.items())
+    return Table("Time by operator category, fused attention", (_NAME, *map(Column, heads)), rows, note=ESTIMATES)
+
+
+def findings_table(report: CharacterizationReport) -> Table:
+    """What the models on this device say to each takeaway of the characterization."""
+    columns = (
+        Column("finding", number=False, whole=True),
+        Column("verdict", number=False, whole=True),
+        Column("claim", number=False),
+    )
+    rows = tuple((finding.name, finding.verdict, finding.claim) for finding in report.findings)
+    note = "verdicts about time hold for the time model on this device; --json has the evidence"
+    return Table("Findings", columns, rows, note=note)
 
 
 def figures_table(report: CharacterizationReport) -> Table | None:
@@ -88,4 +116,4 @@ def _ratio(baseline: float, fused: float) -> str:
 
 
 def _share(part: float, whole: float) -> str:
-    return format_share(part / whole) if whole else "-"
+    return format_share(part, whole) if whole else "-"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from graphlab.report.characterization_data import CharacterizationReport
-from graphlab.report.characterization_tables import ESTIMATES, models_table, stages_table
+from graphlab.report.characterization_tables import models_table, stages_table, times_table
 from graphlab.report.html.document import Document, PlainTable, Section
 from graphlab.report.html.page import to_html as page
 from graphlab.report.tables import Table
@@ -24,8 +24,12 @@ def to_html(report: CharacterizationReport) -> str:
             title=f"Characterization on {report.device_title}",
             subtitle=(", ".join(row.name for row in report.models), f"dtype: {report.dtype or 'that of each model'}"),
             sections=(
-                Section("Models", (ESTIMATES,), (), (_plain(models_table(report)), _plain(stages_table(report)))),
-                Section("Figures", (), report.figures, ()),
+                Section(
+                    "Models",
+                    tables=tuple(map(_plain, (models_table(report), times_table(report), stages_table(report)))),
+                ),
+                Section("Findings", tables=(_findings(report),)),
+                Section("Figures", figures=report.figures),
             ),
             assumptions=tuple(assumptions),
             notes=report.notes,
@@ -33,5 +37,11 @@ def to_html(report: CharacterizationReport) -> str:
     )
 
 
+def _findings(report: CharacterizationReport) -> PlainTable:
+    rows = tuple((item.verdict, item.claim, item.source, "; ".join(item.evidence)) for item in report.findings)
+    note = "claims of Generative AI Beyond LLMs and laws of shapes; verdicts about time rest on estimates"
+    return PlainTable("Findings", ("verdict", "claim", "from", "evidence"), rows, note)
+
+
 def _plain(table: Table) -> PlainTable:
-    return PlainTable(table.title, tuple(column.head for column in table.columns), table.rows)
+    return PlainTable(table.title, tuple(column.head for column in table.columns), table.rows, table.note)

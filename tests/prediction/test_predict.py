@@ -36,6 +36,7 @@ class Fixed:
     """Every kernel takes `device` seconds and `host` to launch."""
 
     between_calls = 0.0
+    runtimes = RUNTIMES
 
     def __init__(self, device: float, host: float, *, asynchronous: bool) -> None:
         self.device, self.host, self.asynchronous = device, host, asynchronous

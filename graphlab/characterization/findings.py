@@ -1,0 +1,273 @@
+"""The takeaways of the characterization, each checked on the models and the device at hand.
+
+Claims are those of "Generative AI Beyond LLMs" that its abstract or secondary sources state ("abstract", "summary"),
+and laws that follow from shapes ("closed form"). Times are estimates, so a verdict about time holds for the time model
+on this device, not for a run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+from graphlab.characterization.data import BASELINE, FUSED, Characterization, ModelRun
+from graphlab.characterization.sweeps import frame_sweep, image_sweep
+from graphlab.kernels.data import Kernel, StageCall
+from graphlab.prediction.data import CallTime, category
+from graphlab.prediction.predict import predict
+from graphlab.report.finding import Finding
+
+ABSTRACT, SUMMARY, CLOSED = "abstract", "summary of the paper", "closed form"
+
+_Check = Callable[[Characterization], tuple[str, Sequence[str]]]
+
+
+def findings(suite: Characterization) -> tuple[Finding, ...]:
+    """Every takeaway, in the paper's order."""
+    return tuple(Finding(name, claim, source, *_checked(check, suite)) for name, claim, source, check in _CLAIMS)
+
+
+def _checked(check: _Check, suite: Characterization) -> tuple[str, tuple[str, ...]]:
+    verdict, evidence = check(suite)
+    return verdict, tuple(evidence)
+
+
+def _verdict(held: Sequence[bool]) -> str:
+    if not held:
+        return "not applicable"
+    return "reproduced" if all(held) else "partly reproduced" if any(held) else "not reproduced"
+
+
+def _busy_shares(suite: Characterization, run: ModelRun, runtime: str) -> dict[str, float]:
+    """{category: share of the time the device works}, the whole generation."""
+    found = suite.by(run, runtime, category)
+    busy = sum(seconds for name, seconds in found.items() if name != "idle")
+    return {name: seconds / busy for name, seconds in found.items() if name != "idle"} if busy else {}
+
+
+def _bottleneck(suite: Characterization) -> tuple[str, Sequence[str]]:
+    held, lines = [], []
+    for run in suite.models:
+        convolutional = run.family == "diffusion" and _has(run, "convolution")
+        if not convolutional and not run.family.endswith("transformer"):
+            continue
+        before, after = _busy_shares(suite, run, BASELINE), _busy_shares(suite, run, FUSED)
+        expected = "convolution" if convolutional else "linear"
+        largest = max(after, key=lambda name: after[name])
+        held.append(largest == expected and after[expected] > before[expected])
+        lines.append(
+            f"{run.name}: {expected} {before[expected]:.0%} with baseline attention, {after[expected]:.0%} with fused; "
+            f"largest then: {largest} {after[largest]:.0%}; attention {before.get('attention', 0):.0%} to "
+            f"{after.get('attention', 0):.0%}"
+        )
+    return _verdict(held), lines or ["no U-Net and no transformer that makes image tokens"]
+
+
+def _has(run: ModelRun, name: str) -> bool:
+    """Whether a tenth of the primary stage's FLOPs are of the category `name`."""
+    call = run.primary.run.first
+    return sum(kernel.flops for kernel in call.run("fused") if kernel.category == name) > 0.1 * call.flops
+
+
+def _attention_speedup(suite: Characterization) -> tuple[str, Sequence[str]]:
+    diffusion: list[float] = []
+    tokens: list[float] = []
+    lines = []
+    for run in suite.models:
+        before, after = (suite.by(run, runtime, category).get("attention", 0.0) for runtime in (BASELINE, FUSED))
+        if not after or run.kind != "text-to-image":
+            continue
+        (diffusion if run.family == "diffusion" else tokens).append(before / after)
+        lines.append(f"{run.name} ({run.family}): attention alone {before / after:.2f}x quicker when fused")
+    if not diffusion or not tokens:
+        return "not applicable", [*lines, "needs a diffusion and a token-predicting text-to-image model"]
+    ratio = _mean(diffusion) / _mean(tokens)
+    lines.append(f"diffusion {_mean(diffusion):.2f}x, transformers {_mean(tokens):.2f}x (geometric means): {ratio:.2f}")
+    return _verdict([ratio > 1]) if ratio > 2.5 or ratio < 1.1 else "reproduced", lines
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.exp(sum(map(math.log, values)) / len(values))
+
+
+def _lengths(suite: Characterization) -> tuple[str, Sequence[str]]:
+    held, lines = [], []
+    for run in suite.models:
+        if run.family != "diffusion" or not _has(run, "convolution"):
+            continue
+        calls = run.primary.run.first.attention_calls
+        lengths = [shape.q for shape in calls if shape.kind == "self" and shape.axis == "spatial"]
+        levels = sorted(set(lengths), reverse=True)
+        if len(levels) < 2:
+            continue
+        steps = sorted({high / low for high, low in pairwise(levels)})
+        lowest = lengths.index(levels[-1])
+        falls = all(a >= b for a, b in pairwise(lengths[: lowest + 1]))
+        held.append(falls and all(a <= b for a, b in pairwise(lengths[lowest:])))
+        shown = ", ".join(f"{step:g}x" for step in steps)
+        lines.append(
+            f"{run.name}: {' > '.join(map(str, levels))} and back within one step, neighbours {shown} apart, "
+            f"ends {levels[0] / levels[-1]:g}x"
+        )
+    return _verdict(held), lines or ["no U-Net with spatial self-attention at two resolutions"]
+
+
+def _temporal(suite: Characterization) -> tuple[str, Sequence[str]]:
+    held, lines = [], []
+    for run in suite.models:
+        time = suite.time(run, run.primary, FUSED)
+        seconds, layout = time.by(_core_axis), time.by(_layout_axis)
+        spatial, temporal = (seconds.get(axis, 0.0) for axis in ("spatial", "temporal"))
+        if not spatial or not temporal:
+            continue
+        moved = temporal + layout.get("temporal", 0.0)
+        share = moved / (moved + spatial + layout.get("spatial", 0.0))
+        flops = {axis: _axis_flops(run.primary.run.first, axis) for axis in ("spatial", "temporal")}
+        held.append(share > 0.6 and flops["temporal"] < flops["spatial"])
+        lines.append(
+            f"{run.name}: temporal {temporal / (temporal + spatial):.0%} of attention time alone, {share:.0%} with its "
+            f"layout changes, at {flops['spatial'] / flops['temporal']:.1f}x fewer FLOPs than spatial"
+        )
+    return _verdict(held), lines or ["no model with spatial and temporal attention"]
+
+
+def _core_axis(kernel: Kernel) -> str:
+    return kernel.axis if kernel.category == "attention" else ""
+
+
+def _layout_axis(kernel: Kernel) -> str:
+    return kernel.axis if kernel.category == "movement" else ""
+
+
+def _axis_flops(call: StageCall, axis: str) -> int:
+    return sum(k.flops for k in call.run("fused") if k.category == "attention" and k.axis == axis)
+
+
+def _fourth_power(suite: Characterization) -> tuple[str, Sequence[str]]:
+    held, lines = [], []
+    for run in _swept(suite):
+        points = [(side, call.score_bytes) for side, call in image_sweep(run) if call.score_bytes]
+        if len(points) < 2:
+            continue
+        (low, before), (high, after) = points[-2:]
+        exponent = math.log(after / before) / math.log(high / low)
+        held.append(3.5 < exponent <= 4.0)
+        lines.append(
+            f"{run.name}: similarity matrices grow with the side to the power {exponent:.2f}, {low} to {high} px"
+        )
+    return _verdict(held), lines or ["no model whose image size may change, or sweeps were left out"]
+
+
+def _convolution_grows(suite: Characterization) -> tuple[str, Sequence[str]]:
+    held, lines = [], []
+    for run in _swept(suite):
+        points = [(side, _shares(predict(call, suite.model, FUSED))) for side, call in image_sweep(run)]
+        points = [(side, found) for side, found in points if found.get("convolution") and found.get("attention")]
+        if len(points) < 2 or not _has(run, "convolution"):
+            continue
+        parts = []
+        for (low, before), (high, after) in pairwise(points):
+            growth = {name: after[name] / before[name] for name in ("convolution", "attention")}
+            held.append(growth["convolution"] > growth["attention"])
+            parts.append(f"{low} to {high} px {growth['convolution']:.1f}x against {growth['attention']:.1f}x")
+        lines.append(f"{run.name}: convolution against fused attention, {'; '.join(parts)}")
+    return _verdict(held), lines or ["no U-Net whose image size may change, or sweeps were left out"]
+
+
+def _shares(time: CallTime) -> dict[str, float]:
+    return time.by(category)
+
+
+def _frames(suite: Characterization) -> tuple[str, Sequence[str]]:
+    held, lines = [], []
+    for run in suite.models if suite.sweeps else ():
+        points = [(frames, call) for frames, call in frame_sweep(run) if _axis_flops(call, "temporal")]
+        if len(points) < 2:
+            continue
+        (low, before), (high, after) = points[0], points[-1]
+        grown = {axis: _exponent(before, after, axis, high / low) for axis in ("spatial", "temporal")}
+        held.append(abs(grown["spatial"] - 1) < 0.1 and abs(grown["temporal"] - 2) < 0.2)
+        lines.append(
+            f"{run.name}: attention FLOPs from {low} to {high} frames, spatial with the power {grown['spatial']:.2f}, "
+            f"temporal {grown['temporal']:.2f}"
+        )
+    return _verdict(held), lines or ["no model with temporal attention and free frames, or sweeps were left out"]
+
+
+def _exponent(before: StageCall, after: StageCall, axis: str, ratio: float) -> float:
+    return math.log(_axis_flops(after, axis) / _axis_flops(before, axis)) / math.log(ratio)
+
+
+def _intensity(suite: Characterization) -> tuple[str, Sequence[str]]:
+    diffusion, decode = [], []
+    for run in suite.models:
+        for stage in run.stages:
+            call = stage.run.first
+            found = (call.flops / call.bytes["fused"], f"{run.name} {stage.name}")
+            if stage.family == "diffusion":
+                diffusion.append(found)
+            elif stage.family in ("language decode", "autoregressive transformer"):
+                decode.append(found)
+    if not diffusion or not decode:
+        return "not applicable", ["needs a denoiser and a decoder of tokens"]
+    high, low = max(diffusion), min(decode)
+    lines = [f"{name}: {value:.4g} FLOP a byte" for value, name in (high, low)]
+    return _verdict([high[0] / low[0] > 10]), [*lines, f"ratio {high[0] / low[0]:.0f}"]
+
+
+def _swept(suite: Characterization) -> Sequence[ModelRun]:
+    return [run for run in suite.models if run.family == "diffusion"] if suite.sweeps else []
+
+
+_CLAIMS: tuple[tuple[str, str, str, _Check], ...] = (
+    (
+        "bottleneck",
+        "with fused attention, convolution is the largest part of diffusion models' time and linear layers are that of "
+        "transformer models'",
+        ABSTRACT,
+        _bottleneck,
+    ),
+    (
+        "attention-speedup",
+        "fused attention speeds attention up 1.1 to 2.5 times more in diffusion models than in transformer ones",
+        ABSTRACT,
+        _attention_speedup,
+    ),
+    (
+        "sequence-length",
+        "sequence length varies over a diffusion step, by 4x from one resolution to the next, down and up again",
+        ABSTRACT,
+        _lengths,
+    ),
+    (
+        "temporal-attention",
+        "temporal attention takes over 60 % of attention time in text-to-video models, with fewer FLOPs than spatial",
+        ABSTRACT,
+        _temporal,
+    ),
+    (
+        "similarity-memory",
+        "the memory of similarity matrices grows with the fourth power of the image side",
+        CLOSED,
+        _fourth_power,
+    ),
+    (
+        "convolution-scaling",
+        "with fused attention, convolution grows faster with image size than attention",
+        SUMMARY,
+        _convolution_grows,
+    ),
+    (
+        "frames",
+        "attention FLOPs grow linearly with the frames in space and with their square in time",
+        CLOSED,
+        _frames,
+    ),
+    (
+        "intensity",
+        "denoisers have far higher arithmetic intensity than language models that decode, up to 100x",
+        SUMMARY,
+        _intensity,
+    ),
+)
