@@ -87,7 +87,7 @@ def run(
     workloads = bound(models, bindings)
     options = BuildOptions(disk=cache, dtype=dtype)
     if jobs > 1 and cache:
-        prefetch(workloads, options, jobs, progress)
+        prefetch(workloads, options, jobs, progress, sweeps=sweeps)
     suite = Characterization(
         hardware=hardware,
         model=model_for(hardware),

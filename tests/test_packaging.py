@@ -42,7 +42,8 @@ def test_the_wheel_holds_every_package_and_data_file(tmp_path: Path) -> None:
     for package in packages_on_disk():
         assert f"{package.replace('.', '/')}/__init__.py" in names
     assert {name.split("/")[0] for name in names} == {"graphlab", wheel.name.rsplit("-py3", 1)[0] + ".dist-info"}
-    for data in ("graphlab/py.typed", "graphlab/devices/a100-80gb.toml"):
+    pages = ("graphlab/report/html/app.js", "graphlab/report/html/style.css", "graphlab/prediction/constants.toml")
+    for data in ("graphlab/py.typed", "graphlab/devices/a100-80gb.toml", *pages):
         assert data in names
     assert any(name.startswith("graphlab/sources/configs/") for name in names)
 

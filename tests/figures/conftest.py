@@ -26,5 +26,5 @@ def suite() -> Characterization:
 
 @pytest.fixture(scope="session")
 def swept() -> Characterization:
-    """The two cheapest models to work out at other sizes, and one that has none."""
-    return suite_of("llama-2-7b-tiny", "stable-diffusion-v1-5-tiny", "amused-256-tiny", sweeps=True)
+    """A U-Net and a transformer that are cheap to work out at other sizes, and a model that has none."""
+    return suite_of("llama-2-7b-tiny", "stable-diffusion-xl-tiny", "amused-256-tiny", sweeps=True)

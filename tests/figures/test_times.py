@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from graphlab.characterization.data import BASELINE, FUSED, Characterization
@@ -38,9 +40,8 @@ def test_speedup_is_the_ratio_of_sums(suite: Characterization) -> None:
         assert found["attention"]["speedup"] == pytest.approx(alone[0] / alone[1])
         module = float(found["attention module"]["seconds_baseline"] or 0)
         assert alone[0] < module < whole[0]
-        stages = [
-            r for r in rows if r["model"] == run.name and r["stage"] != "generation" and r["scope"] == "attention"
-        ]
+        own = [row for row in rows if row["model"] == run.name and row["scope"] == "attention"]
+        stages = [row for row in own if row["stage"] != "generation"]
         assert sum(float(row["seconds_fused"] or 0) for row in stages) == pytest.approx(alone[1])
 
 
@@ -48,9 +49,8 @@ def test_roofline_stays_under_its_roofs(suite: Characterization) -> None:
     rows = roofline(suite).rows
     peak = max(suite.hardware.peak_flops["float32"], suite.hardware.peak_flops["tf32"])
     points = [row for row in rows if row["kind"] == "stage"]
-    assert {(row["model"], row["stage"]) for row in points} == {
-        (r.name, s.name) for r in suite.models for s in r.stages
-    }
+    stages = {(run.name, stage.name) for run in suite.models for stage in run.stages}
+    assert {(row["model"], row["stage"]) for row in points} == stages
     for row in points:
         assert float(row["flop_per_s"] or 0) < peak
         assert row["intensity"] == float(row["flops"] or 0) / float(row["bytes"] or 0)
@@ -100,7 +100,7 @@ def test_timeline_has_no_gaps(suite: Characterization, label: str, runtime: str)
         own = [row for row in rows if row["model"] == run.name and row["attention"] == label]
         assert len(own) <= MOST
         assert own[0]["start"] == 0
-        for before, after in zip(own, own[1:], strict=False):
+        for before, after in pairwise(own):
             assert after["start"] == pytest.approx(before["end"])
         assert own[-1]["end"] == pytest.approx(suite.seconds(run, runtime))
         for stage in run.stages:
