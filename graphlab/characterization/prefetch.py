@@ -1,10 +1,17 @@
-"""Captures of several models at once: worker processes fill the disk cache that the caller then reads."""
+"""Captures of several models at once: worker processes fill the disk cache that the caller then reads.
+
+A process a model, started anew, so that memory goes back and nothing a worker does can hang the caller: the pools of
+the standard library lose tasks when a worker dies.
+"""
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict
 
 from graphlab.characterization.build import BuildOptions, model_run
 from graphlab.characterization.sweeps import SIDE_FACTORS, sides, sweep_frames, sweep_images
@@ -26,16 +33,28 @@ def prefetch(
     """
     known = set(model_names())
     named = [workload for workload in workloads if workload.name == workload.source in known]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=jobs, mp_context=context, max_tasks_per_child=3) as pool:
-        waiting = {pool.submit(_work, w.source, dict(w.values()), options, sweeps): w.name for w in named}
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        waiting = {pool.submit(_start, workload, options, sweeps): workload.name for workload in named}
         for done in as_completed(waiting):
-            if progress is not None and done.exception() is None:
+            done.result()
+            if progress is not None:
                 progress(waiting[done])
 
 
-def _work(name: str, values: Mapping[str, int | float], options: BuildOptions, sweeps: bool) -> None:
-    run = model_run(find_model(name).workload().bind(values), options)
-    if sweeps:
+def _start(workload: Workload, options: BuildOptions, sweeps: bool) -> None:
+    asked = {"name": workload.source, "values": workload.values(), "options": asdict(options), "sweeps": sweeps}
+    command = [sys.executable, "-m", "graphlab.characterization.prefetch"]
+    subprocess.run(command, input=json.dumps(asked), text=True, capture_output=True, check=False)
+
+
+def work(text: str) -> None:
+    """What a worker does: the model that `text`, as `prefetch` writes it, names."""
+    asked = json.loads(text)
+    run = model_run(find_model(asked["name"]).workload().bind(asked["values"]), BuildOptions(**asked["options"]))
+    if asked["sweeps"]:
         sweep_images(run)
         sweep_frames(run, sides(run, SIDE_FACTORS))
+
+
+if __name__ == "__main__":
+    work(sys.stdin.read())

@@ -1,5 +1,0 @@
-"""Moved to graphlab.report.figure."""
-
-from graphlab.report.figure import Column, Figure, Value
-
-__all__ = ["Column", "Figure", "Value"]
