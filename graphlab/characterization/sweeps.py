@@ -119,6 +119,8 @@ def _swept(run: ModelRun, stage: StageSeries, bindings: Sequence[Mapping[str, in
         points.append(SweepPoint(binding["height"], binding.get("frames"), call))
     if points and not moves and len(points) > 1:
         return Sweep(stage, (), (f"{run.name}: the sizes of {stage.name} do not follow the picture's",))
+    if len(bindings) == 1:
+        refused.append(f"{run.name} takes no other size than {_words(bindings[0])}")
     return Sweep(stage, tuple(points), tuple(refused))
 
 

@@ -51,8 +51,22 @@ def cache_hits(suite: Characterization) -> Figure:
             [] if execution is not None else [unknown],
             [] if stages else ["no model of the suite has temporal attention"],
             why_empty(rows, "there is nothing to model"),
+            _alike(rows),
         ),
     )
+
+
+def _alike(rows: list[Mapping[str, Value]]) -> Iterator[str]:
+    """Which kernels the model cannot tell apart: those whose operands lie in memory in the order they are read."""
+    rates: dict[str, set[tuple[Value, Value]]] = {}
+    for row in rows:
+        rates.setdefault(str(row["kernels"]), set()).add((row["level"], row["share_served"]))
+    alike = [kind for kind, found in rates.items() if len({share for _, share in found}) == 1]
+    if alike:
+        yield (
+            f"{', '.join(alike)}: read front to back on both axes: the model gives them equal rates, which says "
+            "nothing of how often tiles of a product find their operands again"
+        )
 
 
 def _temporal(stage: StageSeries) -> bool:

@@ -40,6 +40,9 @@ VQ: Config = {
     "lookup_from_codebook": True,
 }
 
+MASKED = "int(height // 16 * (width // 16) * math.cos(1.5707963267948966 * (step + 1) / steps))"
+"""Tokens still masked after a step: the cosine schedule of AmusedScheduler."""
+
 TINY_UVIT: Config = {
     **UVIT_256,
     "hidden_size": 32,
@@ -77,7 +80,7 @@ def _workload(name: str, text: Config, transformer: Config, vq: Config, dtype: s
         source=name,
         stages=(
             text_encoder.stage("text_encoder", calls_per_step=ENCODED),
-            denoiser.stage("transformer", steps="steps", calls_per_step=CALLS),
+            denoiser.stage("transformer", steps="steps", calls_per_step=CALLS, step_bindings={"masked": MASKED}),
             decoder.stage("vq_decoder"),
         ),
         variables=(*image_size(int(transformer["sample_size"]) * 16, multiple), CLIP_TOKENS, *sampling(12, 10.0)),

@@ -70,8 +70,25 @@ class Figure:
         return {
             "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
             "data": {"values": [dict(row) for row in self.rows]},
-            **self.chart,
+            **self._ordered(self.chart),
         }
+
+    def _ordered(self, chart: Mapping[str, Any]) -> dict[str, Any]:
+        """`chart`, panels that are not to be sorted in the order of the rows: Vega-Lite sorts them by name."""
+        found = dict(chart)
+        if "facet" in found:
+            found["facet"] = self._panels(found["facet"])
+        if "encoding" in found:
+            sides = {
+                name: self._panels(found["encoding"][name]) for name in ("row", "column") if name in found["encoding"]
+            }
+            found["encoding"] = {**found["encoding"], **sides}
+        return found
+
+    def _panels(self, channel: Mapping[str, Any]) -> dict[str, Any]:
+        if channel.get("sort", "") is not None:
+            return dict(channel)
+        return {**channel, "sort": list(dict.fromkeys(row[channel["field"]] for row in self.rows))}
 
     def to_svg(self) -> str | None:
         """The picture as SVG, drawn without a browser; None where there is nothing to draw."""

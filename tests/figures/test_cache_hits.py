@@ -27,6 +27,12 @@ def test_rates_are_shares(suite: Characterization) -> None:
         assert served[axis, kind, "L2"] >= served[axis, kind, "L1"]
 
 
+def test_kernels_it_cannot_tell_apart_are_named(suite: Characterization) -> None:
+    (note,) = cache_hits(suite).notes
+    assert "products" in note
+    assert "softmax" in note
+
+
 def test_device_without_execution_has_a_note(suite: Characterization) -> None:
     hardware = load_device("epyc-9654")
     assert hardware.execution is None
