@@ -10,7 +10,7 @@ from graphlab.figures.notes import distinct, why_empty
 from graphlab.graph import DTYPE_BYTES
 from graphlab.hardware import Execution
 from graphlab.kernels.data import Kernel
-from graphlab.prediction.locality import hit_rate
+from graphlab.prediction.locality import hit_rate, operand_loads
 from graphlab.report.figure import Column, Figure, Value
 
 AXES = ("spatial", "temporal")
@@ -41,8 +41,9 @@ def cache_hits(suite: Characterization) -> Figure:
         title="Cache hits of temporal and spatial attention (a model)",
         caption=(
             "A model, not a measurement: each byte is used once; a run of contiguous bytes is fetched in sectors, and "
-            "the rest of a sector is found again if no more runs lie between than half the cache has sectors. What "
-            "kernels leave to the next, conflicts, prefetching and the reuse of tiles inside products are not modelled."
+            "the rest of a sector is found again if no more runs lie between than half the cache has sectors. Output "
+            "tiles of a product load their operands anew, from the second cache when another tile had them. What "
+            "kernels leave to the next, conflicts and prefetching are not modelled."
         ),
         columns=COLUMNS,
         rows=tuple(rows),
@@ -63,10 +64,7 @@ def _alike(rows: list[Mapping[str, Value]]) -> Iterator[str]:
         rates.setdefault(str(row["kernels"]), set()).add((row["level"], row["share_served"]))
     alike = [kind for kind, found in rates.items() if len({share for _, share in found}) == 1]
     if alike:
-        yield (
-            f"{', '.join(alike)}: read front to back on both axes: the model gives them equal rates, which says "
-            "nothing of how often tiles of a product find their operands again"
-        )
+        yield (f"{', '.join(alike)}: read front to back on both axes, so the model gives them equal rates")
 
 
 def _temporal(stage: StageSeries) -> bool:
@@ -104,8 +102,12 @@ def _kind(kernel: Kernel) -> str | None:
 
 
 def _accesses(kernel: Kernel, execution: Execution) -> tuple[float, float, float]:
-    """(elements read, of them served by L1, of them served by L1 or L2); what is not strided is read front to back."""
+    """(elements read, of them served by L1, of them served by L1 or L2); what is not strided is read front to back,
+    and tiles of a product find in the second cache what an earlier tile of it loaded."""
     size, unit = DTYPE_BYTES[kernel.dtype], execution.sector_bytes
+    if kernel.contraction is not None:
+        loads, distinct_elements = operand_loads(kernel.contraction)
+        return loads, loads * (1 - size / unit), loads - distinct_elements * size / unit
     moved = min(kernel.strided.nbytes, kernel.bytes_read) if kernel.strided is not None else 0
     ordered, strided = (kernel.bytes_read - moved) / size, moved / size
     served = []

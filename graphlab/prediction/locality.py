@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from graphlab.kernels.data import Strided
+from graphlab.kernels.data import Contraction, Strided
 
 
 def fetched_bytes(reads: Strided, unit: int, capacity: float) -> float:
@@ -32,3 +32,13 @@ def hit_rate(reads: Strided | None, unit: int, capacity: float, access: int) -> 
     accesses = math.ceil(reads.nbytes / min(access, reads.run))
     misses = fetched_bytes(reads, unit, capacity) / unit
     return max(0.0, 1 - misses / accesses)
+
+
+def operand_loads(shape: Contraction, rows: int = 128, columns: int = 128) -> tuple[int, int]:
+    """(elements that all output tiles of `rows` x `columns` load, elements there are): operands come back once a tile.
+
+    A product of 16 frames is one tile and loads everything once; one of 1024 positions loads its keys eight times.
+    """
+    left, right = shape.m * shape.k, shape.n * shape.k
+    loads = left * math.ceil(shape.n / columns) + right * math.ceil(shape.m / rows)
+    return shape.batch * loads, shape.batch * (left + right)

@@ -28,7 +28,7 @@ def to_html(report: CharacterizationReport) -> str:
                     "Models",
                     tables=tuple(map(_plain, (models_table(report), times_table(report), stages_table(report)))),
                 ),
-                Section("Findings", tables=(_findings(report),)),
+                Section("Takeaways", tables=(_findings(report),)),
                 Section("Figures", figures=report.figures),
             ),
             assumptions=tuple(assumptions),

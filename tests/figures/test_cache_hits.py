@@ -9,7 +9,8 @@ import pytest
 from graphlab.characterization.data import Characterization
 from graphlab.figures.cache_hits import _accesses, cache_hits
 from graphlab.hardware import load_device
-from graphlab.kernels.data import Kernel, Strided
+from graphlab.kernels.data import Contraction, Kernel, Strided
+from graphlab.prediction.locality import operand_loads
 from graphlab.prediction.model import model_for
 
 COPY = Kernel("clone", "movement", "movement", "other", "float16", 0, 0, 2_000_000, 2_000_000, axis="temporal")
@@ -29,8 +30,25 @@ def test_rates_are_shares(suite: Characterization) -> None:
 
 def test_kernels_it_cannot_tell_apart_are_named(suite: Characterization) -> None:
     (note,) = cache_hits(suite).notes
-    assert "products" in note
-    assert "softmax" in note
+    assert "softmax" in note.split(":")[0]
+    assert "products" not in note
+
+
+def test_products_over_frames_find_no_operand_again(suite: Characterization) -> None:
+    """Sixteen frames are one tile: what it loads nothing has loaded before. Spatial products load their keys again."""
+    hits = {
+        row["axis"]: row["share_hit"]
+        for row in cache_hits(suite).rows
+        if row["kernels"] == "products" and row["level"] == "L2"
+    }
+    assert hits["temporal"] == pytest.approx(0)
+    assert float(hits["spatial"] or 0) > 0.05
+
+
+def test_operand_loads_by_hand() -> None:
+    assert operand_loads(Contraction(3, 16, 16, 64)) == (3 * 2 * 16 * 64, 3 * 2 * 16 * 64)
+    loads, distinct = operand_loads(Contraction(1, 1024, 1024, 64))
+    assert (loads, distinct) == (8 * 2 * 1024 * 64, 2 * 1024 * 64)
 
 
 def test_device_without_execution_has_a_note(suite: Characterization) -> None:
