@@ -22,6 +22,7 @@ from graphlab.prediction.model import model_for
 from graphlab.profiling import profile
 from graphlab.report.characterization_data import CharacterizationReport
 from graphlab.report.profile_data import ProfileReport
+from graphlab.sources.cache import directory
 from graphlab.workload import Workload
 
 ModelSource = str | os.PathLike[str] | Workload
@@ -86,7 +87,7 @@ def run(
         )
     workloads = bound(models, bindings)
     options = BuildOptions(disk=cache, dtype=dtype)
-    if jobs > 1 and cache:
+    if jobs > 1 and cache and directory() is not None:
         prefetch(workloads, options, jobs, progress, sweeps=sweeps)
     suite = Characterization(
         hardware=hardware,

@@ -99,6 +99,12 @@ class Node:
     outputs: tuple[TensorSpec | None, ...] = ()
     modules: tuple[tuple[str, str], ...] = ()
     source: str = ""
+    refs: tuple[str, ...] = field(init=False, compare=False, repr=False)
+    """Names of the nodes this one reads, in argument order, repeats kept."""
+
+    def __post_init__(self) -> None:
+        found = tuple(_refs((self.args, tuple(value for _, value in self.kwargs))))
+        object.__setattr__(self, "refs", found)  # asked for more often than anything else about a node
 
     @property
     def out(self) -> TensorSpec:
@@ -106,11 +112,6 @@ class Node:
         spec = self.outputs[0]
         assert spec is not None
         return spec
-
-    @property
-    def refs(self) -> tuple[str, ...]:
-        """Names of the nodes this one reads, in argument order, repeats kept."""
-        return tuple(_refs((self.args, tuple(value for _, value in self.kwargs))))
 
 
 def _refs(value: Arg) -> Iterator[str]:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from graphlab.characterization.data import ModelRun, StageSeries
-from graphlab.generation.runs import StageRun, StageSource, stage_run
+from graphlab.generation.runs import StageSource, stage_run
+from graphlab.generation.steps import is_sampled
 from graphlab.models import find_model
 from graphlab.stage_analysis import changing
 from graphlab.workload import Stage, TensorInput, Workload
@@ -39,16 +40,16 @@ def _series(workload: Workload, stage: Stage, kind: str, options: BuildOptions) 
     source = StageSource(stage, dynamic=growing, disk=options.disk, dtype=dtype)
     run = stage_run(workload, source)
     others = source if growing else StageSource(stage, dynamic=True, disk=options.disk, dtype=dtype)
-    return StageSeries(run, others, family(stage, run, kind))
+    return StageSeries(run, others, family(stage, kind))
 
 
-def family(stage: Stage, run: StageRun, kind: str) -> str:
-    """What `stage` is, from how it runs: sizes that grow with the steps, tokens or floats in, one step or many."""
+def family(stage: Stage, kind: str) -> str:
+    """What `stage` is, from how it runs: sizes that grow with the steps, tokens or floats in, sampled or one pass."""
     if kind == "language":
         return "language decode" if changing(stage) else "language prefill"
     if changing(stage):
         return "autoregressive transformer"
-    if len(run.steps) == 1:
+    if not is_sampled(stage):
         return "one pass"
     first = next((item for item in stage.inputs.values() if isinstance(item, TensorInput)), None)
     return "masked transformer" if first is not None and first.dtype.startswith("int") else "diffusion"

@@ -6,16 +6,22 @@ the standard library lose tasks when a worker dies.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 
 from graphlab.characterization.build import BuildOptions, model_run
 from graphlab.characterization.sweeps import SIDE_FACTORS, sides, sweep_frames, sweep_images
+from graphlab.generation.store import code_digest
 from graphlab.models import find_model, model_names
+from graphlab.sources import cache
 from graphlab.workload import Workload
 
 
@@ -30,21 +36,39 @@ def prefetch(
     """Works out the built-in ones of `workloads` in `jobs` processes; the results are on disk when it returns.
 
     Only a built-in model can be named to another process. What a worker fails at, the caller meets again by itself.
+    A model that was worked out before leaves a mark in the cache and is passed over; should the cache have lost some of
+    it since, the caller makes that anew.
     """
     known = set(model_names())
     named = [workload for workload in workloads if workload.name == workload.source in known]
+    asked = {workload.name: _asked(workload, options, sweeps) for workload in named}
+    asked = {name: text for name, text in asked.items() if not _mark(text).exists()}
     with ThreadPoolExecutor(max_workers=jobs) as pool:
-        waiting = {pool.submit(_start, workload, options, sweeps): workload.name for workload in named}
+        waiting = {pool.submit(_start, text): name for name, text in asked.items()}
         for done in as_completed(waiting):
             done.result()
             if progress is not None:
                 progress(waiting[done])
 
 
-def _start(workload: Workload, options: BuildOptions, sweeps: bool) -> None:
+def _asked(workload: Workload, options: BuildOptions, sweeps: bool) -> str:
     asked = {"name": workload.source, "values": workload.values(), "options": asdict(options), "sweeps": sweeps}
+    return json.dumps(asked, sort_keys=True)
+
+
+def _mark(asked: str) -> Path:
+    """The file that says that a worker was through with `asked`, by these versions of everything."""
+    folder = cache.directory()
+    text = chr(0).join([asked, cache.versions(), code_digest()])
+    return (folder or Path(os.devnull)) / f"done-{hashlib.sha256(text.encode()).hexdigest()[:40]}"
+
+
+def _start(asked: str) -> None:
     command = [sys.executable, "-m", "graphlab.characterization.prefetch"]
-    subprocess.run(command, input=json.dumps(asked), text=True, capture_output=True, check=False)
+    done = subprocess.run(command, input=asked, text=True, capture_output=True, check=False)
+    if done.returncode == 0:
+        with suppress(OSError):
+            _mark(asked).touch()
 
 
 def work(text: str) -> None:

@@ -12,13 +12,16 @@ from fractions import Fraction
 
 from graphlab.characterization.data import ModelRun, StageSeries
 from graphlab.errors import GraphlabError
-from graphlab.generation.steps import steps_of
+from graphlab.generation.steps import first_step
 from graphlab.kernels.data import StageCall
 from graphlab.sources.stage import axis_sizes
 from graphlab.workload import Variable
 
 FACTORS = (Fraction(1, 2), Fraction(3, 4), Fraction(1), Fraction(3, 2), Fraction(2))
 """Image sides and frame counts of a sweep over the model's own."""
+
+FRAME_FACTORS = (Fraction(1, 2), Fraction(1), Fraction(2))
+"""Frame counts of a sweep over the default count."""
 
 SIDE_FACTORS = (Fraction(1, 2), Fraction(1), Fraction(2))
 """Image sides at which frames are swept."""
@@ -43,8 +46,8 @@ class Sweep:
 
 
 def swept_stage(run: ModelRun) -> StageSeries:
-    """The stage sweeps are about: of those that run in steps the one that computes most, else the primary one."""
-    stepping = [stage for stage in run.stages if len(stage.run.steps) > 1]
+    """The stage sweeps are about: of those that a sampler runs the one that computes most, else the primary one."""
+    stepping = [stage for stage in run.stages if stage.family != "one pass"]
     return max(stepping, key=lambda s: s.run.total(lambda call: call.flops)) if stepping else run.primary
 
 
@@ -64,7 +67,7 @@ def sweep_frames(run: ModelRun, at: Sequence[int]) -> Sweep:
     if variable is None or _default_side(run) is None:
         return Sweep(stage, (), (f"{run.name} has no frames to change",))
     default = int(run.workload.values()["frames"])
-    frames = _rounded([default * factor for factor in FACTORS], variable)
+    frames = _rounded([default * factor for factor in FRAME_FACTORS], variable)
     return _swept(run, stage, [{"height": s, "width": s, "frames": f} for s in at for f in frames])
 
 
@@ -126,7 +129,7 @@ def _swept(run: ModelRun, stage: StageSeries, bindings: Sequence[Mapping[str, in
 
 def _call(run: ModelRun, stage: StageSeries, binding: Mapping[str, int]) -> tuple[StageCall, dict[str, int]]:
     """(call, sizes of its inputs) of the first step under `binding`; GraphlabError where the model refuses it."""
-    step = steps_of(run.workload.bind(binding), stage.run.stage)[0]
+    step = first_step(run.workload.bind(binding), stage.run.stage)
     return stage.source.at(step.values), step.sizes
 
 

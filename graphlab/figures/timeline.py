@@ -9,6 +9,7 @@ from graphlab.characterization.data import Characterization, ModelRun, StageSeri
 from graphlab.figures.charts import FADED, colour, facets, picks, tooltip
 from graphlab.figures.notes import distinct, why_empty
 from graphlab.figures.ways import WAY_HELP, WAYS, Way
+from graphlab.generation.steps import lines
 from graphlab.prediction.data import BOUNDS
 from graphlab.report.figure import Column, Figure, Value
 
@@ -73,10 +74,9 @@ def _rows(suite: Characterization, run: ModelRun, way: Way) -> Iterator[Mapping[
 
 
 def _bounds(suite: Characterization, run: ModelRun, stage: StageSeries, way: Way) -> list[str]:
-    """What most of every step's time goes to, as in the nearest step that was worked out."""
-    calls = suite.time(run, stage, way.runtime).calls
-    known = {step.index: _main(call.bounds()) for step, call in zip(stage.run.at, calls, strict=True)}
-    return [known[min(known, key=lambda index: abs(index - step.index))] for step in stage.run.steps]
+    """What most of every step's time goes to, as in the step like it, or the nearest one, that was worked out."""
+    known = [_main(call.bounds()) for call in suite.time(run, stage, way.runtime).calls]
+    return [known[left + (share > 0.5)] for left, share in lines(stage.run.steps, stage.run.at)]
 
 
 def _main(bounds: Mapping[str, float]) -> str:

@@ -57,5 +57,10 @@ def _kernel(kernel: Kernel, old: str, new: str, scale: float) -> Kernel:
         dtype=new,
         bytes_read=int(kernel.bytes_read * scale),
         bytes_written=int(kernel.bytes_written * scale),
-        strided=strided and strided._replace(nbytes=int(strided.nbytes * scale), run=max(1, int(strided.run * scale))),
+        strided=strided
+        and strided._replace(
+            nbytes=int(strided.nbytes * scale),
+            run=max(1, int(strided.run * scale)),
+            step=int(strided.step * scale),
+        ),
     )

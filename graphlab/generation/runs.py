@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from graphlab.generation.recast import recast
-from graphlab.generation.steps import Step, interpolated, knots, steps_of, weights
+from graphlab.generation.steps import Step, doubtful, interpolated, knots, steps_of, weights
 from graphlab.generation.store import call_path, load_call, store_call
 from graphlab.kernels.data import StageCall
 from graphlab.kernels.extract import stage_call
+from graphlab.pipeline import Facts
 from graphlab.program import Program
 from graphlab.sources.stage import axis_sizes, mismatch, program_for
 from graphlab.stage_analysis import cache_bytes, facts_of
@@ -28,7 +29,7 @@ class StageSource:
     dynamic: bool = True
     disk: bool = True
     dtype: str | None = None
-    _programs: list[Program] = field(default_factory=list)
+    _captures: list[tuple[Program, Facts]] = field(default_factory=list)
     _calls: dict[tuple[tuple[str, int], ...], StageCall] = field(default_factory=dict)
 
     def at(self, values: Mapping[str, int | float]) -> StageCall:
@@ -46,9 +47,9 @@ class StageSource:
         return call if self.dtype is None else recast(call, self.dtype)
 
     def _make(self, values: Mapping[str, int | float], sizes: Mapping[str, int]) -> StageCall:
-        program = self._program(values, sizes)
+        program, facts = self._capture(values, sizes)
         return stage_call(
-            facts_of(self.stage, program, sizes),
+            facts,
             name=self.stage.name,
             dtype=self.stage.dtype,
             values=values,
@@ -56,13 +57,15 @@ class StageSource:
             notes=(*self.stage.assumptions, *program.notes),
         )
 
-    def _program(self, values: Mapping[str, int | float], sizes: Mapping[str, int]) -> Program:
-        for known in self._programs:
-            if mismatch(known.graph, sizes) is None:
-                return known
+    def _capture(self, values: Mapping[str, int | float], sizes: Mapping[str, int]) -> tuple[Program, Facts]:
+        """(a capture that holds at `sizes`, facts about it there); what does not depend on sizes is found once."""
+        for program, facts in self._captures:
+            if mismatch(program.graph, sizes) is None:
+                return program, facts.at({symbol: sizes[symbol] for symbol in program.graph.symbols})
         program = program_for(self.stage, values, dynamic=self.dynamic, disk=self.disk)
-        self._programs.append(program)
-        return program
+        facts = facts_of(self.stage, program, sizes)
+        self._captures.append((program, facts))
+        return program, facts
 
 
 @dataclass(frozen=True)
@@ -103,5 +106,23 @@ def stage_run(workload: Workload, source: StageSource) -> StageRun:
     """`source`'s stage over one generation of `workload`, bindings in force."""
     steps = steps_of(workload, source.stage)
     at = knots(steps)
+    while more := doubtful(steps, at, [_counts(step, source.at(step.values)) for step in at]):
+        at = sorted([*at, *more], key=lambda step: step.index)
     calls = tuple(source.at(step.values) for step in at)
     return StageRun(source.stage, tuple(steps), tuple(at), calls, tuple(weights(steps, at)))
+
+
+def _counts(step: Step, call: StageCall) -> tuple[int, ...]:
+    """What must be known exactly of every step: the counts of a call, and all lengths that its attentions see."""
+    shapes = [size for shape in call.attention_calls for size in (shape.batch, shape.q, shape.kv)]
+    return (
+        step.repeats,
+        call.flops,
+        call.pointwise_flops,
+        *(call.bytes[way] for way in sorted(call.bytes)),
+        *(call.peak_bytes[way] for way in sorted(call.peak_bytes)),
+        call.cache_bytes,
+        call.score_bytes,
+        max(shapes, default=0),
+        sum(shapes),
+    )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from graphlab.generation.runs import StageRun
+from graphlab.generation.steps import is_sampled, lines
 from graphlab.kernels.data import Kernel
 from graphlab.prediction.data import CallTime, KernelModel
 from graphlab.prediction.predict import predict
@@ -40,20 +41,11 @@ class StageTime:
     def per_step(self) -> list[float]:
         """Seconds of every step; straight lines between the steps that were worked out."""
         run = self.run
-        known = {
-            step.key: call.seconds * step.repeats + self.between for step, call in zip(run.at, self.calls, strict=True)
-        }
-        places = [step.index for step in run.at]
-        found = []
-        for step in run.steps:
-            if step.key in known:
-                found.append(known[step.key])
-                continue
-            right = next(i for i, place in enumerate(places) if place > step.index)
-            low, high = run.at[right - 1], run.at[right]
-            share = (step.index - low.index) / (high.index - low.index)
-            found.append(known[low.key] * (1 - share) + known[high.key] * share)
-        return found
+        known = [call.seconds * step.repeats + self.between for step, call in zip(run.at, self.calls, strict=True)]
+        return [
+            known[left] * (1 - share) + known[left + 1] * share if share else known[left]
+            for left, share in lines(run.steps, run.at)
+        ]
 
     def by(self, key: Callable[[Kernel], str]) -> dict[str, float]:
         """{key of a kernel, or "idle": seconds} over the generation, in falling seconds; they add up to `seconds`."""
@@ -91,5 +83,5 @@ def stage_time(run: StageRun, model: KernelModel, runtime: str) -> StageTime:
 
 
 def has_scheduler(run: StageRun) -> bool:
-    """Whether a scheduler works between the calls of `run`: a stage of several steps whose sizes stay as they are."""
-    return len(run.steps) > 1 and not changing(run.stage)
+    """Whether a scheduler works between the calls of `run`: a sampled stage of several steps whose sizes stay."""
+    return len(run.steps) > 1 and is_sampled(run.stage) and not changing(run.stage)

@@ -58,28 +58,32 @@ def fused_kernel(
     )
 
 
-def materialized_kernels(fused: Kernel, score_bytes: int) -> list[Kernel]:
+def materialized_kernels(
+    fused: Kernel, score_bytes: int, value_bytes: int | None = None, mask_bytes: int = 0
+) -> list[Kernel]:
     """What runs in place of a fused kernel when scores are kept: product, mask where there is one, softmax, product.
 
     Traffic is that of `graphlab.costing.site_traffic`: scores written by the first product, read and written by the
     softmax, read by the second product, and read and written once more where a mask is added. All pointwise FLOPs
-    stand with the softmax, the scale being part of the first product (`alpha` of baddbmm).
+    stand with the softmax, the scale being part of the first product (`alpha` of baddbmm). `value_bytes` are those of
+    the values, as many as of heads of their own; None takes one head of values for each of the queries'.
     """
     sizes = fused.attention
     assert sizes is not None
     lead = sizes.batch * sizes.heads
     first = min(2 * lead * sizes.q * sizes.kv * sizes.width, fused.flops)
     out_width = (fused.flops - first) // (2 * lead * sizes.q * sizes.kv) if sizes.q and sizes.kv else sizes.width
-    value_bytes = min(
-        fused.bytes_read, lead * sizes.kv * out_width * (score_bytes // max(lead * sizes.q * sizes.kv, 1))
-    )
+    if value_bytes is None:
+        value_bytes = lead * sizes.kv * out_width * (score_bytes // max(lead * sizes.q * sizes.kv, 1))
+    value_bytes = min(value_bytes, fused.bytes_read)
+    mask_bytes = min(mask_bytes, fused.bytes_read - value_bytes) if sizes.masked else 0
     base = replace(fused, attention=None, pointwise_flops=0)
     scores = replace(
         base,
         op="scores",
         family="contraction",
         flops=first,
-        bytes_read=fused.bytes_read - value_bytes,
+        bytes_read=fused.bytes_read - value_bytes - mask_bytes,
         bytes_written=score_bytes,
         contraction=Contraction(lead, sizes.q, sizes.kv, sizes.width),
     )
@@ -88,11 +92,13 @@ def materialized_kernels(fused: Kernel, score_bytes: int) -> list[Kernel]:
         op="mask",
         family="pointwise",
         flops=0,
-        bytes_read=score_bytes,
+        bytes_read=score_bytes + mask_bytes,
         bytes_written=score_bytes,
         contraction=None,
     )
-    softmax = replace(mask, op="softmax", family="softmax", pointwise_flops=fused.pointwise_flops)
+    softmax = replace(
+        mask, op="softmax", family="softmax", bytes_read=score_bytes, pointwise_flops=fused.pointwise_flops
+    )
     values = replace(
         base,
         op="values",

@@ -102,8 +102,15 @@ def _variants(
             materialized[name] = [_core(plain[name], sizes[site.node])]
         fused[site.node] = whole
         if site.fused:
-            materialized[site.node] = materialized_kernels(whole, moved.score_bytes)
+            materialized[site.node] = materialized_kernels(whole, moved.score_bytes, *_value_and_mask(graph, site))
     return fused, materialized
+
+
+def _value_and_mask(graph: Graph, site: AttentionSite) -> tuple[int, int]:
+    """Bytes of the values, where they are not the keys or queries again, and of the mask of a fused attention."""
+    again = site.value in (site.query, site.key)
+    value = 0 if again else graph.by_name[site.value].out.distinct_bytes
+    return value, graph.by_name[site.mask].out.distinct_bytes if site.mask is not None else 0
 
 
 def _core(kernel: Kernel, sizes: Attention) -> Kernel:

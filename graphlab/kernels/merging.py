@@ -28,13 +28,13 @@ def merged_kernels(graph: Graph, kernels: Mapping[str, Kernel]) -> dict[str, Ker
         kernel = found.get(node.name)
         if kernel is None or kernel.family not in _MERGES:
             continue
-        reader = _only_reader(graph, node, kernels)
+        reader, kept = _only_reader(graph, node, kernels)
         into = found.get(reader) if reader is not None else None
         if reader is None or into is None or not _can_merge(kernel, into):
             continue
-        kept = kernel.bytes_written
-        found[node.name] = replace(kernel, family="merged", bytes_written=0, strided=kernel.strided)
-        found[reader] = replace(into, bytes_read=max(into.bytes_read - kept, 0), strided=None)
+        own = into.strided if into.strided is not None and into.strided.nbytes != kept else None
+        found[node.name] = replace(kernel, family="merged", bytes_written=0)
+        found[reader] = replace(into, bytes_read=max(into.bytes_read - kept, 0), strided=own)
     return found
 
 
@@ -44,15 +44,18 @@ def _can_merge(kernel: Kernel, into: Kernel) -> bool:
     return not (kernel.family in _SWEEPS and into.family in _SWEEPS)
 
 
-def _only_reader(graph: Graph, node: Node, kernels: Mapping[str, Kernel]) -> str | None:
-    """The one call that reads what `node` makes, looking through views; None for several, or for a result."""
-    name = node.name
+def _only_reader(graph: Graph, node: Node, kernels: Mapping[str, Kernel]) -> tuple[str | None, int]:
+    """(the one call that reads what `node` makes, bytes of it that it reads), looking through views.
+
+    (None, 0) for several readers, several outputs (one of them may go elsewhere), or a result.
+    """
+    made = node
     while True:
-        users = graph.users[name]
-        if len(users) != 1 or name in graph.results:
-            return None
+        users = graph.users[made.name]
+        if len(users) != 1 or len(made.outputs) != 1 or made.name in graph.results:
+            return None, 0
         user = users[0]
         kernel = kernels.get(user.name)
         if kernel is None or kernel.family != "none":
-            return user.name if kernel is not None else None
-        name = user.name
+            return (user.name, made.out.distinct_bytes) if kernel is not None else (None, 0)
+        made = user

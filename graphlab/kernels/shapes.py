@@ -31,7 +31,7 @@ def plain_kernel(node: Node, cost: NodeCost, given: Sequence[TensorSpec], role: 
         pointwise_flops=cost.pointwise_flops or 0,
         bytes_read=cost.bytes_read,
         bytes_written=cost.bytes_written,
-        contraction=contraction(cost, given, out) if cost.flops and cost.category != "attention" else None,
+        contraction=_product(node, cost, given, out) if cost.flops and cost.category != "attention" else None,
         strided=None if nothing or cost.category == "embedding" else strided_reads(given, out),
         known=cost.flops is not None,
     )
@@ -51,6 +51,37 @@ def _dtype(out: TensorSpec | None, given: Sequence[TensorSpec], otherwise: str) 
     return otherwise
 
 
+def _product(node: Node, cost: NodeCost, given: Sequence[TensorSpec], out: TensorSpec | None) -> Contraction | None:
+    if "einsum" in node.target and len(given) == 2:
+        found = _einsum(str(node.args[0]), given, cost.flops or 0)
+        if found is not None:
+            return found
+    return contraction(cost, given, out)
+
+
+def _einsum(equation: str, given: Sequence[TensorSpec], flops: int) -> Contraction | None:
+    """The product of two operands by its letters: those of both that stay are the batch, of both that go are k.
+
+    None where the letters are not the whole story (no "->", an axis summed before the product).
+    """
+    left, arrow, kept = equation.replace(" ", "").partition("->")
+    if not arrow or "." in left:
+        return None
+    first, second = (
+        {letter: size for letter, size in zip(term, spec.shape, strict=True) if size != 1}
+        for term, spec in zip(left.split(","), given, strict=True)
+    )
+    sizes = first | second
+    shared = first.keys() & second.keys()
+    found = Contraction(
+        batch=math.prod(sizes[letter] for letter in shared if letter in kept),
+        m=math.prod(size for letter, size in first.items() if letter not in shared),
+        n=math.prod(size for letter, size in second.items() if letter not in shared),
+        k=math.prod(sizes[letter] for letter in shared if letter not in kept),
+    )
+    return found if 2 * math.prod(found[:4]) == flops else None
+
+
 def contraction(cost: NodeCost, given: Sequence[TensorSpec], out: TensorSpec | None) -> Contraction | None:
     """The matrix products of a call: k is what its FLOPs leave once the output's elements are divided out."""
     if out is None or not cost.flops or not out.numel:
@@ -61,7 +92,7 @@ def contraction(cost: NodeCost, given: Sequence[TensorSpec], out: TensorSpec | N
     if not out.shape:
         return Contraction(1, 1, 1, k)
     n = out.shape[-1]
-    batched = cost.category == "matmul" and len(out.shape) > 2 and all(len(spec.shape) > 2 for spec in given[-2:])
+    batched = len(out.shape) > 2 and all(len(spec.shape) > 2 for spec in given[-2:])
     batch = math.prod(out.shape[:-2]) if batched else 1
     return Contraction(batch, out.numel // (n * batch), n, k)
 
@@ -69,7 +100,8 @@ def contraction(cost: NodeCost, given: Sequence[TensorSpec], out: TensorSpec | N
 def _convolution(data: TensorSpec, weight: TensorSpec, out: TensorSpec, k: int) -> Contraction:
     spatial = len(weight.shape) - 2
     channels, made = data.shape[-spatial - 1], out.shape[-spatial - 1]
-    groups = max(1, channels // weight.shape[1]) if weight.shape[0] == made else max(1, channels // weight.shape[0])
+    # Weights are (made, channels / groups, ...), transposed ones (channels, made / groups, ...).
+    groups = max(1, channels // weight.shape[1] if weight.shape[0] == made else made // weight.shape[1])
     n = made // groups
     images = data.shape[0] if len(data.shape) == spatial + 2 else 1
     return Contraction(groups, out.numel // made, max(n, 1), k, math.prod(weight.shape[2:]), spatial, images)

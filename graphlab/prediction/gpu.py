@@ -111,6 +111,10 @@ class GpuModel:
             return attention_seconds(kernel.attention, _a_score(kernel), engine) * self.slower
         if kernel.contraction is None:
             return pointwise
+        if kernel.contraction.window and kernel.contraction.batch > 1 and kernel.contraction.n == 1:
+            # Depthwise: nothing to share between channels, so it runs on the vector units and not as a product
+            # (ATen/native/cuda/DepthwiseConv2d.cu, DepthwiseConv3d.cu).
+            return kernel.flops / self.hardware.peak_flops["float32"] + pointwise
         whole = self.execution.contraction_share or constants.contraction_share
         share = whole * (constants.convolution_share if kernel.category == "convolution" else 1.0)
         feed = constants.cache_bytes_per_clock * self.execution.boost_hz

@@ -11,6 +11,20 @@ from typing import Any, TypeAlias
 Value: TypeAlias = str | int | float | bool | None
 
 
+def drawable(value: Any) -> Any:
+    """`value`, of JSON's types, with every character that cannot be drawn written as its escape.
+
+    Names may hold anything, and Vega writes those of panels into expressions, which a line separator breaks.
+    """
+    if isinstance(value, str):
+        return value if value.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in value)
+    if isinstance(value, Mapping):
+        return {key: drawable(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [drawable(inner) for inner in value]
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column of a figure's table: its key in the rows, a heading, the base unit of its numbers and what it is.
@@ -69,8 +83,8 @@ class Figure:
             return None
         return {
             "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
-            "data": {"values": [dict(row) for row in self.rows]},
-            **self._ordered(self.chart),
+            "data": {"values": drawable(self.rows)},
+            **drawable(self._ordered(self.chart)),
         }
 
     def _ordered(self, chart: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,7 +32,9 @@ Values = Mapping[str, "int | float"]
 
 def axis_sizes(stage: Stage, values: Values) -> dict[str, int]:
     """{"sample.d2": size} of every axis of every tensor input of `stage` under `values`."""
-    return {axis: evaluate_text(size, values) for axis, size in axis_texts(stage).items()}
+    texts = axis_texts(stage)
+    known = {text: evaluate_text(text, values) for text in set(texts.values())}  # a cache has few texts, many axes
+    return {axis: known[text] for axis, text in texts.items()}
 
 
 def axis_texts(stage: Stage) -> dict[str, int | str]:

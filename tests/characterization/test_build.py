@@ -64,3 +64,5 @@ def test_workers_fill_the_cache_that_the_caller_reads(monkeypatch: pytest.Monkey
     assert all(load_call(path) is not None for path in made)
     model_run(workload, BuildOptions())
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("call-*.json.gz")} == made
+    prefetch([workload], BuildOptions(), 2, seen.append, sweeps=False)
+    assert seen == ["llama-2-7b-tiny"]  # not started again

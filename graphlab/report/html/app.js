@@ -1,5 +1,6 @@
 // Draws the charts of a graphlab report and works its tables. All it reads is in the page.
 const CHUNK = 200;
+const NARROWEST = 100;
 const KINDS = ['baseline', 'fused'];
 const PREFIXED = ['FLOP', 'FLOP/s', 'FLOP/B', 'B/s'];
 const DECIMAL = [[1e15, 'P'], [1e12, 'T'], [1e9, 'G'], [1e6, 'M'], [1e3, 'k']];
@@ -38,7 +39,7 @@ function cellText(value, unit) {
 function chartConfig() {
   const ink = 'currentColor';
   const words = { labelColor: ink, titleColor: ink, labelFontSize: 12, titleFontSize: 12, titleFontWeight: 500 };
-  const legend = narrow.matches ? { orient: 'bottom', columns: 2, labelLimit: 130 } : {};
+  const legend = narrow.matches ? { orient: 'bottom', columns: 2, labelLimit: 130 } : { labelLimit: 260 };
   const row = narrow.matches ? { labelOrient: 'top', labelAnchor: 'start', labelLimit: 260, labelPadding: 2 } : {};
   return {
     background: 'white',
@@ -64,6 +65,11 @@ function chartConfig() {
 }
 
 function panelColumns(state, box) {
+  if (state.sizing === 'grid') {
+    const channel = (state.chart.encoding ?? state.chart.facet).column;
+    const place = state.columns.findIndex((column) => column.key === channel.field);
+    return Math.max(1, new Set(state.rows.map((row) => row[place])).size);
+  }
   if (state.sizing !== 'wrap') return 1;
   return Math.max(1, Math.min(state.chart.columns, Math.floor(box.clientWidth / (state.chart.spec.width + 60))));
 }
@@ -93,7 +99,12 @@ async function drawChart(figure, state) {
   try {
     state.drawn?.finalize();
     state.drawn = null;
-    state.drawn = await window.vegaEmbed(box, { ...arranged(state, box), data: { values } }, options);
+    const chart = { ...arranged(state, box), data: { values } };
+    state.drawn = await window.vegaEmbed(box, chart, options);
+    if (state.sizing === 'side' && narrowed(figure, chart)) {
+      state.drawn.finalize();
+      state.drawn = await window.vegaEmbed(box, chart, options);
+    }
     box.querySelector('svg.marks').parentElement.tabIndex = 0;
     await follow(figure, state);
   } catch (error) {
@@ -102,16 +113,27 @@ async function drawChart(figure, state) {
   }
 }
 
+// Takes what views beside each other or one under another are too wide by from their widths; whether there was any.
+function narrowed(figure, chart) {
+  const svg = figure.querySelector('svg.marks');
+  const views = chart.hconcat ?? chart.vconcat;
+  const excess = svg ? svg.getBoundingClientRect().width - svg.parentElement.clientWidth : 0;
+  if (excess <= 0) return false;
+  const share = Math.ceil(excess / (chart.hconcat ? views.length : 1));
+  for (const view of views) view.width = Math.max(NARROWEST, view.width - share);
+  return true;
+}
+
 // The chart after a change of width or of the kind of attention.
 async function follow(figure, state) {
   if (!state.drawn) return;
   const view = state.drawn.view;
   if (state.attention !== null) await view.signal('attention_shown', state.kind).runAsync();
-  if (state.sizing !== 'child' && state.sizing !== 'wrap') return;
+  if (!['child', 'wrap', 'grid'].includes(state.sizing)) return;
   const svg = figure.querySelector('svg.marks');
   if (!svg) return;
   const slack = svg.parentElement.clientWidth - svg.getBoundingClientRect().width;
-  const width = Math.max(140, Math.floor(view.signal('child_width') + slack / state.columnsDrawn));
+  const width = Math.max(NARROWEST, Math.floor(view.signal('child_width') + slack / state.columnsDrawn));
   await view.signal('child_width', width).resize().runAsync();
 }
 
@@ -214,7 +236,7 @@ figures.forEach(([figure, state]) => makeInteractive(figure, state));
 narrow.addEventListener('change', drawAll);
 addEventListener('resize', () => figures.forEach(([figure, state]) => {
   const box = figure.querySelector('.chart');
-  if (!box || panelColumns(state, box) === state.columnsDrawn) follow(figure, state);
+  if (!box || (state.sizing !== 'side' && panelColumns(state, box) === state.columnsDrawn)) follow(figure, state);
   else drawing = drawing.then(() => drawChart(figure, state));
 }));
 drawAll();

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from graphlab.errors import GraphlabError
-from graphlab.report.figure import Column, Figure, Value
+from graphlab.report.figure import Column, Figure, Value, drawable
 
 DIGITS = 7
 KINDS = ("baseline", "fused")
@@ -20,7 +20,8 @@ def payload(figure: Figure) -> dict[str, Any]:
     """The figure as JSON-ready data. Floats keep seven significant digits; integers stay as they are.
 
     `sizing` says how the chart follows the page's width: "container" (Vega does it), "child" (facets under one
-    another), "wrap" (facets in rows: the script sets how many and how wide), or "natural" (the box scrolls).
+    another), "wrap" (facets in rows: the script sets how many and how wide), "grid" (facets in fixed columns), "side"
+    (views beside each other, narrowed by what does not fit), or "natural" (the box scrolls).
     """
     sizing, chart = _sized(figure)
     return {
@@ -41,7 +42,7 @@ def rounded_rows(figure: Figure) -> list[list[Value]]:
 
 def _rounded(figure: Figure, number: int, key: str, value: Value) -> Value:
     if not isinstance(value, float):
-        return value
+        return drawable(value)  # type: ignore[no-any-return]
     if not math.isfinite(value):
         raise GraphlabError(
             f"figure {figure.name!r}, row {number}, column {key!r}: {value} is not a finite number",
@@ -76,10 +77,11 @@ def description(figure: Figure) -> str:
 
 
 def _sized(figure: Figure) -> tuple[str, dict[str, Any] | None]:
-    if figure.chart is None or not figure.rows:
+    whole = figure.vega_lite()
+    if whole is None:
         return "natural", None
     # The schema's version is the bundle's, and its address would be the page's only link to elsewhere.
-    chart = {key: copy.deepcopy(value) for key, value in figure.chart.items() if key not in ("$schema", "data")}
+    chart = {key: copy.deepcopy(value) for key, value in whole.items() if key not in ("$schema", "data")}
     chart["description"] = description(figure)
     if attention_index(figure) is not None:
         _add_filter(chart)
@@ -100,12 +102,22 @@ def _sizing(chart: Mapping[str, Any]) -> str:
     inner = chart.get("spec", chart)
     if isinstance(inner.get("width"), Mapping):  # a step a bar: as wide as it has bars
         return "natural"
+    if "hconcat" in chart:
+        return "side" if all(isinstance(view.get("width"), int) for view in chart["hconcat"]) else "natural"
     encoding = chart.get("encoding", {})
     facet = chart.get("facet", {})
     if "field" in facet and "columns" in chart and isinstance(inner.get("width"), int):
         return "wrap"
-    if "column" in encoding or "facet" in encoding or "column" in facet or "field" in facet:
+    if "facet" in encoding or "field" in facet:
         return "natural"
+    if "column" in encoding or "column" in facet:
+        return "grid" if _is_continuous(inner) else "natural"
     if "row" in encoding or "row" in facet:
         return "child"
     return "natural" if any(key in chart for key in _COMPOSED) else "container"
+
+
+def _is_continuous(view: Mapping[str, Any]) -> bool:
+    """Whether the width of `view` is a number that the script may change, rather than a step a value of x."""
+    x = view.get("encoding", {}).get("x", {})
+    return isinstance(view.get("width"), int) or x.get("type") == "quantitative"
