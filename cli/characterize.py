@@ -20,7 +20,7 @@ _FEW = 4
 
 Models = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[MODEL]...", help="Built-in models, files, folders or file.py:function; none: the suite."),
+    typer.Argument(metavar="MODEL", help="Built-in models, files, folders or file.py:function; none: the suite."),
 ]
 
 
@@ -47,8 +47,8 @@ def characterize(
     given = {"--json": json, "--html": html}
     outputs = {option: path for option, path in given.items() if path is not None}
     check_outputs(outputs)
-    for folder in (csv, svg):
-        check_folder(folder)
+    for option, folder in (("--csv", csv), ("--svg", svg)):
+        check_folder(folder, option, outputs)
     if tiny and models:
         raise typer.BadParameter("--tiny is the whole suite; name MODEL-tiny for one", param_hint="'--tiny'")
     if budget is not None and not measured:
@@ -112,7 +112,10 @@ def _write(report: CharacterizationReport, outputs: dict[str, str], csv: Path | 
     from graphlab.report.characterization_writers import to_html, to_json
 
     writers = {"--json": to_json, "--html": to_html}
-    write_outputs({path: writers[option](report) for option, path in outputs.items()})
-    write_folder(csv, {f"{figure.name}.csv": figure.to_csv() for figure in report.figures})
-    pictures = {f"{figure.name}.svg": figure.to_svg() for figure in report.figures} if svg is not None else {}
-    write_folder(svg, {name: text for name, text in pictures.items() if text is not None})
+    texts = {path: writers[option](report) for option, path in outputs.items()}
+    tables = {f"{figure.name}.csv": figure.to_csv() for figure in report.figures}
+    drawn = {f"{figure.name}.svg": figure.to_svg() for figure in report.figures} if svg is not None else {}
+    pictures = {name: text for name, text in drawn.items() if text is not None}
+    write_outputs(texts)
+    write_folder(csv, tables)
+    write_folder(svg, pictures)

@@ -46,10 +46,16 @@ def _check(path: Path) -> None:
         raise OutputError(f"cannot write {path}: the folder {folder} is read-only")
 
 
-def check_folder(path: Path | None) -> None:
-    """Fails before the long work when no files can be written into `path`, a folder that may not be there yet."""
+def check_folder(path: Path | None, option: str, outputs: Mapping[str, str]) -> None:
+    """Fails before the long work when no files can be written into `path`, a folder that may not be there yet.
+
+    BadParameter, as of `option`, where one of `outputs` ({option: path}) is to be a file at that place.
+    """
     if path is None:
         return
+    for other, place in outputs.items():
+        if place != STDOUT and os.path.realpath(place) == os.path.realpath(path):
+            raise typer.BadParameter(f"{other} is to be a file at {path}, not a folder", param_hint=f"'{option}'")
     if path.exists() and not path.is_dir():
         raise OutputError(f"cannot write into {path}: it is a file")
     home = path if path.is_dir() else path.resolve().parent

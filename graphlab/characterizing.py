@@ -19,7 +19,7 @@ from graphlab.hardware import Hardware, load_device
 from graphlab.loading import load
 from graphlab.names import nearest
 from graphlab.prediction.model import model_for
-from graphlab.profiling import profile
+from graphlab.profiling import check_effort, profile
 from graphlab.report.characterization_data import CharacterizationReport
 from graphlab.report.profile_data import ProfileReport
 from graphlab.sources.cache import directory
@@ -85,6 +85,8 @@ def run(
         raise UnknownNameError(
             f"cannot characterize in {dtype!r}", hint=f"{nearest(dtype, FLOATS)}known: {', '.join(FLOATS)}"
         )
+    if measured:
+        check_effort(budget=budget, threads=_threads(hardware))
     workloads = bound(models, bindings)
     options = BuildOptions(disk=cache, dtype=dtype)
     if jobs > 1 and cache and directory() is not None:
@@ -123,13 +125,16 @@ def _profiles(
     workloads: Sequence[Workload], hardware: Hardware, budget: float | None, progress: Callable[[str], None] | None
 ) -> dict[str, ProfileReport]:
     """{model: its profile on this machine}, with as many threads as the device was calibrated with."""
-    threads = hardware.calibration.threads if hardware.calibration is not None else None
     found = {}
     for workload in workloads:
         if progress is not None:
             progress(f"{workload.name} on this machine")
-        found[workload.name] = profile(workload, dtype=MEASURED_DTYPE, budget=budget, threads=threads)
+        found[workload.name] = profile(workload, dtype=MEASURED_DTYPE, budget=budget, threads=_threads(hardware))
     return found
+
+
+def _threads(hardware: Hardware) -> int | None:
+    return hardware.calibration.threads if hardware.calibration is not None else None
 
 
 def _report(suite: Characterization, names: Sequence[str] | None) -> CharacterizationReport:

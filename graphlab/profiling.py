@@ -13,7 +13,7 @@ from graphlab.api import Source
 from graphlab.errors import BindingError, GraphlabError
 from graphlab.loading import load
 from graphlab.measuring.casting import in_dtype
-from graphlab.measuring.machine import device_model, find_device, find_dtype, thread_count
+from graphlab.measuring.machine import check_threads, device_model, find_device, find_dtype, thread_count
 from graphlab.measuring.stage import Running, prepare_stage, profile_stage
 from graphlab.program import Program
 from graphlab.report.profile_data import ProfileReport
@@ -47,7 +47,7 @@ def profile(
     `bindings` are those of `analyze`. A program read from a file may only call torch's own operators. Raises
     GraphlabError when something is unknown, does not fit the memory, or cannot be run on the device.
     """
-    _check(rounds, budget, threads)
+    check_effort(rounds, budget, threads)
     target, wanted = find_device(device), find_dtype(dtype)
     workload = _workload(source, bindings, config, trust_pickle, inputs)
     chosen = workload.active if stage is None else (_active(workload, stage),)
@@ -75,13 +75,13 @@ def profile(
     )
 
 
-def _check(rounds: int, budget: float | None, threads: int | None) -> None:
+def check_effort(rounds: int = 1, budget: float | None = None, threads: int | None = None) -> None:
+    """GraphlabError for rounds, seconds or threads that nothing can be measured with."""
     if isinstance(rounds, bool) or not isinstance(rounds, int) or rounds < 1:
         raise GraphlabError(f"cannot measure {rounds!r} rounds", hint="expected an integer of at least 1")
     if budget is not None and not (math.isfinite(budget) and budget > 0):
         raise GraphlabError(f"cannot measure for {budget!r} seconds", hint="expected a number above 0")
-    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
-        raise GraphlabError(f"cannot run on {threads!r} threads", hint="expected an integer of at least 1")
+    check_threads(threads)
 
 
 def _is_own(workload: Workload) -> bool:

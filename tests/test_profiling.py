@@ -195,6 +195,7 @@ def test_threads_are_set_back() -> None:
         ({"budget": 0.0}, r"cannot measure for 0\.0 seconds"),
         ({"budget": float("nan")}, "cannot measure for nan seconds"),
         ({"threads": 0}, "cannot run on 0 threads"),
+        ({"threads": 100_000}, "cannot run on 100000 threads .this machine has"),
         ({"dtype": "float31"}, "'float31' is no dtype to profile in .did you mean 'float32'"),
         ({"device": "tpu"}, "cannot profile on 'tpu'"),
     ],

@@ -13,6 +13,12 @@ from graphlab.calibration.grid import gaps
 from graphlab.errors import DeviceFileError
 from graphlab.names import nearest
 
+DTYPES = ("float32", "float16", "bfloat16")
+"""What a calibration can be of: dtypes that a model can be recast to."""
+
+MOST = 2**63 - 1
+"""The largest number of a calibration; sizes are those of tensors."""
+
 _KEYS = tuple(field.name for field in fields(Calibration))
 
 
@@ -33,7 +39,7 @@ def calibration_from(table: Any, path: str) -> Calibration:
         torch=texts["torch"],
         date=texts["date"],
         rounds=_count(table["rounds"], "calibration.rounds", path),
-        dtype=texts["dtype"],
+        dtype=_dtype(texts["dtype"], path),
         fault_from_bytes=_count(table["fault_from_bytes"], "calibration.fault_from_bytes", path),
         calls={name: _seconds(calls[name], f"calibration.calls.{name}", path) for name in CALLS},
         fault_seconds_per_byte=_seconds(table["fault_seconds_per_byte"], "calibration.fault_seconds_per_byte", path),
@@ -82,15 +88,25 @@ def _text(value: Any, key: str, path: str) -> str:
     return value
 
 
+def _dtype(value: str, path: str) -> str:
+    if value not in DTYPES:
+        raise DeviceFileError(
+            f"{path}: calibration.dtype is {value!r}", hint=f"{nearest(value, DTYPES)}expected {', '.join(DTYPES)}"
+        )
+    return value
+
+
 def _count(value: Any, key: str, path: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST:
         raise DeviceFileError(f"{path}: {key} is {value!r}, expected a whole number of at least 1")
     return value
 
 
 def _seconds(value: Any, key: str, path: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value <= 0:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
         raise DeviceFileError(f"{path}: {key} is {value!r}, expected a finite number above 0")
+    if value > MOST:  # an integer may be longer than any float
+        raise DeviceFileError(f"{path}: {key} is more than {MOST} seconds")
     return float(value)
 
 

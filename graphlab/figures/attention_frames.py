@@ -98,7 +98,10 @@ def attention_frames(suite: Characterization) -> Figure:
         columns=COLUMNS,
         rows=tuple(rows),
         chart=_CHART,
-        notes=distinct(why_empty(rows, "no model of the suite has frames and attention over them to vary"), notes),
+        notes=distinct(
+            why_empty(rows, "no model of the suite has frames and attention over them to vary") if suite.sweeps else (),
+            notes,
+        ),
     )
 
 

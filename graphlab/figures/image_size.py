@@ -57,7 +57,9 @@ def image_size(suite: Characterization) -> Figure:
         columns=COLUMNS,
         rows=tuple(rows),
         chart=_CHART,
-        notes=distinct(why_empty(rows, "no model of the suite makes images whose size can change"), notes),
+        notes=distinct(
+            notes, why_empty(rows, "no model of the suite makes images whose size can change") if suite.sweeps else ()
+        ),
     )
 
 

@@ -36,7 +36,9 @@ def length_by_size(suite: Characterization) -> Figure:
         chart=_CHART,
         notes=distinct(
             [] if suite.sweeps else [NO_SWEEPS],
-            why_empty(rows, "no model of the suite has attention over an image whose size can change"),
+            why_empty(rows, "no model of the suite has attention over an image whose size can change")
+            if suite.sweeps
+            else (),
             (note for _, sweep in sweeps for note in sweep.notes),
         ),
     )

@@ -85,7 +85,10 @@ def is_sampled(stage: Stage) -> bool:
 
 def distinct(steps: Sequence[Step]) -> list[Step]:
     """The first step of every kind, in order."""
-    return list({step.key: step for step in reversed(steps)}.values())[::-1]
+    found: dict[tuple[int | float, ...], Step] = {}
+    for step in steps:
+        found.setdefault(step.key, step)
+    return list(found.values())
 
 
 def knots(steps: Sequence[Step]) -> list[Step]:

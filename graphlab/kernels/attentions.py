@@ -12,7 +12,11 @@ from graphlab.kernels.data import Attention, Contraction, Kernel
 
 
 def attention_of(graph: Graph, site: AttentionSite, costs: Mapping[str, NodeCost]) -> Attention:
-    """Sizes of `site` in `graph` (integer sizes); an unknown kind or axis is ""."""
+    """Sizes of `site` in `graph` (integer sizes); an unknown kind or axis is "".
+
+    A fused op that reads a mask works on every score, whatever the mask says: it is causal only where it is told so
+    by a flag. An attention that is spelled out is what a fused kernel with the flag would do.
+    """
     scores = score_spec(graph, site)
     q = scores.shape[site.q_dim] if not site.fused else scores.shape[-2]
     kv = scores.shape[site.k_dim] if not site.fused else scores.shape[-1]
@@ -24,7 +28,7 @@ def attention_of(graph: Graph, site: AttentionSite, costs: Mapping[str, NodeCost
         q=q,
         kv=kv,
         width=_width(graph, site, costs, scores.numel),
-        causal=bool(site.causal),
+        causal=bool(site.causal) and not (site.fused and site.mask is not None),
         masked=site.mask is not None,
         kind=site.kind or "",
         axis=site.axis or "",

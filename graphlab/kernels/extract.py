@@ -120,11 +120,18 @@ def _core(kernel: Kernel, sizes: Attention) -> Kernel:
 def _with_axes(
     graph: Graph, plain: dict[str, Kernel], sites: tuple[AttentionSite, ...], sizes: Mapping[str, Attention]
 ) -> dict[str, Kernel]:
-    """`plain`, every layout change marked with the axis of the attentions of the innermost module that holds any."""
+    """`plain`, every layout change marked with the axis of the attentions of the innermost module that holds any.
+
+    A module that convolves over a window too, and whose attentions are in modules of their own, is a block or a whole
+    model: what it moves (skip connections, paddings) belongs to no attention.
+    """
     axes: dict[str, set[str]] = {}
     for site in sites:
         for path, _ in graph.by_name[site.node].modules:
             axes.setdefault(path, set()).add(sizes[site.node].axis)
+    own = {path for site in sites for path, _ in graph.by_name[site.node].modules[-1:]}
+    for path in _convolving(graph, plain) - own:
+        axes[path] = set()
     found = dict(plain)
     for node in graph.calls:
         kernel = plain[node.name]
@@ -133,8 +140,18 @@ def _with_axes(
     return found
 
 
+def _convolving(graph: Graph, plain: Mapping[str, Kernel]) -> set[str]:
+    """Modules with a convolution over more than one position somewhere in them."""
+    found: set[str] = set()
+    for node in graph.calls:
+        shape = plain[node.name].contraction
+        if shape is not None and shape.window > 1:
+            found.update(path for path, _ in node.modules)
+    return found
+
+
 def _axis(node: Node, axes: Mapping[str, set[str]]) -> str:
-    """The axis that all attentions of the innermost module around `node` share, "" where they differ."""
+    """The axis that all attentions of the innermost module around `node` share, "" where they differ or are none."""
     for path, _ in reversed(node.modules):
         if path and path in axes:
             found = axes[path]

@@ -40,7 +40,10 @@ def plain_kernel(node: Node, cost: NodeCost, given: Sequence[TensorSpec], role: 
 def _family(node: Node, cost: NodeCost) -> str:
     if cost.category == "normalization" and "softmax" in node.target:
         return "softmax"
-    return _FAMILIES[cost.category]
+    family = _FAMILIES[cost.category]
+    if family == "contraction" and cost.flops == 0:  # an einsum that only permutes or multiplies
+        return "pointwise" if cost.pointwise_flops else "movement"
+    return family
 
 
 def _dtype(out: TensorSpec | None, given: Sequence[TensorSpec], otherwise: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,9 +53,27 @@ def device_model(device: torch.device) -> str:
     return platform.processor() or platform.machine()
 
 
+def check_threads(threads: int | None) -> None:
+    """GraphlabError where torch cannot run an operator in `threads` threads; None is as many as it chooses itself.
+
+    The bound is far above what helps: with tens of thousands torch ends the process.
+    """
+    most = 16 * (os.cpu_count() or 1)
+    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
+        raise GraphlabError(f"cannot run on {threads!r} threads", hint="expected an integer of at least 1")
+    if threads is not None and threads > most:
+        raise GraphlabError(
+            f"cannot run on {threads} threads", hint=f"this machine has {os.cpu_count()} processors: at most {most}"
+        )
+
+
 @contextmanager
 def thread_count(threads: int | None) -> Iterator[int]:
-    """torch's threads inside an operator set to `threads`, and set back after; yields how many there are."""
+    """torch's threads inside an operator set to `threads`, and set back after; yields how many there are.
+
+    GraphlabError for an impossible number, as `check_threads`.
+    """
+    check_threads(threads)
     before = torch.get_num_threads()
     if threads is not None:
         torch.set_num_threads(threads)

@@ -38,7 +38,7 @@ def to_html(report: CharacterizationReport) -> str:
 
 
 def _findings(report: CharacterizationReport) -> PlainTable:
-    rows = tuple((item.verdict, item.claim, item.source, "; ".join(item.evidence)) for item in report.findings)
+    rows = tuple((item.verdict, item.claim, item.source, "\n".join(item.evidence)) for item in report.findings)
     note = "claims of Generative AI Beyond LLMs and laws of shapes; verdicts about time rest on estimates"
     return PlainTable("Findings", ("verdict", "claim", "from", "evidence"), rows, note)
 

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
+from unicodedata import category
 
 Value: TypeAlias = str | int | float | bool | None
 
+_UNDRAWN = ("Cc", "Cs", "Zl", "Zp")
+"""Unicode's categories of control characters, lone surrogates, and separators of lines and paragraphs."""
 
-def drawable(value: Any) -> Any:
-    """`value`, of JSON's types, with every character that cannot be drawn written as its escape.
+_NO_PAIRS = 0xFFFF
+"""Above it a character is two of JavaScript's, which the drawing library tears apart where it shortens a label."""
+
+
+def drawable(value: Any, most: int = sys.maxunicode) -> Any:
+    """`value`, of JSON's types, with characters that cannot be drawn, or are above `most`, written as their escapes.
 
     Names may hold anything, and Vega writes those of panels into expressions, which a line separator breaks.
     """
     if isinstance(value, str):
-        return value if value.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in value)
+        return "".join(c if category(c) not in _UNDRAWN and ord(c) <= most else ascii(c)[1:-1] for c in value)
     if isinstance(value, Mapping):
-        return {key: drawable(inner) for key, inner in value.items()}
+        return {key: drawable(inner, most) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [drawable(inner) for inner in value]
+        return [drawable(inner, most) for inner in value]
     return value
 
 
@@ -111,5 +119,5 @@ class Figure:
             return None
         import vl_convert
 
-        drawn: str = vl_convert.vegalite_to_svg(specification)
+        drawn: str = vl_convert.vegalite_to_svg(drawable(specification, _NO_PAIRS))
         return drawn

@@ -84,6 +84,9 @@ WRONG = [
     ("number-as-text", put("machine", value=3), "calibration.machine"),
     ("unknown-key", put("speed", value=1), "unknown key 'calibration.speed'"),
     ("unknown-table", put("tables", "lineal", value=[[1, 1.0]]), "unknown key 'calibration.tables.lineal'.*linear"),
+    ("huge-integer", put("tables", "add", 0, value=[256, 10**400]), "seconds"),
+    ("huge-count", put("threads", value=10**20), "calibration.threads"),
+    ("unknown-dtype", put("dtype", value="int8"), "calibration.dtype is 'int8' .*float32"),
     ("tables-as-list", put("tables", value=[]), "calibration.tables is not a table"),
 ]
 

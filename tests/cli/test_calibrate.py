@@ -75,6 +75,7 @@ REFUSED = [
     ("no-rounds", ("--rounds", "0"), 1),
     ("no-time", ("--budget", "0"), 1),
     ("no-threads", ("--threads", "0"), 1),
+    ("many-threads", ("--threads", "99999999999999999999"), 1),
     ("no-name", ("--name", ""), 1),
     ("no-number", ("--budget", "long"), 2),
 ]

@@ -97,6 +97,36 @@ def test_options_that_do_not_go_together(arguments: list[str]) -> None:
     assert main(["characterize", *arguments]) == USAGE
 
 
+@pytest.mark.parametrize("option", ["--csv", "--svg"])
+def test_a_folder_and_a_file_at_one_place(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("graphlab.characterizing.bound", lambda *args: pytest.fail("worked first"))
+    arguments = ["characterize", TINY[1], "--html", str(tmp_path / "out"), option, f"{tmp_path}/./out"]
+    assert main(arguments) == USAGE
+    assert "--html is to be a file" in " ".join(capsys.readouterr().err.split())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_written_when_a_picture_cannot_be_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(figure: object) -> None:
+        raise ValueError("no picture")
+
+    monkeypatch.setattr("graphlab.report.figure.Figure.to_svg", broken)
+    outputs = ["--json", str(tmp_path / "all.json"), "--csv", str(tmp_path / "csv"), "--svg", str(tmp_path / "svg")]
+    arguments = [TINY[1], "--no-sweeps", "--jobs", "1", "--figure", "breakdown", "--set", "new_tokens=3"]
+    assert main(["characterize", *arguments, *outputs]) == FAILURE
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_impossible_budget_is_refused_before_the_work(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("graphlab.characterizing.bound", lambda *args: pytest.fail("worked first"))
+    assert main(["characterize", TINY[1], "--measured", "--budget", "0"]) == FAILURE
+    assert "cannot measure for 0.0 seconds" in capsys.readouterr().err
+
+
 def test_a_device_file_with_a_negative_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "mine.toml"
     file.write_text(

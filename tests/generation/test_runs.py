@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from graphlab.generation.recast import recast
 from graphlab.generation.runs import StageRun, StageSource, stage_run
 from graphlab.generation.times import stage_time
 from graphlab.hardware import load_device
+from graphlab.kernels.data import StageCall
 from graphlab.prediction.data import category
 from graphlab.prediction.model import model_for
 
@@ -44,6 +47,50 @@ def test_totals_are_those_of_analyze(model: str, stage: str, bindings: dict[str,
         assert report.bytes_total.fused / 2 < fused < report.bytes_total.fused
     else:
         assert (pointwise, fused) == (report.pointwise_flops_total, report.bytes_total.fused)
+
+
+WINDOWED = {
+    "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "hidden_size": 32, "intermediate_size": 64,
+    "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 64,
+    "max_position_embeddings": 512, "torch_dtype": "float16", "use_sliding_window": True, "sliding_window": 20,
+    "max_window_layers": 1,
+}  # fmt: skip
+"""One layer attends over everything, two over a window that fills up in the middle of the generation."""
+
+COUNTS: list[Callable[[StageCall], int]] = [
+    lambda call: call.flops,
+    lambda call: call.pointwise_flops,
+    lambda call: call.bytes["materialized"],
+    lambda call: call.bytes["fused"],
+    lambda call: call.peak_bytes["materialized"],
+    lambda call: call.peak_bytes["fused"],
+    lambda call: call.cache_bytes,
+    lambda call: call.score_bytes,
+]
+
+
+@pytest.mark.parametrize(
+    ("source", "stage", "bindings"),
+    [
+        ("windowed", "decode", {"tokens": 5, "new_tokens": 40}),
+        ("llama-2-7b-tiny", "decode", {"tokens": 7, "new_tokens": 40}),
+        ("parti-20b-tiny", "decode_without_cache", {"kv_cache": 0}),
+    ],
+    ids=["windowed", "llama", "parti-without-cache"],
+)
+def test_every_step_is_as_if_worked_out(
+    source: str, stage: str, bindings: dict[str, int | float], tmp_path: Path
+) -> None:
+    if source == "windowed":
+        (tmp_path / "config.json").write_text(json.dumps(WINDOWED))
+        source = str(tmp_path)
+    workload = graphlab.load(source, **bindings)
+    found = StageSource(workload.stage(stage))
+    run = stage_run(workload, found)
+    assert len(run.at) < len(run.steps)
+    calls = [found.at(step.values) for step in run.steps]
+    for place, count in enumerate(COUNTS):
+        assert run.level(count) == [count(call) for call in calls], place
 
 
 def test_a_series_has_a_value_a_step_and_grows_with_the_cache() -> None:
@@ -115,6 +162,10 @@ def test_recasting_halves_what_is_in_the_models_own_dtype() -> None:
     assert half.weight_bytes == call.weight_bytes // 2
     assert half.flops == call.flops
     assert sum(kernel.bytes for kernel in half.run("fused")) == half.bytes["fused"] < call.bytes["fused"]
+    strided = [kernel.strided for kernel in call.kernels if kernel.strided is not None and kernel.dtype == "float32"]
+    narrow = [kernel.strided for kernel in half.kernels if kernel.strided is not None and kernel.dtype == "float16"]
+    assert strided
+    assert narrow == [s._replace(nbytes=s.nbytes // 2, run=s.run // 2, step=s.step // 2) for s in strided]
     assert recast(call, "float32") is call
     assert "float16" in half.notes[-1]
     with pytest.raises(BindingError, match="float16"):

@@ -11,7 +11,7 @@ import graphlab
 from graphlab.errors import UnknownNameError
 from graphlab.generation.runs import StageSource
 from graphlab.hardware import device_names, load_device
-from graphlab.kernels.data import Kernel, StageCall
+from graphlab.kernels.data import Contraction, Kernel, StageCall
 from graphlab.prediction.constants import constants_table, gpu_constants
 from graphlab.prediction.data import RUNTIMES, KernelTime, category
 from graphlab.prediction.gpu import GpuModel
@@ -131,3 +131,25 @@ def test_heads_wider_than_the_fused_kernels_run_with_their_scores_in_memory(unet
     narrow, found = model.time(kernel, "eager"), model.time(wide, "eager")
     assert found.host == 3 * narrow.host
     assert found.seconds > narrow.seconds
+
+
+def test_a_depthwise_convolution_is_no_product() -> None:
+    """Every channel a product of its own would be thousands of tiles, each with a pipeline to fill."""
+    channels, positions = 2240, 2 * 64 * 64
+    moved = 2 * channels * positions
+    kernel = Kernel(
+        op="aten.conv2d.default",
+        category="convolution",
+        family="contraction",
+        role="",
+        dtype="float16",
+        flops=2 * channels * positions * 9,
+        pointwise_flops=0,
+        bytes_read=moved + 2 * channels * 9,
+        bytes_written=moved,
+        contraction=Contraction(channels, positions, 1, 9, 9, 2, 2),
+    )
+    found = GpuModel(load_device("a100-80gb")).time(kernel, "eager")
+    assert found.bound == "memory"
+    dense = replace(kernel, contraction=Contraction(1, positions, channels, 9, 9, 2, 2))
+    assert found.seconds <= GpuModel(load_device("a100-80gb")).time(dense, "eager").seconds

@@ -14,7 +14,9 @@ import pytest
 from graphlab.errors import GraphlabError
 from graphlab.report.figure import Column, Figure
 from graphlab.report.html import Document, Section, to_html
+from graphlab.report.html.blocks import plain_table
 from graphlab.report.html.cells import cell
+from graphlab.report.html.document import PlainTable
 from graphlab.report.html.markup import escape, slugs
 from graphlab.report.html.payload import payload
 from tests.report.html_document import (
@@ -162,6 +164,42 @@ def test_a_lone_surrogate_can_be_written() -> None:
     to_html(Document("\udfff", sections=(Section("one", figures=(figure,)),))).encode()
 
 
+def test_panels_and_labels_of_any_name_can_be_drawn() -> None:
+    """A line separator in the name of a panel once broke the chart, a pair of surrogates that of its label."""
+    name = "two\nlines\u2028 \u202e\udc80 \x07" + "\N{GRINNING FACE}" * 40
+    lines = panels()
+    assert lines.chart is not None
+    field = lines.chart["facet"]["field"]
+    chart = {**lines.chart, "facet": {**lines.chart["facet"], "sort": None}}
+    hostile = replace(lines, rows=tuple({**row, field: f"{name} {row[field]}"} for row in lines.rows), chart=chart)
+    drawn = hostile.to_svg()
+    assert drawn is not None
+    assert "two\\nlines" in drawn
+    made = payload(hostile)
+    place = [column["key"] for column in made["columns"]].index(field)
+    assert made["chart"]["facet"]["sort"] == list(dict.fromkeys(row[place] for row in made["rows"]))
+    assert not any(c in str(row[place]) for row in made["rows"] for c in "\n\u2028\udc80\x07")
+
+
+def test_panels_keep_the_order_of_the_rows_on_the_page() -> None:
+    lines = panels()
+    assert lines.chart is not None
+    field = lines.chart["facet"]["field"]
+    chart = {**lines.chart, "facet": {**lines.chart["facet"], "sort": None}}
+    rows = tuple(sorted(lines.rows, key=lambda row: str(row[field]), reverse=True))
+    backwards = replace(lines, rows=rows, chart=chart)
+    order = payload(backwards)["chart"]["facet"]["sort"]
+    assert order == sorted({row[field] for row in lines.rows}, key=str, reverse=True)
+
+
+def test_rows_of_text_name_their_columns_for_a_phone() -> None:
+    prose = PlainTable("Findings", ("verdict", 'a "claim"'), (("reproduced", "it is so"),))
+    assert '<td data-column="a &quot;claim&quot;">it is so</td>' in plain_table(prose)
+    numbers = PlainTable("Times", ("model", "time"), (("a", "1 s"),))
+    assert "data-column" not in plain_table(numbers)
+    assert "prose" not in plain_table(numbers)
+
+
 def test_an_empty_figure_shows_why(page: Element) -> None:
     figure = figures(page)["temporal"]
     assert "No model of this run has temporal attention." in figure.text
@@ -188,7 +226,7 @@ def test_only_figures_with_both_kinds_of_attention_have_the_control(page: Elemen
         (breakdown(), "child"),
         (growth(), "container"),
         (operators(), "container"),
-        (grid(), "natural"),
+        (grid(), "grid"),
         (panels(), "wrap"),
     ],
     ids=["rows", "lines", "scatter", "columns", "wrapped"],
@@ -207,6 +245,7 @@ def test_layers_fill_the_page_and_steps_or_panels_do_not() -> None:
     cases = (
         ({"layer": [inner]}, "container"),
         ({"hconcat": [inner, inner]}, "natural"),
+        ({"hconcat": [inner | {"width": 200}, inner | {"width": 200}]}, "side"),
         (inner | {"width": {"step": 20}}, "natural"),
         ({"facet": {"row": {"field": "model"}}, "spec": inner}, "child"),
         ({"facet": {"field": "model"}, "columns": 2, "spec": inner}, "natural"),

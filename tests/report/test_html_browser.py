@@ -242,6 +242,8 @@ def test_charts_beside_each_other_are_stacked_on_a_phone(browser: Browser, tmp_p
     path.write_text(to_html(Document("two", sections=(Section("two", figures=(figure,)),))), encoding="utf-8")
     size = "(({width, height}) => [width, height])(document.querySelector('svg.marks').getBoundingClientRect())"
     width, height = Page(browser, path, 1280).evaluate(size)
+    whole = "((drawn, box) => drawn <= box)(document.querySelector('svg.marks').getBoundingClientRect().width, %s)"
+    assert Page(browser, path, 620).evaluate(whole % "document.querySelector('svg.marks').parentElement.clientWidth")
     narrow, tall = Page(browser, path, 360).evaluate(size)
     assert width > 440 > 360 > narrow
     assert tall > 1.5 * height

@@ -39,7 +39,9 @@ function cellText(value, unit) {
 function chartConfig() {
   const ink = 'currentColor';
   const words = { labelColor: ink, titleColor: ink, labelFontSize: 12, titleFontSize: 12, titleFontWeight: 500 };
-  const legend = narrow.matches ? { orient: 'bottom', columns: 2, labelLimit: 130 } : { labelLimit: 260 };
+  // One entry a line and one legend under another: what does not fit beside the plot would be cut off.
+  const stacked = { orient: 'bottom', columns: 1, labelLimit: 180, layout: { bottom: { direction: 'vertical' } } };
+  const legend = narrow.matches ? stacked : { labelLimit: 260 };
   const row = narrow.matches ? { labelOrient: 'top', labelAnchor: 'start', labelLimit: 260, labelPadding: 2 } : {};
   return {
     background: 'white',

@@ -108,19 +108,25 @@ def _help(figure: Figure) -> str:
 
 
 def plain_table(table: PlainTable) -> str:
-    """The table element; a column of nothing but numbers and dashes is aligned to the right."""
+    """The table element; a column of nothing but numbers and dashes is aligned to the right.
+
+    Rows of a table of nothing but text are stacked on a phone, so each cell names its column.
+    """
     columns = range(len(table.headings))
     number = [bool(table.rows) and all(_is_number(row[index]) for row in table.rows) for index in columns]
     kind = list(map(_kind, number))
     heads = "".join(f'<th scope="col"{kind[i]}>{escape(table.headings[i])}</th>' for i in columns)
+    prose = bool(table.rows) and not any(number)
+    label = [f' data-column="{escape(heading)}"' * prose for heading in table.headings]
     rows = "\n".join(
-        "<tr>" + "".join(f"<td{kind[i]}>{escape(row[i])}</td>" for i in columns) + "</tr>" for row in table.rows
+        "<tr>" + "".join(f"<td{kind[i]}{label[i]}>{escape(row[i])}</td>" for i in columns) + "</tr>"
+        for row in table.rows
     )
     note = f'<p class="note">{escape(table.note)}</p>' if table.note else ""
     title = escape(table.title)
     return f"""<div class="plain"><h3>{title}</h3>
 <div class="scroll" tabindex="0" role="region" aria-label="Table. {title}">
-<table><thead><tr>{heads}</tr></thead>
+<table{" class=prose" * prose}><thead><tr>{heads}</tr></thead>
 <tbody>{rows}</tbody></table></div>{note}</div>"""
 
 
