@@ -49,10 +49,13 @@ def _check(path: Path) -> None:
 def check_folder(path: Path | None, option: str, outputs: Mapping[str, str]) -> None:
     """Fails before the long work when no files can be written into `path`, a folder that may not be there yet.
 
-    BadParameter, as of `option`, where one of `outputs` ({option: path}) is to be a file at that place.
+    BadParameter, as of `option`, for standard output, and where one of `outputs` ({option: path}) is to be a file at
+    that place.
     """
     if path is None:
         return
+    if str(path) == STDOUT:
+        raise typer.BadParameter("files go into a folder; standard output is none", param_hint=f"'{option}'")
     for other, place in outputs.items():
         if place != STDOUT and os.path.realpath(place) == os.path.realpath(path):
             raise typer.BadParameter(f"{other} is to be a file at {path}, not a folder", param_hint=f"'{option}'")

@@ -92,7 +92,10 @@ def test_wrong_input_is_one_line(arguments: list[str], message: str, capsys: pyt
     assert shown.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [["--tiny", TINY[0]], [TINY[0], "--budget", "3"], [TINY[0], "--jobs", "0"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--tiny", TINY[0]], [TINY[0], "--budget", "3"], [TINY[0], "--jobs", "0"], [TINY[0], "--svg", "-"]],
+)
 def test_options_that_do_not_go_together(arguments: list[str]) -> None:
     assert main(["characterize", *arguments]) == USAGE
 

@@ -6,6 +6,8 @@ from itertools import pairwise
 
 import pytest
 
+import graphlab
+from graphlab.characterization.build import BuildOptions, model_run
 from graphlab.characterization.data import BASELINE, FUSED, Characterization
 from graphlab.figures.breakdown import breakdown
 from graphlab.figures.fused_speedup import fused_speedup
@@ -14,7 +16,10 @@ from graphlab.figures.roofline import roofline
 from graphlab.figures.steps import steps
 from graphlab.figures.temporal_spatial import temporal_spatial
 from graphlab.figures.timeline import MOST, timeline
-from graphlab.prediction.data import category
+from graphlab.hardware import load_device
+from graphlab.kernels.data import Kernel
+from graphlab.prediction.data import KernelTime, category
+from graphlab.prediction.ideal import IdealModel
 
 LABELS = [("baseline", BASELINE), ("fused", FUSED)]
 
@@ -131,3 +136,34 @@ def test_pareto_compares_within_a_kind(suite: Characterization) -> None:
 )
 def test_dominated(point: tuple[float, float], others: list[tuple[float, float]], expected: bool) -> None:
     assert dominated(point, others) is expected
+
+
+def test_the_families_compared_are_those_that_make_images(suite: Characterization) -> None:
+    figure = fused_speedup(suite)
+    (note,) = [note for note in figure.notes if "geometric mean" in note]
+    found = {
+        row["model"]: float(row["speedup"] or 0)
+        for row in figure.rows
+        if (row["stage"], row["scope"]) == ("generation", "attention module")
+    }
+    unet, amused = found["stable-diffusion-v1-5-tiny"], found["amused-256-tiny"]
+    assert f"diffusion {unet:.2f}x, transformers {amused:.2f}x" in note  # the video model is not among them
+
+
+def test_bounds_are_those_of_the_step_or_one_like_it() -> None:
+    workload = graphlab.load("stable-diffusion-v1-5-tiny", steps=12, guidance_stop=0.25)
+    run = model_run(workload, BuildOptions())
+    hardware = load_device("epyc-9654")
+    (unet,) = [stage for stage in run.stages if stage.name == "unet"]
+    assert [step.index for step in unet.run.at] == [0, 3]
+
+    class Model(IdealModel):
+        """Guided calls, twice as large, are bound by arithmetic; the others by memory."""
+
+        def time(self, kernel: Kernel, runtime: str) -> KernelTime:
+            guided = kernel in unet.run.calls[0].kernels and kernel not in unet.run.calls[1].kernels
+            return KernelTime(1.0, "compute" if guided else "memory")
+
+    suite = Characterization(hardware, Model(hardware), (run,), sweeps=False)
+    rows = [row for row in timeline(suite).rows if (row["stage"], row["attention"]) == ("unet", "fused")]
+    assert [row["bound"] for row in rows] == ["compute"] * 3 + ["memory"] * 9
