@@ -6,7 +6,6 @@ Base units: bytes, bytes per second, FLOP per second. A shipped file names a sou
 
 from __future__ import annotations
 
-import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -23,6 +22,9 @@ from graphlab.names import nearest
 PEAK_DTYPES = ("float64", "float32", "tf32", "float16", "bfloat16", "float8", "int8")
 """Keys of `[peak_flops]`: torch dtype names, `float8` for every 8-bit float, and `tf32`, the mode in which
 tensor cores multiply float32 rounded to 10 bits of mantissa."""
+
+MOST = 2**63 - 1
+"""The largest number a device file may hold."""
 
 _KEYS = (
     "title", "kind", "memory_bytes", "memory_bandwidth", "peak_flops", "execution", "calibration", "sources", "note",
@@ -114,7 +116,7 @@ def load_device(source: str | os.PathLike[str]) -> Hardware:
 def _parse(data: bytes, name: str, path: str) -> Hardware:
     try:
         table = tomllib.loads(data.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # not UTF-8, no TOML, numbers of thousands of digits, deep nesting
         raise DeviceFileError(f"{path} is not a TOML file: {error}") from error
     _check_keys(table, path)
     peaks = {key: _number(value, f"peak_flops.{key}", path) for key, value in table["peak_flops"].items()}
@@ -203,8 +205,9 @@ def _whole(value: Any, key: str, path: str, unit: str) -> int:
 def _number(value: Any, key: str, path: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise DeviceFileError(f"{path}: {key} is {_kind_of(value)}, not a number")
-    if not math.isfinite(value) or value <= 0:
-        raise DeviceFileError(f"{path}: {key} is {value}, expected a finite number above 0")
+    if not 0 < value <= MOST:
+        shown = "too large" if isinstance(value, int) and value > MOST else value
+        raise DeviceFileError(f"{path}: {key} is {shown}, expected a finite number above 0")
     return value
 
 

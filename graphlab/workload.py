@@ -167,6 +167,10 @@ class Workload:
         return {**values, **{k: evaluate_text(e, scope) for k, e in stage.step_bindings.items()}}
 
 
+MOST_BOUND = 2**31 - 1
+"""The largest value a variable may be bound to: products of sizes past it overflow torch's element counts."""
+
+
 def _check_range(variable: Variable, value: int | float) -> None:
     expected = f"at least {variable.minimum}"
     if variable.maximum is not None:
@@ -176,6 +180,8 @@ def _check_range(variable: Variable, value: int | float) -> None:
     integral = isinstance(variable.default, int)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or (integral and value != int(value)):
         raise BindingError(f"{variable.name}={value} is not {'an integer' if integral else 'a number'}")
+    if abs(value) > MOST_BOUND:
+        raise BindingError(f"{variable.name}={value} is impossible", hint=f"expected at most {MOST_BOUND}")
     high = variable.maximum is not None and value > variable.maximum
     if value < variable.minimum or high or (variable.multiple_of != 1 and value % variable.multiple_of):
         raise BindingError(f"{variable.name}={value} is impossible", hint=f"expected {expected}")

@@ -196,3 +196,16 @@ def test_no_text_no_file_a_folder(tmp_path: Path) -> None:
     for name, message in (("binary", "is not a TOML file"), ("gone", "cannot read"), ("folder", "cannot read")):
         with pytest.raises(DeviceFileError, match=message):
             load_device(tmp_path / f"{name}.toml")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["memory_bytes = " + "9" * 400, "memory_bytes = " + "9" * 5000, "title = " + "[" * 3000 + "]" * 3000],
+    ids=["400 digits", "5000 digits", "nested"],
+)
+def test_absurd_files_are_named_errors(text: str, tmp_path: Path) -> None:
+    rest = 'title = "x"\nkind = "gpu"\nmemory_bandwidth = 1\n[peak_flops]\nfloat32 = 1\n'
+    file = tmp_path / "absurd.toml"
+    file.write_text(f"{text}\n{rest}")
+    with pytest.raises(DeviceFileError, match=r"absurd\.toml"):
+        load_device(file)

@@ -29,6 +29,11 @@ def test_calls_add_up_over_the_steps(stop: float, calls: int) -> None:
     assert made.calls(made.stage("encoder")) == 1
 
 
+def test_a_size_that_would_overflow_is_refused() -> None:
+    with pytest.raises(BindingError, match="impossible"):
+        workload(steps=10**16)
+
+
 def test_a_stage_of_no_steps_is_not_active() -> None:
     assert [stage.name for stage in workload(encode=0).active] == ["denoiser"]
     assert [stage.name for stage in workload().active] == ["encoder", "denoiser"]

@@ -43,12 +43,19 @@ def prefetch(
     named = [workload for workload in workloads if workload.name == workload.source in known]
     asked = {workload.name: _asked(workload, options, sweeps) for workload in named}
     asked = {name: text for name, text in asked.items() if not _mark(text).exists()}
+    running: set[subprocess.Popen[str]] = set()
     with ThreadPoolExecutor(max_workers=jobs) as pool:
-        waiting = {pool.submit(_start, text): name for name, text in asked.items()}
-        for done in as_completed(waiting):
-            done.result()
-            if progress is not None:
-                progress(waiting[done])
+        waiting = {pool.submit(_start, text, running): name for name, text in asked.items()}
+        try:
+            for done in as_completed(waiting):
+                done.result()
+                if progress is not None:
+                    progress(waiting[done])
+        except BaseException:  # an interrupt: nobody waits for captures that nobody wants
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in list(running):
+                process.kill()
+            raise
 
 
 def _asked(workload: Workload, options: BuildOptions, sweeps: bool) -> str:
@@ -63,10 +70,14 @@ def _mark(asked: str) -> Path:
     return (folder or Path(os.devnull)) / f"done-{hashlib.sha256(text.encode()).hexdigest()[:40]}"
 
 
-def _start(asked: str) -> None:
+def _start(asked: str, running: set[subprocess.Popen[str]]) -> None:
     command = [sys.executable, "-m", "graphlab.characterization.prefetch"]
-    done = subprocess.run(command, input=asked, text=True, capture_output=True, check=False)
-    if done.returncode == 0:
+    pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
+    with subprocess.Popen(command, stdin=pipe, stdout=nowhere, stderr=nowhere, text=True) as process:
+        running.add(process)
+        process.communicate(asked)
+        running.discard(process)
+    if process.returncode == 0:
         with suppress(OSError):
             _mark(asked).touch()
 

@@ -101,7 +101,7 @@ def _panel(key: str, title: str, flag: str) -> dict[str, object]:
             },
             {
                 "mark": {"type": "text", "align": "left", "dx": 8, "fontSize": 9},
-                "transform": [{"filter": f"!datum.{flag}"}],
+                "transform": [{"filter": f"!datum.{flag} && datum.attention === 'fused'"}],
                 "encoding": {
                     "x": quantity(key, title, log=True),
                     "y": quantity("seconds", "latency (s)", log=True),
@@ -114,7 +114,6 @@ def _panel(key: str, title: str, flag: str) -> dict[str, object]:
 
 _CHART = {
     "description": "Scatter on log axes, two panels: latency over parameters and memory; large: not dominated.",
-    "transform": [{"filter": "datum.attention === 'fused'"}],
     "hconcat": [
         _panel("parameters", "parameters", "dominated_parameters"),
         _panel("memory_bytes", "memory (B)", "dominated_memory"),

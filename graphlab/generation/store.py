@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import zlib
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib.util import find_spec
@@ -31,7 +32,7 @@ def load_call(path: Path | None) -> StageCall | None:
         return None
     try:
         return StageCall.from_dict(json.loads(gzip.decompress(path.read_bytes())))
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError, zlib.error):
         return None
 
 

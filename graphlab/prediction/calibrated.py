@@ -55,7 +55,7 @@ class CalibratedModel:
         if kernel.dtype != self.calibration.dtype and kernel.family in ("contraction", "attention"):
             raise GraphlabError(
                 f"this device is not calibrated for {kernel.dtype}, only for {self.calibration.dtype}",
-                hint=f"recast the model: dtype {self.calibration.dtype}",
+                hint=f"recast the model: --dtype {self.calibration.dtype}",
             )
         least = self.calibration.calls["add"]
         total = max(self._seconds(kernel) + self._layout(kernel) + self._faults(kernel), least)

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import tempfile
+import zlib
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -47,7 +48,7 @@ def load(path: Path | None) -> Program | None:
     try:
         record = json.loads(gzip.decompress(path.read_bytes()))
         return Program(record["name"], graph_from_json(record["graph"]), None, tuple(record["notes"]))
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError, zlib.error):
         return None
 
 
@@ -65,11 +66,14 @@ def write(path: Path, data: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    except OSError:
+        return
+    try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
         os.replace(temporary, path)
     except OSError:
-        return
+        Path(temporary).unlink(missing_ok=True)
 
 
 @lru_cache(maxsize=1)

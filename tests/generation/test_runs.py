@@ -136,7 +136,9 @@ def test_calls_are_read_back_and_damaged_ones_made_anew(own_cache: Path) -> None
             path.unlink()
     assert StageSource(stage, dynamic=False).at(workload.values()) == made
     assert [path.name for path in own_cache.iterdir()] == [kept.name]  # nothing was captured for it
-    for damage in (b"", b"not gzip", kept.read_bytes()[:40], store_bytes({"stage": 1})):
+    whole = kept.read_bytes()
+    flipped = whole[:60] + bytes(byte ^ 255 for byte in whole[60:90]) + whole[90:]
+    for damage in (b"", b"not gzip", whole[:40], flipped, store_bytes({"stage": 1})):
         kept.write_bytes(damage)
         assert store.load_call(kept) is None
         assert StageSource(stage, dynamic=False).at(workload.values()) == made
