@@ -35,9 +35,9 @@ EXPECTED = {
     "compare_resolutions.py": "h = 33: Denoiser",
     "critical_path.py": "every path from sample to ",
     "custom_analysis.py": "float32",
-    "two_devices.py": "rtx-4090: ",
     # 16 steps of 33024 + 256 * cache, the cache 32 at first and one longer each step.
     "own_workload.py": f"decode 16 steps, {sum(33024 + 256 * (32 + step) for step in range(16))} FLOP",
+    "two_devices.py": "rtx-4090: ",
 }
 
 
