@@ -92,7 +92,7 @@ def _shares(report: CharacterizationReport) -> list[str]:
 
 
 def _part(rows: object, model: str, attention: str, name: str) -> str:
-    own = [row for row in rows if row["model"] == model and row["attention"] == attention]  # type: ignore[attr-defined]
+    own = [row for row in rows if row["model"] == model and row["attention"] == attention]  # type: ignore[attr-defined]  # rows of a figure
     busy = sum(row["seconds"] for row in own if row["category"] != "idle")
     part = sum(row["seconds"] for row in own if row["category"] == name)
     return f"{part / busy:.0%}" if busy else "-"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 
-from graphlab.errors import BindingError, UnknownNameError
+from graphlab.errors import UnknownNameError
 from graphlab.hardware import Hardware, load_device
 from graphlab.loading import load
 from graphlab.program import Program
@@ -13,7 +13,7 @@ from graphlab.report.data import AnalysisReport, Fit, StageReport, distinct_weig
 from graphlab.roofline import largest_batch, with_estimate
 from graphlab.sources.bare import program_workload
 from graphlab.stage_analysis import Options, StageAnalysis, analyze_stage, stage_report
-from graphlab.workload import Stage, Workload
+from graphlab.workload import Workload
 
 Source = str | os.PathLike[str] | Program | Workload
 
@@ -40,8 +40,8 @@ def analyze(
     `progress` is called with the name of each stage as it starts. Nothing is run and no weights are read.
     """
     hardware = load_device(device) if device is not None and not isinstance(device, Hardware) else device
-    workload = _workload(source, bindings, config, trust_pickle, inputs, dynamic)
-    stages = workload.active if stage is None else (_running(workload, stage),)
+    workload = workload_of(source, bindings, config, trust_pickle, inputs, dynamic)
+    stages = workload.active if stage is None else (workload.running(stage),)
     options = Options(dynamic=dynamic, strict=strict, cache=cache)
     analyses: list[StageAnalysis] = []
     reports: list[StageReport] = []
@@ -65,7 +65,7 @@ def analyze(
     )
 
 
-def _workload(
+def workload_of(
     source: Source,
     bindings: Mapping[str, int | float],
     config: str | os.PathLike[str] | None,
@@ -73,19 +73,12 @@ def _workload(
     inputs: Mapping[str, str] | None,
     dynamic: bool,
 ) -> Workload:
+    """The workload of `source` with `bindings` in force; the options are those of `load`."""
     if isinstance(source, Program):
         source = program_workload(source, source.name)
     if isinstance(source, Workload):
         return source.bind(bindings) if bindings else source
     return load(source, config=config, trust_pickle=trust_pickle, inputs=inputs, dynamic=dynamic, **bindings)
-
-
-def _running(workload: Workload, name: str) -> Stage:
-    """The stage called `name`; BindingError when it does not run under the bindings in force."""
-    stage = workload.stage(name)
-    if workload.steps(stage) < 1:
-        raise BindingError(f"stage {name} of {workload.name} does not run under {workload.values()}")
-    return stage
 
 
 def _fit(analyses: list[StageAnalysis], reports: list[StageReport], hardware: Hardware) -> Fit:

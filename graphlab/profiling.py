@@ -9,16 +9,13 @@ from pathlib import Path
 
 import torch
 
-from graphlab.api import Source
-from graphlab.errors import BindingError, GraphlabError
-from graphlab.loading import load
+from graphlab.api import Source, workload_of
+from graphlab.errors import GraphlabError
 from graphlab.measuring.casting import in_dtype
 from graphlab.measuring.machine import check_threads, device_model, find_device, find_dtype, thread_count
 from graphlab.measuring.stage import Running, prepare_stage, profile_stage
-from graphlab.program import Program
 from graphlab.report.profile_data import ProfileReport
-from graphlab.sources.bare import program_workload
-from graphlab.workload import Stage, Workload
+from graphlab.workload import Workload
 
 RANDOM = "inputs are random values, and so are weights where the source has none: times are real, results mean nothing"
 
@@ -49,8 +46,8 @@ def profile(
     """
     check_effort(rounds, budget, threads)
     target, wanted = find_device(device), find_dtype(dtype)
-    workload = _workload(source, bindings, config, trust_pickle, inputs)
-    chosen = workload.active if stage is None else (_active(workload, stage),)
+    workload = workload_of(source, bindings, config, trust_pickle, inputs, dynamic=False)
+    chosen = workload.active if stage is None else (workload.running(stage),)
     prepared = [prepare_stage(workload, in_dtype(s, wanted), target, trusted=_is_own(workload)) for s in chosen]
     calls = sum(len(item.calls) for item in prepared)
     running = Running(target, rounds, None if budget is None else budget / calls)
@@ -91,24 +88,3 @@ def _is_own(workload: Workload) -> bool:
 
 
 _FILES = (".pt", ".pt2", ".pth", ".bin", ".ckpt")
-
-
-def _workload(
-    source: Source,
-    bindings: Mapping[str, int | float],
-    config: str | os.PathLike[str] | None,
-    trust_pickle: bool,
-    inputs: Mapping[str, str] | None,
-) -> Workload:
-    if isinstance(source, Program):
-        source = program_workload(source, source.name)
-    if isinstance(source, Workload):
-        return source.bind(bindings) if bindings else source
-    return load(source, config=config, trust_pickle=trust_pickle, inputs=inputs, dynamic=False, **bindings)
-
-
-def _active(workload: Workload, name: str) -> Stage:
-    stage = workload.stage(name)
-    if workload.steps(stage) < 1:
-        raise BindingError(f"stage {name} of {workload.name} does not run under {workload.values()}")
-    return stage

@@ -137,6 +137,13 @@ class Workload:
             f"{self.name} has no stage {name!r}", hint=f"{nearest(name, names)}stages: {', '.join(names)}"
         )
 
+    def running(self, name: str) -> Stage:
+        """The stage called `name`; BindingError when it does not run under the bindings in force."""
+        stage = self.stage(name)
+        if self.steps(stage) < 1:
+            raise BindingError(f"stage {name} of {self.name} does not run under {self.values()}")
+        return stage
+
     def steps(self, stage: Stage) -> int:
         """How many steps of `stage` one generation runs, under the bindings in force."""
         return evaluate_text(stage.steps, self.values())

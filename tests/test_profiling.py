@@ -203,9 +203,9 @@ def test_threads_are_set_back() -> None:
 def test_wrong_options_are_refused_before_the_work(
     monkeypatch: pytest.MonkeyPatch, options: dict[str, object], message: str
 ) -> None:
-    monkeypatch.setattr("graphlab.profiling.load", lambda *args, **kwargs: pytest.fail("loaded"))
+    monkeypatch.setattr("graphlab.profiling.workload_of", lambda *args, **kwargs: pytest.fail("loaded"))
     with pytest.raises(GraphlabError, match=message):
-        graphlab.profile("llama-2-7b-tiny", **options)  # type: ignore[arg-type]
+        graphlab.profile("llama-2-7b-tiny", **options)  # type: ignore[arg-type]  # wrong on purpose
 
 
 def test_a_missing_gpu_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,4 +258,4 @@ def test_operators_of_other_libraries_run_for_their_user_only(tmp_path: Path) ->
     torch.export.save(program.exported, path)
     with pytest.raises(UnsafeSourceError, match="operator of the library 'graphlab_test_profiling'; nothing was run"):
         graphlab.profile(path, rounds=1)
-    library._destroy()  # type: ignore[no-untyped-call]
+    library._destroy()  # type: ignore[no-untyped-call]  # torch's own

@@ -64,7 +64,7 @@ def workload(**changes: object) -> Workload:
         {"x": TensorInput(("batch", 3), "float32")},
         steps="steps",
         calls_per_step="2 if step < stop * steps else 1",
-        **changes,  # type: ignore[arg-type]
+        **changes,  # type: ignore[arg-type]  # fields by name
     )
     variables = (Variable("batch", 3, "b"), Variable("steps", 4, "s"), Variable("stop", 0.5, "stop", minimum=0))
     return Workload("made", "made", (stage,), variables)

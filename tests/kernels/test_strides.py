@@ -51,7 +51,7 @@ shapes = st.lists(st.integers(2, 5), min_size=2, max_size=4).map(tuple)
 @given(shapes, st.randoms(use_true_random=False))
 def test_runs_and_reuse_are_those_of_the_addresses(shape: tuple[int, ...], random: object) -> None:
     order = list(range(len(shape)))
-    random.shuffle(order)  # type: ignore[attr-defined]
+    random.shuffle(order)  # type: ignore[attr-defined]  # a random.Random
     spec = permuted(shape, tuple(order))
     found = strided_reads([spec], TensorSpec(spec.shape, contiguous(spec.shape), "float32"))
     made = runs(addresses(spec))

@@ -53,7 +53,7 @@ def test_no_product_runs_above_the_peak_and_more_work_is_never_quicker(batch: in
 
 def attention(**sizes: int | bool) -> Attention:
     found = {"batch": 1, "heads": 100, "q": 128, "kv": 1024, "width": 64, "causal": False, "masked": False}
-    return Attention(**{**found, **sizes}, kind="self", axis="spatial")  # type: ignore[arg-type]
+    return Attention(**{**found, **sizes}, kind="self", axis="spatial")  # type: ignore[arg-type]  # sizes by name
 
 
 FLASH = FlashEngine(multiprocessors=100, flops=1e12, exponentials=1e30, vector=1e30)

@@ -42,7 +42,7 @@ def rounded_rows(figure: Figure) -> list[list[Value]]:
 
 def _rounded(figure: Figure, number: int, key: str, value: Value) -> Value:
     if not isinstance(value, float):
-        return drawable(value)  # type: ignore[no-any-return]
+        return drawable(value)  # type: ignore[no-any-return]  # as text or number as it came
     if not math.isfinite(value):
         raise GraphlabError(
             f"figure {figure.name!r}, row {number}, column {key!r}: {value} is not a finite number",
