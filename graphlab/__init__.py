@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from graphlab.report.characterization_data import CharacterizationReport
     from graphlab.report.data import AnalysisReport
     from graphlab.report.profile_data import ProfileReport
+    from graphlab.rewriter import rewrite, run_pass
+    from graphlab.rewriting.result import RewriteResult
     from graphlab.sources.module import capture
     from graphlab.workload import Stage, TensorInput, Variable, Workload
 
@@ -31,11 +33,14 @@ _HOMES = {
     "characterize": "graphlab.characterizing",
     "load": "graphlab.loading",
     "profile": "graphlab.profiling",
+    "rewrite": "graphlab.rewriter",
+    "run_pass": "graphlab.rewriter",
     "AnalysisReport": "graphlab.report.data",
     "CharacterizationReport": "graphlab.report.characterization_data",
     "GraphlabError": "graphlab.errors",
     "ProfileReport": "graphlab.report.profile_data",
     "Program": "graphlab.program",
+    "RewriteResult": "graphlab.rewriting.result",
     "Stage": "graphlab.workload",
     "TensorInput": "graphlab.workload",
     "Variable": "graphlab.workload",
@@ -48,6 +53,7 @@ __all__ = [
     "GraphlabError",
     "ProfileReport",
     "Program",
+    "RewriteResult",
     "Stage",
     "TensorInput",
     "Variable",
@@ -58,6 +64,8 @@ __all__ = [
     "characterize",
     "load",
     "profile",
+    "rewrite",
+    "run_pass",
 ]
 
 

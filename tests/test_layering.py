@@ -10,7 +10,10 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 LAYERS = """
-api profiling characterizing calibrating
+api profiling characterizing calibrating rewriter
+hoisting
+verification
+rewriting
 measuring
 figures
 characterization

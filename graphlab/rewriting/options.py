@@ -1,0 +1,134 @@
+"""Passes by name with their options: `fuse-attention,masked_rows=trust` to an instance, and back to text."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from graphlab.errors import GraphlabError, UnknownNameError
+from graphlab.names import nearest
+from graphlab.passes_base import Pass
+from graphlab.plugins import find_pass
+
+
+class OptionError(GraphlabError):
+    """An option a pass does not have, or a value it does not take; says type, range and choices."""
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """A dataclass field that is a pass' option: its default, a line of help, and what values it takes."""
+    limits = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices}
+    return dataclasses.field(default=default, metadata=limits)
+
+
+def required(help: str) -> Any:
+    """A dataclass field that is an option without a default."""
+    return dataclasses.field(metadata={"help": help})
+
+
+def pass_from(spec: str) -> Pass:
+    """The pass of "NAME[,KEY=VALUE]...".
+
+    UnknownNameError names the nearest pass, OptionError the option's type and range.
+    """
+    name, *settings = spec.split(",")
+    values: dict[str, str] = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise OptionError(f"{setting!r} in {spec!r} is not KEY=VALUE")
+        if key.strip() in values:
+            raise OptionError(f"{key.strip()!r} is given twice in {spec!r}")
+        values[key.strip()] = value.strip()
+    return build(find_pass(name.strip()), values)
+
+
+def build(kind: type[Pass], values: Mapping[str, Any]) -> Pass:
+    """An instance of the pass `kind` with options `values`, texts or values of the right type."""
+    fields: dict[str, dataclasses.Field[Any]] = {}
+    if dataclasses.is_dataclass(kind):
+        fields = {field.name: field for field in dataclasses.fields(kind)}
+    types = typing.get_type_hints(kind)
+    given: dict[str, Any] = {}
+    for name, value in values.items():
+        key = name.replace("-", "_")
+        if key not in fields:
+            known = f"{nearest(key, fields)}options: {', '.join(fields)}" if fields else "it has no options"
+            raise UnknownNameError(f"pass {kind.name} has no option {name!r}", hint=known)
+        given[key] = _value(kind.name, fields[key], types[key], value)
+    for field in fields.values():
+        if field.name not in given and field.default is field.default_factory is dataclasses.MISSING:
+            raise OptionError(f"pass {kind.name} needs {field.name}=...", hint=field.metadata.get("help"))
+    return kind(**given)
+
+
+def _value(name: str, field: dataclasses.Field[Any], kind: Any, value: Any) -> Any:
+    """`value` as the type of `field`, within its limits."""
+    expected = _expected(field, kind)
+    try:
+        parsed = _parsed(kind, value)
+    except (ValueError, TypeError) as error:
+        raise OptionError(f"pass {name}: {field.name}={value} is not {expected}") from error
+    limits = field.metadata
+    low, high, choices = limits.get("minimum"), limits.get("maximum"), limits.get("choices") or ()
+    numeric = isinstance(parsed, (int, float)) and not isinstance(parsed, bool)
+    outside = numeric and ((low is not None and not parsed >= low) or (high is not None and not parsed <= high))
+    if outside or (choices and parsed not in choices):
+        raise OptionError(f"pass {name}: {field.name}={value} is not {expected}")
+    return parsed
+
+
+def _parsed(kind: Any, value: Any) -> Any:
+    members = [item for item in typing.get_args(kind) if item is not type(None)]
+    base = members[0] if members else kind
+    if base is bool:
+        if isinstance(value, bool):
+            return value
+        return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[str(value).lower()]
+    if isinstance(value, bool):
+        raise ValueError(value)
+    if base is Path:
+        return Path(value)
+    return base(value) if base is not int or not isinstance(value, float) else _integral(value)
+
+
+def _integral(value: float) -> int:
+    if value != int(value):
+        raise ValueError(value)
+    return int(value)
+
+
+def _expected(field: dataclasses.Field[Any], kind: Any) -> str:
+    """What values an option takes, in words."""
+    limits = field.metadata
+    if limits.get("choices"):
+        return f"one of {', '.join(limits['choices'])}"
+    members = [item for item in typing.get_args(kind) if item is not type(None)]
+    base = members[0] if members else kind
+    words = {bool: "true or false", int: "an integer", float: "a number", Path: "a path", str: "a text"}
+    text = words.get(base, getattr(base, "__name__", str(base)))
+    low, high = limits.get("minimum"), limits.get("maximum")
+    if low is not None and high is not None:
+        return f"{text} from {low} to {high}"
+    if low is not None:
+        return f"{text} of at least {low}"
+    return f"{text} of at most {high}" if high is not None else text
+
+
+def spelled(item: Pass) -> str:
+    """`item` as one would write it: "NAME,KEY=VALUE" with the options that are not at their defaults."""
+    if not dataclasses.is_dataclass(item):
+        return item.name
+    fields = dataclasses.fields(item)
+    changed = [(f.name, getattr(item, f.name)) for f in fields if getattr(item, f.name) != f.default]
+    return ",".join([item.name, *(f"{name}={value}" for name, value in changed)])

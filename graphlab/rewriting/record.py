@@ -1,0 +1,33 @@
+"""The history of a program, kept with its nodes so that a saved `.pt2` remembers it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch.export import ExportedProgram
+
+_KEY = "graphlab_history"
+CHANGED_WEIGHTS = "changes weights"
+"""What the entry of a pass ends with that made new weights: masks for the original ones no longer fit."""
+
+
+def saved_history(program: ExportedProgram) -> tuple[str, ...]:
+    """What was done to `program` since its capture, oldest first; () for one that was not rewritten."""
+    for node in program.graph.nodes:
+        entries = (node.meta.get("custom") or {}).get(_KEY)
+        if isinstance(entries, list):
+            return tuple(str(entry) for entry in entries)
+    return ()
+
+
+def with_history(graph: torch.fx.Graph, entries: Sequence[str]) -> None:
+    """Writes `entries` on the first call of `graph`, whose metadata torch saves, and what else was there before."""
+    first = next((node for node in graph.nodes if node.op == "call_function"), None)
+    if first is None or not entries:
+        return
+    custom: dict[str, object] = {}
+    for node in graph.nodes:
+        found = node.meta.get("custom") or {}
+        custom.update({key: value for key, value in found.items() if str(key).startswith("graphlab_")})
+    first.meta["custom"] = {**(first.meta.get("custom") or {}), **custom, _KEY: list(entries)}

@@ -1,0 +1,74 @@
+"""What a rewriting pass is. The base class keeps the contract: copy, check, history, a reason for what stays."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import torch
+
+from graphlab.errors import GraphlabError
+from graphlab.passes_base import Pass
+from graphlab.program import Program
+from graphlab.rewriting.draft import Draft
+from graphlab.rewriting.options import spelled
+from graphlab.rewriting.record import CHANGED_WEIGHTS
+from graphlab.rewriting.result import RewriteResult
+
+
+class Rewrite(Pass):
+    """Base of every pass that returns an equivalent program; a frozen dataclass whose fields are its options.
+
+    A subclass edits the draft in `apply`. The program given stays as it is, weights are shared, results keep their
+    shapes and dtypes, and a second run changes nothing.
+    """
+
+    @abstractmethod
+    def apply(self, draft: Draft) -> None:
+        """Edits `draft`; what is a candidate and stays is said with `draft.skip`."""
+
+    def run(self, program: Program) -> RewriteResult:
+        """`program` rewritten; GraphlabError, naming this pass, when it breaks the contract."""
+        draft = Draft(program)
+        self.edit(draft)
+        return draft.finish([self.entry(draft)] if draft.changes else ())
+
+    def edit(self, draft: Draft) -> int:
+        """`apply` under this pass' name; returns how many changes it made. GraphlabError for a pass that fails."""
+        before, draft.pass_name = len(draft.changes), self.name
+        draft.skips = [skip for skip in draft.skips if skip.pass_name != self.name]  # those of its last run
+        try:
+            self.apply(draft)
+        except GraphlabError as error:
+            raise GraphlabError(f"pass {self.name}: {error.message}", hint=error.hint) from error
+        except Exception as error:  # a stranger's pass can raise anything; it is named and the program is unharmed
+            raise GraphlabError(
+                f"pass {self.name} failed: {type(error).__name__}: {error}", hint="the program is unchanged"
+            ) from error
+        draft.check()
+        return len(draft.changes) - before
+
+    def entry(self, draft: Draft) -> str:
+        """The line this pass adds to a program's history."""
+        return f"{spelled(self)}{f'; {CHANGED_WEIGHTS}' if draft.new_tensors else ''}"
+
+
+class Peephole(Rewrite):
+    """A rewrite of one node at a time: `replace` is asked about every call of `targets`, in execution order."""
+
+    targets: ClassVar[tuple[Any, ...]]
+    why: ClassVar[str]
+    """What was recognised, for the account of changes."""
+
+    def apply(self, draft: Draft) -> None:
+        """Asks `replace` about every call of `targets`."""
+        for node in draft.calls(*self.targets):
+            new = self.replace(node, draft)
+            if isinstance(new, str):
+                draft.skip(node, new)
+            elif new is not None:
+                draft.replace(node, new, self.why)
+
+    @abstractmethod
+    def replace(self, node: torch.fx.Node, draft: Draft) -> torch.fx.Node | str | None:
+        """The value to use instead of `node`; a str is why it stays; None when it is no candidate."""
