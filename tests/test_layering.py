@@ -28,7 +28,7 @@ pipeline plugins
 roofline scaling
 report input_axes components architectures passes_base
 costing polynomial
-flow facts
+flow facts fused
 ops hardware workload
 calibration
 program

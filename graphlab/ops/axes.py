@@ -120,7 +120,8 @@ def _broadcast(many: list[Axes]) -> Axes:
 
 
 def _rule_broadcast(call: AxisCall) -> tuple[Axes, ...]:
-    return (_broadcast([call.of(ref) for ref in call.tensors]),)
+    axes = _broadcast([call.of(ref) for ref in call.tensors])
+    return tuple(axes for _ in call.node.outputs)
 
 
 def _rule_same(call: AxisCall) -> tuple[Axes, ...]:

@@ -180,6 +180,15 @@ def _check_target(value: Any, what: str) -> None:
     namespace, name = value.split(".")[2:4]
     if namespace.startswith("_") or namespace in _NOT_NAMESPACES or "from_file" in name:
         raise UnsafeSourceError(f"{what} calls {value!r}, which is no pure operator; nothing was loaded")
+    if namespace == "graphlab" and not _is_fused(value.removeprefix("torch.ops.")):
+        raise UnsafeSourceError(f"{what} calls {value!r}, which is no operator of graphlab's; nothing was loaded")
+
+
+def _is_fused(target: str) -> bool:
+    """Whether `target` is one of graphlab's own operators. Asking registers them, so that torch can load the file."""
+    from graphlab.fused import is_registered  # needs torch, which checking other files does not
+
+    return is_registered(target)
 
 
 def _check_names(value: Any, what: str) -> None:

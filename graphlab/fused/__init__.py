@@ -1,0 +1,18 @@
+"""Fused operators, `graphlab::`. Importing this package registers them with torch and with the op table.
+
+One file an operator holds all there is to it: definition in ATen, cost, axes and ONNX translation.
+"""
+
+from graphlab.fused import geglu, group_norm_silu, skip_layer_norm
+from graphlab.fused.registry import FUSED, NAMESPACE, FusedOp, is_registered, onnx_translations
+
+__all__ = [
+    "FUSED",
+    "NAMESPACE",
+    "FusedOp",
+    "geglu",
+    "group_norm_silu",
+    "is_registered",
+    "onnx_translations",
+    "skip_layer_norm",
+]

@@ -1,0 +1,98 @@
+"""fuse-skip-layernorm: an addition and the layer norm of its sum become `graphlab::skip_layer_norm`."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from graphlab.fused.registry import arguments
+from graphlab.fused.skip_layer_norm import SKIP_LAYER_NORM
+from graphlab.rewriting.draft import Draft
+from graphlab.rewriting.fake import same_shape
+from graphlab.rewriting.rewrite import Rewrite
+
+aten = torch.ops.aten
+
+
+@dataclass(frozen=True)
+class FuseSkipLayernorm(Rewrite):
+    """layer_norm(x + residual) as one operator that also returns the sum, which then is not read back for the norm.
+
+    Before: `sum = aten.add(x, residual); normed = aten.layer_norm(sum, [640], weight, bias, 1e-05)`
+    After:  `skip = graphlab.skip_layer_norm(x, residual, [640], weight, bias, 1e-05); normed = skip[0]; sum = skip[1]`
+
+    Stays: a residual of another shape or dtype, or scaled; a norm over more than the last axis; a second norm of one
+    sum; a weight that is computed after the sum.
+    """
+
+    name: ClassVar[str] = "fuse-skip-layernorm"
+
+    def apply(self, draft: Draft) -> None:
+        """Fuses every layer norm of a sum."""
+        for norm in draft.calls(aten.layer_norm.default, aten.native_layer_norm.default):
+            total = norm.args[0]
+            assert isinstance(total, torch.fx.Node)
+            if total.target is operator.getitem and _is_fused_sum(total):
+                draft.skip(norm, f"the sum {total} is normed by {total.args[0]} already")
+            elif total.target is aten.add.Tensor:
+                reason = _unfit(total) or _unfit_norm(norm, total)
+                if reason is not None:
+                    draft.skip(norm, reason)
+                else:
+                    _fuse(norm, total, draft)
+
+
+def _is_fused_sum(node: torch.fx.Node) -> bool:
+    source, index = node.args
+    return isinstance(source, torch.fx.Node) and source.target is SKIP_LAYER_NORM and bool(index == 1)
+
+
+def _unfit(total: torch.fx.Node) -> str | None:
+    """Why the addition is none of a residual; None when it is one."""
+    left, right = total.args
+    if not isinstance(left, torch.fx.Node) or not isinstance(right, torch.fx.Node):
+        return f"{total} adds a number, not a residual"
+    if arguments(total)["alpha"] != 1:
+        return f"{total} scales the residual by {arguments(total)['alpha']}"
+    first, second = left.meta["val"], right.meta["val"]
+    if not isinstance(first, torch.Tensor) or not isinstance(second, torch.Tensor):
+        return f"{total} adds a number, not a residual"
+    if not same_shape(first, second):
+        return f"{left} and {right} differ in shape: {tuple(first.shape)} and {tuple(second.shape)}"
+    if first.dtype != second.dtype:
+        return f"{left} and {right} differ in dtype: {first.dtype} and {second.dtype}"
+    return None
+
+
+def _unfit_norm(norm: torch.fx.Node, total: torch.fx.Node) -> str | None:
+    """Why the norm of the sum `total` cannot be where the sum is made; None when it can."""
+    given = arguments(norm)
+    if len(given["normalized_shape"]) != 1:
+        return f"it normalises the last {len(given['normalized_shape'])} axes, not the last alone"
+    if any(result.users for result in _statistics(norm)):
+        return "its mean or deviation is read"
+    late = [node for node in norm.all_input_nodes if node is not total and node.op != "placeholder" and total < node]
+    return f"{late[0]} is computed after the sum" if late else None
+
+
+def _statistics(norm: torch.fx.Node) -> list[torch.fx.Node]:
+    """The mean and reciprocal deviation that native_layer_norm returns besides the norm."""
+    native = norm.target is aten.native_layer_norm.default
+    return [user for user in norm.users if user.args[1] != 0] if native else []
+
+
+def _fuse(norm: torch.fx.Node, total: torch.fx.Node, draft: Draft) -> None:
+    given = arguments(norm)
+    affine = (given["normalized_shape"], given["weight"], given["bias"], given["eps"])
+    fused = draft.call(SKIP_LAYER_NORM, *total.args[:2], *affine, at=total)
+    for unread in _statistics(norm):
+        draft.erase_dead(unread)
+    normed = draft.item(fused, 0, at=total)
+    values = list(norm.users) if norm.target is aten.native_layer_norm.default else [norm]
+    pairs = dict.fromkeys(values, normed)
+    if len(total.users) > 1:
+        pairs[total] = draft.item(fused, 1, at=total)
+    draft.replace_all(pairs, "layer norm of a sum")
