@@ -27,6 +27,8 @@ def graph_copy(program: ExportedProgram) -> torch.fx.GraphModule:
     output = graph.graph_copy(program.graph, known, return_output_node=True)
     assert isinstance(output, tuple)
     graph.output(output[0]).meta = dict(output[1].meta)
+    for old, new in known.items():
+        new.name = old.name  # torch renames what is called like something of Python's ("input")
     module = torch.fx.GraphModule(program.graph_module, torch.fx.Graph())
     for node in program.graph.find_nodes(op="get_attr"):
         _share_attribute(program.graph_module, module, str(node.target))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
@@ -17,13 +18,14 @@ from graphlab.rewriting import fake
 from graphlab.rewriting.clone import assemble, graph_copy
 from graphlab.rewriting.functional import functional
 from graphlab.rewriting.record import saved_history, with_history
-from graphlab.rewriting.result import Change, Make, NewTensor, RewriteResult, Skip
+from graphlab.rewriting.result import Change, InTurn, Make, NewTensor, RewriteResult, Skip
 from graphlab.sources.extract import extract, source_line
 
 Node: TypeAlias = torch.fx.Node
 Size: TypeAlias = "int | torch.fx.Node"
 
 _PLACE = ("nn_module_stack", "stack_trace", "source_fn_stack")
+_PREFIX = {InputKind.PARAMETER: "p_", InputKind.BUFFER: "b_", InputKind.CONSTANT_TENSOR: "c_"}
 _WEIGHTS = (InputKind.PARAMETER, InputKind.BUFFER, InputKind.CONSTANT_TENSOR)
 
 
@@ -51,11 +53,13 @@ class Draft:
         self.skips: list[Skip] = []
         self.new_tensors: dict[str, NewTensor] = {}
         self.details: dict[str, Any] = {}
+        self.reweighting: list[str] = []  # names of the passes that made or changed weights, once a weight
         self.specs = {spec.arg.name: spec for spec in self.origin.graph_signature.input_specs}
         self.state: dict[str, torch.Tensor] = dict(self.origin.state_dict)
         self.constants: dict[str, Any] = dict(self.origin.constants)
         self.history: list[str] = list(program.history or saved_history(program.exported))
         self._dropped: list[str] = []
+        self._made: list[Node] = []
         self._sizes: dict[tuple[Node, int], Node] = {}
 
     # What is there
@@ -81,18 +85,21 @@ class Draft:
 
     # Making nodes
 
-    def call(self, target: Any, *args: Any, at: Node, **kwargs: Any) -> Node:
+    def call(self, target: Any, *args: Any, at: Node, value: Any = None, **kwargs: Any) -> Node:
         """A new call before `at`, with its fake value and the module stack and source line of `at`.
 
+        `value` is the fake value where the caller knows better than the operator's own shape function.
         GraphlabError when the operator does not take the arguments.
         """
-        value = fake.evaluate(self.mode, target, args, kwargs)
+        if value is None:
+            value = fake.evaluate(self.mode, target, args, kwargs)
         with self.graph.inserting_before(at):
             node = self.graph.call_function(target, args, kwargs)
         kept: dict[str, Any] = {
             key: at.meta[key] for key in ("nn_module_stack", "stack_trace", "source_fn_stack") if key in at.meta
         }
         node.meta.update(kept, val=value)
+        self._made.append(node)
         return node
 
     def item(self, source: Node, index: int, *, at: Node) -> Node:
@@ -151,27 +158,79 @@ class Draft:
         tensor = torch.nn.Parameter(made, requires_grad=False) if trained else made
         self.state[key] = tensor
         self.new_tensors[key] = NewTensor(key, made.numel() * made.element_size(), tuple(origins), make)
-        return self._placeholder(key, tensor, trained=trained)
+        self.reweighting.append(self.pass_name)
+        return self._placeholder(key, tensor, InputKind.PARAMETER if trained else InputKind.BUFFER)
 
-    def _placeholder(self, key: str, tensor: torch.Tensor, *, trained: bool) -> Node:
-        before = self._first(trained)
-        with self.graph.inserting_before(before):
-            prefix = "p_" if trained else "b_"
-            node = self.graph.placeholder(prefix + key.replace(".", "_").replace("-", "_"))
+    def add_constant(self, key: str, make: Make) -> Node:
+        """A placeholder for a new constant tensor `make({})`, which depends on no weight, computed once here."""
+        if key in self.state or key in self.constants:
+            raise GraphlabError(f"the program already has a weight {key}")
+        with torch.no_grad():
+            tensor = make({})
+        self.constants[key] = tensor
+        self.new_tensors[key] = NewTensor(key, tensor.numel() * tensor.element_size(), (), make)
+        return self._placeholder(key, tensor, InputKind.CONSTANT_TENSOR)
+
+    def free_key(self, key: str) -> str:
+        """`key`, or it with a number that makes it one the program does not have."""
+        taken = self.state.keys() | self.constants.keys()
+        return next(k for k in (key, *(f"{key}_{n}" for n in range(1, len(taken) + 2))) if k not in taken)
+
+    def set_weights(self, keys: Sequence[str], make: Make, why: str) -> None:
+        """Gives the weights `keys`, tied ones that stay so, the value `make({first key: its tensor})`; recorded.
+
+        Keys, shape and dtype stay, the program's own tensors are not written into. For passes that mean to change
+        values (`exact = False`). GraphlabError when a key is no weight, or `make` returns another shape or dtype, or
+        the tensor it was given.
+        """
+        homes = {key: self.state if key in self.state else self.constants for key in keys}
+        first = homes[keys[0]].get(keys[0])
+        missing = [key for key, home in homes.items() if not isinstance(home.get(key), torch.Tensor)]
+        if missing or not isinstance(first, torch.Tensor):
+            raise GraphlabError(f"the program has no weight {missing[0]} to change")
+        with torch.no_grad():
+            made = make({keys[0]: _plain(first)})
+        if made.shape != first.shape or made.dtype != first.dtype:
+            raise GraphlabError(f"{keys[0]} is {described(first)}, its new value {described(made)}")
+        if not made.is_meta and made.untyped_storage().data_ptr() == first.untyped_storage().data_ptr() != 0:
+            raise GraphlabError(f"the new value of {keys[0]} is written into the old one")
+        trained = [t.requires_grad for t in (home[k] for k, home in homes.items()) if isinstance(t, torch.nn.Parameter)]
+        parameter = torch.nn.Parameter(made, requires_grad=trained[0]) if trained else made
+        for key, home in homes.items():
+            home[key] = parameter if isinstance(home[key], torch.nn.Parameter) else made
+            nbytes = made.numel() * made.element_size() if key == keys[0] else 0  # the others are the same memory
+            self._remake(key, nbytes, make)
+        self.reweighting.append(self.pass_name)
+        nodes = [node for node in self.graph.find_nodes(op="placeholder") if self.weight_key(node) in keys]
+        values = tuple((node.name, node.name) for node in nodes)
+        self.changes.append(Change(self.pass_name, values, why, keys[0].rpartition(".")[0]))
+
+    def _remake(self, key: str, nbytes: int, make: Make) -> None:
+        """Records `make` for the weight `key`, after what it was made by before in this draft."""
+        known = self.new_tensors.get(key)
+        if known is None:
+            self.new_tensors[key] = NewTensor(key, nbytes, (key,), make)
+            return
+        makes = known.make.makes if isinstance(known.make, InTurn) else (known.make,)
+        self.new_tensors[key] = replace(known, make=InTurn(key, (*makes, make)))
+
+    def _placeholder(self, key: str, tensor: torch.Tensor, kind: InputKind) -> Node:
+        with self.graph.inserting_before(self._first_after(kind)):
+            node = self.graph.placeholder(_PREFIX[kind] + re.sub(r"\W", "_", key))
         node.target = node.name
         with self.mode:
             fake_value = torch.empty_strided(
                 tuple(tensor.shape), tensor.stride(), dtype=tensor.dtype, device=tensor.device
             )
         node.meta["val"] = fake_value
-        kind = InputKind.PARAMETER if trained else InputKind.BUFFER
-        self.specs[node.name] = InputSpec(kind, TensorArgument(name=node.name), key, None if trained else True)
+        persistent = True if kind is InputKind.BUFFER else None
+        self.specs[node.name] = InputSpec(kind, TensorArgument(name=node.name), key, persistent)
         return node
 
-    def _first(self, trained: bool) -> Node:
-        """Where a new weight goes: parameters come first, then buffers, then what the caller passes."""
+    def _first_after(self, kind: InputKind) -> Node:
+        """Where a new weight goes: parameters come first, then buffers, constants, then what the caller passes."""
+        kinds = _WEIGHTS[: _WEIGHTS.index(kind) + 1]
         nodes = self.graph.find_nodes(op="placeholder")
-        kinds = {InputKind.PARAMETER} if trained else {InputKind.PARAMETER, InputKind.BUFFER}
         return next((n for n in nodes if self.specs[n.name].kind not in kinds), self._first_call())
 
     def _first_call(self) -> Node:
@@ -191,6 +250,7 @@ class Draft:
         """`replace` of several values by one change: of an operator with several results, or of siblings."""
         for old, new in pairs.items():
             self._check_same(old, new)
+        self._made.clear()
         first = next(iter(pairs))
         values = tuple((old.name, new.name) for old, new in pairs.items())
         self.changes.append(Change(self.pass_name, values, why, *where(first)))
@@ -213,11 +273,16 @@ class Draft:
             )
 
     def erased(self, nodes: Sequence[Node], why: str) -> None:
-        """Records that `nodes`, which nobody reads, were taken out, and takes them out."""
+        """Records that `nodes`, which nobody reads, were taken out, and takes them out, assertions too."""
         first = nodes[0]
         self.changes.append(Change(self.pass_name, tuple((n.name, "") for n in nodes), why, *where(first)))
         for node in nodes:
-            self.erase_dead(node)
+            if node._erased:
+                continue
+            read = node.all_input_nodes
+            self.graph.erase_node(node)
+            for item in read:
+                self.erase_dead(item)
 
     def erase_dead(self, node: Node) -> None:
         """Erases `node` and what only it read, as long as nobody reads them; placeholders stay until `finish`."""
@@ -228,6 +293,13 @@ class Draft:
                 continue
             pending.extend(item.all_input_nodes)
             self.graph.erase_node(item)
+
+    def sweep(self) -> None:
+        """Takes out the unread nodes a pass made for a change it then did not make."""
+        for node in self._made:
+            if not node._erased:
+                self.erase_dead(node)
+        self._made.clear()
 
     def skip(self, node: Node, why: str) -> None:
         """Records that `node` stays as it is, and why."""
@@ -260,9 +332,9 @@ class Draft:
             if not node.users and self.weight_key(node) and (node.name in used_before or not self._original(node)):
                 self._drop(node)
         inputs = [self.specs[node.name] for node in self.graph.find_nodes(op="placeholder")]
-        new = {key: made for key, made in self.new_tensors.items() if key in self.state}
+        new = {key: made for key, made in self.new_tensors.items() if key in self.state or key in self.constants}
         entries = [*self.history, *history]
-        with_history(self.graph, entries)
+        with_history(self.graph, entries, self.origin.graph)
         exported = assemble(self.origin, self.module, inputs, self.state, self.constants)
         program = replace(self.program, graph=extract(exported), exported=exported, history=tuple(entries))
         return RewriteResult(
@@ -275,7 +347,11 @@ class Draft:
         )
 
     def _original(self, node: Node) -> bool:
-        return self.weight_key(node) not in self.new_tensors
+        return self._known(self.weight_key(node))
+
+    def _known(self, key: str | None) -> bool:
+        """Whether the program came with a weight `key`, whatever its value is now."""
+        return key in self.origin.state_dict or key in self.origin.constants
 
     def _drop(self, node: Node) -> None:
         key = self.specs.pop(node.name).target
@@ -285,7 +361,7 @@ class Draft:
             return
         self.state.pop(key, None)
         self.constants.pop(key, None)
-        if key not in self.new_tensors:
+        if self._known(key):
             self._dropped.append(key)
 
 

@@ -10,6 +10,7 @@ import sympy
 import torch
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils import _pytree
+from torch.utils._sympy.functions import FloorDiv
 
 from graphlab.errors import GraphlabError
 
@@ -55,11 +56,24 @@ def evaluate(mode: FakeTensorMode, target: Any, args: tuple[Any, ...], kwargs: d
 
 def same_size(a: Any, b: Any) -> bool:
     """Whether two sizes (int or SymInt) are equal at every binding."""
-    if isinstance(a, int) and isinstance(b, int):
-        return a == b
-    left = a if isinstance(a, int) else a.node.expr
-    right = b if isinstance(b, int) else b.node.expr
-    return bool(left == right) or bool(sympy.expand(left - right) == 0)
+    return equal(*(size if isinstance(size, int) else size.node.expr for size in (a, b)))
+
+
+def equal(a: Any, b: Any) -> bool:
+    """Whether two sizes (int or sympy) of one value, or of values that are combined, are equal at every binding.
+
+    Divisions count as exact: where one is not, the view or the sum that needs the sizes to agree would fail.
+    """
+    if a is b or (isinstance(a, int) and isinstance(b, int)):
+        return bool(a == b)
+    return bool(a == b) or bool(sympy.cancel(exact(a) - exact(b)) == 0)
+
+
+def exact(size: Any) -> Any:
+    """`size` with whole-number divisions as fractions."""
+    if isinstance(size, int) or not size.has(FloorDiv):
+        return size
+    return size.replace(FloorDiv, lambda a, b: a / b)
 
 
 def same_shape(a: torch.Tensor, b: torch.Tensor) -> bool:

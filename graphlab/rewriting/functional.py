@@ -80,7 +80,7 @@ def _without_underscore(node: torch.fx.Node) -> None:
     if not fresh or packet is None or not name.endswith("_") or node.target._overloadname not in packet.overloads():
         return
     assert isinstance(target, torch.fx.Node)
-    if any(user is not node and (node < user or _is_view(user)) for user in target.users):
+    if any(user is not node and (node < user or is_view(user)) for user in target.users):
         return
     if node.meta["val"].dtype != target.meta["val"].dtype:
         return
@@ -107,10 +107,10 @@ def _promoted(node: torch.fx.Node) -> torch.dtype | None:
 
 def _owns_memory(node: torch.fx.Node) -> bool:
     """Whether `node` made its result: no input, no weight, no view of either."""
-    return node.op == "call_function" and isinstance(node.target, torch._ops.OpOverload) and not _is_view(node)
+    return node.op == "call_function" and isinstance(node.target, torch._ops.OpOverload) and not is_view(node)
 
 
-def _is_view(node: torch.fx.Node) -> bool:
+def is_view(node: torch.fx.Node) -> bool:
     """Whether the result of `node` may be the memory of an argument.
 
     Schemas tell for primitive operators. Composite ones may return their argument without saying so (`reshape`,

@@ -82,7 +82,7 @@ def run_passes(
     """
     draft, clock = Draft(program), _Clock({})
     entries: dict[str, None] = {}
-    seen = {_form(draft.graph): 0}
+    seen = {_form(draft): 0}
     for _ in range(MOST_ROUNDS):
         before, active = len(draft.changes), []
         for item in passes:
@@ -93,7 +93,7 @@ def run_passes(
                     watch(item, draft)
         if not to_fixed_point or len(draft.changes) == before:
             break
-        form = _form(draft.graph)
+        form = _form(draft)
         if form in seen:
             raise GraphlabError(
                 f"passes undo each other: {' and '.join(dict.fromkeys(active))} change the program back to what it was",
@@ -106,11 +106,11 @@ def run_passes(
     return replace(result, seconds=tuple(clock.seconds.items()))
 
 
-def _form(graph: torch.fx.Graph) -> int:
-    """A hash of what `graph` computes, independent of the names of its nodes."""
+def _form(draft: Draft) -> int:
+    """A hash of what the draft computes, independent of the names of its nodes; new weights are never old ones."""
     place: dict[torch.fx.Node, int] = {}
-    form = 0
-    for index, node in enumerate(graph.nodes):
+    form = len(draft.reweighting)
+    for index, node in enumerate(draft.graph.nodes):
         place[node] = index
         target = node.target if node.op in ("placeholder", "get_attr") else str(node.target)
         args = torch.fx.map_arg((node.args, node.kwargs), lambda n: place[n])

@@ -21,13 +21,13 @@ def saved_history(program: ExportedProgram) -> tuple[str, ...]:
     return ()
 
 
-def with_history(graph: torch.fx.Graph, entries: Sequence[str]) -> None:
-    """Writes `entries` on the first call of `graph`, whose metadata torch saves, and what else was there before."""
+def with_history(graph: torch.fx.Graph, entries: Sequence[str], origin: torch.fx.Graph) -> None:
+    """Writes `entries` on the first call of `graph`, whose metadata torch saves, and what `origin` says of itself."""
     first = next((node for node in graph.nodes if node.op == "call_function"), None)
     if first is None or not entries:
         return
     custom: dict[str, object] = {}
-    for node in graph.nodes:
+    for node in origin.nodes:  # the node that held it may be gone from `graph`
         found = node.meta.get("custom") or {}
         custom.update({key: value for key, value in found.items() if str(key).startswith("graphlab_")})
     first.meta["custom"] = {**(first.meta.get("custom") or {}), **custom, _KEY: list(entries)}

@@ -52,6 +52,22 @@ class NewTensor:
 
 
 @dataclass(frozen=True, slots=True)
+class InTurn:
+    """How a weight is made that was made or changed before: `makes` one after the other, the later ones of `key`."""
+
+    key: str
+    makes: tuple[Make, ...]
+
+    def __call__(self, tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """What the last of them returns."""
+        first, *later = self.makes
+        made = first(tensors)
+        for make in later:
+            made = make({self.key: made})
+        return made
+
+
+@dataclass(frozen=True, slots=True)
 class RewriteResult:
     """A rewritten program and the account of it.
 

@@ -21,7 +21,13 @@ class Rewrite(Pass):
 
     A subclass edits the draft in `apply`. The program given stays as it is, weights are shared, results keep their
     shapes and dtypes, and a second run changes nothing.
+
+    `exact` says that the results keep their values too. A pass that means to change values (of weights, with
+    `draft.set_weights`) sets it to False and proves itself what it changed: verification does not compare the program
+    before it with the one after it, but takes the latter as what later passes must keep.
     """
+
+    exact: ClassVar[bool] = True
 
     @abstractmethod
     def apply(self, draft: Draft) -> None:
@@ -50,7 +56,7 @@ class Rewrite(Pass):
 
     def entry(self, draft: Draft) -> str:
         """The line this pass adds to a program's history."""
-        return f"{spelled(self)}{f'; {CHANGED_WEIGHTS}' if draft.new_tensors else ''}"
+        return f"{spelled(self)}{f'; {CHANGED_WEIGHTS}' if self.name in draft.reweighting else ''}"
 
 
 class Peephole(Rewrite):

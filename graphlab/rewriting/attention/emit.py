@@ -1,0 +1,267 @@
+"""Writes a recognised attention as one `scaled_dot_product_attention` over (batch, heads, tokens, width)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from graphlab.rewriting import fake
+from graphlab.rewriting.attention.arrange import all_axes, rearranged
+from graphlab.rewriting.attention.axes import Axis, Dims, Unmatched, dims_of
+from graphlab.rewriting.attention.constants import Known
+from graphlab.rewriting.attention.mask import LEAST_FILL, MOST_SHIFT, Mask, Term, aligned, combined, fill_of
+from graphlab.rewriting.attention.match import Applied, Match
+from graphlab.rewriting.attention.operands import Origin, dtype_of, head_split, nearest, origins
+from graphlab.rewriting.draft import Draft
+
+aten = torch.ops.aten
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """A tensor or a symbolic number the scores are multiplied by (divided by, with `inverse`), and its axes."""
+
+    node: torch.fx.Node
+    dims: Dims
+    inverse: bool
+
+
+@dataclass
+class Scores:
+    """What happens between the score product and the softmax: a number, factors of queries or keys, mask terms."""
+
+    scale: float
+    factors: list[Factor]
+    terms: list[Term]
+
+
+def emit(draft: Draft, found: Match, known: Known, *, exact: bool) -> tuple[torch.fx.Node, str]:
+    """The node that replaces `found.output`, and what was recognised, in words.
+
+    With `exact` rows that are masked throughout keep the value their spelling gives them. Unmatched says why the
+    attention cannot be written this way; nodes made until then are unread and go with the next clean-up.
+    """
+    at = found.output.node
+    head_split(draft, found, known)
+    scores = read_scores(found, known)
+    groups = _groups(found)
+    query, key, value, scale = _operands(draft, found, known, groups, at)
+    scale *= scores.scale
+    for factor in scores.factors:
+        query, key = _multiplied(draft, query, key, factor, found, groups, at)
+    if scale < 0:
+        query, scale = draft.call(aten.neg.default, query, at=at), -scale
+    target = [*groups[:3], found.keys]
+    mask = combined(draft, scores.terms, target, dtype_of(query), known, exact=exact, at=at)
+    if norm_zero(found) and mask.dead is not None:
+        mask = Mask(mask.node, mask.causal, None, mask.note)
+    fused = fused_call(draft, (query, key, value), mask, scale, at)
+    if mask.dead is not None:
+        same = fused.meta["val"]
+        fused = draft.call(aten.masked_fill.Scalar, fused, mask.dead, math.nan, at=at, value=same)
+    return _result(draft, found, fused, groups, at), _words(found, mask)
+
+
+def fused_call(
+    draft: Draft, operands: tuple[torch.fx.Node, ...], mask: Mask, scale: float, at: torch.fx.Node
+) -> torch.fx.Node:
+    """The fused attention of (query, key, value), (batch, heads, tokens, width) each."""
+    query, _, value = (node.meta["val"] for node in operands)
+    target, args = aten.scaled_dot_product_attention.default, (*operands, mask.node, 0.0, mask.causal)
+    result = fake.evaluate(draft.mode, target, args, {"scale": scale})
+    with fake.quietly(draft.mode):
+        # Its shape function takes equal examples for equal sizes: queries' and values' width are two symbols.
+        expected = query.new_empty((*query.shape[:-1], value.shape[-1]))
+    result = result if fake.same_shape(result, expected) else expected
+    return draft.call(target, *args, scale=scale, at=at, value=result)
+
+
+def norm_zero(found: Match) -> bool:
+    """Whether the softmax itself turns rows of -inf into 0, as the fused call does."""
+    return found.norm.zero_dead
+
+
+def _groups(found: Match) -> Dims:
+    """The axes of (batch, heads, queries, width); the head is the last batch axis of several."""
+    batch = found.batch
+    heads = batch[-1:] if len(batch) > 1 else ()
+    return [batch[: len(batch) - len(heads)], heads, found.queries, found.width]
+
+
+def read_scores(found: Match, known: Known) -> Scores:
+    """The steps on the scores as one scale, factors and mask terms. Unmatched for a step that is none of these."""
+    product = found.scores
+    alpha = known.number(product.alpha)
+    if alpha is None or alpha == 0:
+        raise Unmatched("the factor of the score product is not known")
+    scores = Scores(alpha, [], [])
+    if product.addend is not None:
+        dims = found.applied[0].dims if found.applied else _product_dims(found)
+        scores.terms.append(Term("add", product.addend, aligned(product.addend, dims), product.beta))
+    for applied in found.applied:
+        _read(scores, applied, known)
+    return scores
+
+
+def _product_dims(found: Match) -> Dims:
+    letters: dict[str, tuple[Axis, ...]] = {}
+    for operand in (found.query, found.key):
+        own = found.scores.left_dims if operand.node is found.scores.left else found.scores.right_dims
+        letters.update({x: axes for x, axes in zip(own, operand.dims, strict=True) if x})
+    return [letters.get(letter, ()) for letter in found.scores.out_dims]
+
+
+def _read(scores: Scores, applied: Applied, known: Known) -> None:
+    step = applied.step
+    if step.kind in ("layout", "same"):
+        return
+    if step.kind in ("scale", "divide"):
+        _read_factor(scores, applied, known)
+    elif step.kind in ("add", "subtract"):
+        _read_addend(scores, applied, known)
+    else:
+        fill = fill_of(step.fill, known)
+        condition = step.operand
+        if not isinstance(condition, torch.fx.Node):
+            raise Unmatched(f"{step.node.name} selects by no tensor")
+        scores.terms.append(Term(step.kind, condition, aligned(condition, applied.dims), 1, fill))
+
+
+def _read_factor(scores: Scores, applied: Applied, known: Known) -> None:
+    step = applied.step
+    number = known.number(step.operand)
+    if number is not None:
+        if step.kind == "divide" and number != 0:
+            number = 1 / number
+        _rescale(scores, number, known)
+        return
+    if scores.terms:
+        raise Unmatched("masked scores are multiplied by a tensor")
+    node = step.operand
+    dims = aligned(node, applied.dims) if isinstance(node.meta["val"], torch.Tensor) else []
+    scores.factors.append(Factor(node, dims, step.kind == "divide"))
+
+
+def _rescale(scores: Scores, value: Any, known: Known) -> None:
+    """Multiplies the scores so far by the number `value`."""
+    factor = known.number(value)
+    if factor is None or factor == 0 or not math.isfinite(factor):
+        raise Unmatched(f"the scores are multiplied by {value}")
+    if factor != 1:
+        scores.scale *= factor
+        scores.terms[:] = [_term_times(term, factor) for term in scores.terms]
+
+
+def _term_times(term: Term, factor: float) -> Term:
+    """`term` after the scores it belongs to were multiplied by `factor`."""
+    if term.kind == "add":
+        return Term("add", term.node, term.dims, term.factor * factor)
+    if factor < 0 or (term.fill != -math.inf and term.fill * factor > LEAST_FILL):
+        raise Unmatched("hidden scores are scaled to where they leave weight")
+    return Term(term.kind, term.node, term.dims, 1, term.fill * factor)
+
+
+def _read_addend(scores: Scores, applied: Applied, known: Known) -> None:
+    step = applied.step
+    sign = -1 if step.kind == "subtract" else 1
+    _rescale(scores, step.scale, known)
+    number = known.number(step.operand)
+    if number is not None:
+        if abs(number) > MOST_SHIFT or not math.isfinite(number):
+            raise Unmatched(f"{number:g} is added to the scores")
+        return
+    node = step.operand
+    if not isinstance(node, torch.fx.Node) or not isinstance(node.meta["val"], torch.Tensor):
+        raise Unmatched(f"{step.node.name} adds a number that is not known")
+    if node.meta["val"].dtype == torch.bool:
+        raise Unmatched(f"{step.node.name} adds a boolean to the scores")
+    scores.terms.append(Term("add", node, aligned(node, applied.dims), sign * step.factor))
+
+
+def _operands(
+    draft: Draft, found: Match, known: Known, groups: Dims, at: torch.fx.Node
+) -> tuple[torch.fx.Node, torch.fx.Node, torch.fx.Node, float]:
+    """(query, key, value, scale) arranged as (batch, heads, tokens, width), in one dtype."""
+    lead, heads, queries, width = groups
+    targets = (
+        [lead, heads, queries, width],
+        [lead, heads, found.keys, width],
+        [lead, heads, found.keys, found.value_width],
+    )
+    lists = [origins(draft, operand, known, scaled=index < 2)
+             for index, operand in enumerate((found.query, found.key, found.value))]  # fmt: skip
+    casts = _casts(lists)
+    chosen = [nearest(list_, target, casts=casts) for list_, target in zip(lists, targets, strict=True)]
+    nodes = [rearranged(draft, origin.node, origin.dims, target, at=at, stretch=True)
+             for origin, target in zip(chosen, targets, strict=True)]  # fmt: skip
+    dtype = _widest(nodes)
+    nodes = [n if dtype_of(n) == dtype else draft.call(aten.to.dtype, n, dtype, at=at) for n in nodes]
+    return nodes[0], nodes[1], nodes[2], chosen[0].scale * chosen[1].scale
+
+
+def _casts(lists: list[list[Origin]]) -> int:
+    """1 when queries and keys were widened from the dtype the values have: the fused call widens by itself; else 0."""
+    wanted = dtype_of(lists[2][0].node)
+    for found in lists[:2]:
+        crossed = [origin for origin in found if origin.casts == 1]
+        if dtype_of(found[0].node) == wanted or not crossed or dtype_of(crossed[0].node) != wanted:
+            return 0
+    return 1
+
+
+def _widest(nodes: list[torch.fx.Node]) -> torch.dtype:
+    dtype = dtype_of(nodes[0])
+    for node in nodes[1:]:
+        dtype = torch.promote_types(dtype, dtype_of(node))
+    return dtype
+
+
+def _multiplied(
+    draft: Draft,
+    query: torch.fx.Node,
+    key: torch.fx.Node,
+    factor: Factor,
+    found: Match,
+    groups: Dims,
+    at: torch.fx.Node,
+) -> tuple[torch.fx.Node, torch.fx.Node]:
+    """(query, key) with `factor` on the side whose axes it has."""
+    operator = aten.div.Tensor if factor.inverse else aten.mul.Tensor
+    axes = set(all_axes(factor.dims))
+    on_key = bool(axes & set(found.keys))
+    if on_key and axes & set(found.queries):
+        raise Unmatched("the scores are multiplied by a tensor over queries and keys")
+    side = key if on_key else query
+    node = factor.node
+    if factor.dims:
+        target = [*groups[:2], found.keys if on_key else found.queries, ()]
+        node = rearranged(draft, node, factor.dims, target, at=at, stretch=False)
+    dtype = dtype_of(side)
+    scaled = draft.call(operator, side, node, at=at)
+    if dtype_of(scaled) != dtype:
+        scaled = draft.call(aten.to.dtype, scaled, dtype, at=at)
+    return (query, scaled) if on_key else (scaled, key)
+
+
+def _result(draft: Draft, found: Match, fused: torch.fx.Node, groups: Dims, at: torch.fx.Node) -> torch.fx.Node:
+    """`fused` with the dimensions, dtype and additions of the value product."""
+    own = [*groups[:3], found.value_width]
+    node = rearranged(draft, fused, own, dims_of(found.out.dims), at=at, stretch=True)
+    product = found.output
+    if product.alpha != 1:
+        node = draft.call(aten.mul.Tensor, node, product.alpha, at=at)
+    if product.addend is not None:
+        extra: Any = product.addend
+        if product.beta != 1:
+            extra = draft.call(aten.mul.Tensor, extra, product.beta, at=at)
+        node = draft.call(aten.add.Tensor, node, extra, at=at)
+    dtype = dtype_of(at)
+    return node if dtype_of(node) == dtype else draft.call(aten.to.dtype, node, dtype, at=at)
+
+
+def _words(found: Match, mask: Mask) -> str:
+    parts = [f"softmax({found.query.node.name} x {found.key.node.name}) x {found.value.node.name}"]
+    return f"attention: {', '.join([*parts, mask.note] if mask.note else parts)}"
