@@ -19,7 +19,7 @@ figures
 characterization
 generation
 stage_analysis
-loading
+loading masks
 models
 sources
 prediction

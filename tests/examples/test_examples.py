@@ -32,6 +32,8 @@ def run(*command: str, **environment: str) -> str:
 EXPECTED = {
     # qkv, output projection and convolution: 2 * (32 * 96 + 32 * 32 + 9 * 32 * 32); attention: 2 products of 2 * 32.
     "analyze_own_module.py": "128*sample.b*sample.h**2*sample.w**2 + 26624*sample.b*sample.h*sample.w",
+    # 2 of the first weight's 32 entries, and what the mask does not name stays.
+    "apply_mask.py": "0.weight (8, 4): 2 of 32 entries (6.25 %), largest change 1",
     "compare_resolutions.py": "h = 33: Denoiser",
     "critical_path.py": "every path from sample to ",
     "custom_analysis.py": "float32",
