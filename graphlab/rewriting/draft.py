@@ -259,6 +259,14 @@ class Draft:
         for old in pairs:
             self.erase_dead(old)
 
+    def rewire(self, node: Node, args: tuple[Any, ...], why: str) -> None:
+        """`node` takes `args`, of which it makes the same value; records the change and erases what nobody reads."""
+        read = node.all_input_nodes
+        node.args = args
+        self.changes.append(Change(self.pass_name, ((node.name, node.name),), why, *where(node)))
+        for item in read:
+            self.erase_dead(item)
+
     def _check_same(self, old: Node, new: Node) -> None:
         before, after = old.meta.get("val"), new.meta.get("val")
         if not isinstance(before, torch.Tensor) or not isinstance(after, torch.Tensor):

@@ -16,16 +16,17 @@ from torch.utils import _pytree
 from graphlab.errors import GraphlabError
 from graphlab.rewriting.clone import assemble, graph_copy
 
-_GRAD_REGION = "wrap_with_set_grad_enabled"
+_GRAD_REGION, _CAST_REGION = "wrap_with_set_grad_enabled", "wrap_with_autocast"
 
 
 def functional(program: ExportedProgram) -> ExportedProgram:
     """`program` itself where nothing is written in place, else an equal one in which nothing is."""
-    if not has_writes(program.graph) and not _grad_regions(program.graph):
+    if not has_writes(program.graph) and not _plain_regions(program.graph):
         return program
     module = graph_copy(program)
-    for node in _grad_regions(module.graph):
-        _inline(node)
+    while regions := _plain_regions(module.graph):
+        for node in regions:
+            _inline(node)
     for node in list(module.graph.nodes):
         _without_underscore(node)
     module.graph.lint()
@@ -43,14 +44,21 @@ def writes(node: torch.fx.Node) -> bool:
     return isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable
 
 
-def _grad_regions(graph: torch.fx.Graph) -> list[torch.fx.Node]:
-    return [n for n in graph.nodes if n.op == "call_function" and getattr(n.target, "__name__", "") == _GRAD_REGION]
+def _plain_regions(graph: torch.fx.Graph) -> list[torch.fx.Node]:
+    """Regions that compute what their body does: those that switch gradients, and those that switch autocast off."""
+    return [node for node in graph.nodes if node.op == "call_function" and _is_plain(node)]
+
+
+def _is_plain(node: torch.fx.Node) -> bool:
+    name = getattr(node.target, "__name__", "")
+    return name == _GRAD_REGION or (name == _CAST_REGION and node.args[2] is False)
 
 
 def _inline(node: torch.fx.Node) -> None:
-    """Puts the body of a region without gradients in its place: values do not depend on gradients."""
+    """Puts the body of a region in its place."""
     owner = node.graph.owning_module
-    _, body, *operands = node.args
+    position = next(i for i, arg in enumerate(node.args) if isinstance(arg, torch.fx.Node) and arg.op == "get_attr")
+    body, *operands = node.args[position:]
     assert isinstance(body, torch.fx.Node)
     inner = getattr(owner, str(body.target))
     known = dict(zip(inner.graph.find_nodes(op="placeholder"), operands, strict=True))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import sympy
 import torch
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._sympy.functions import FloorDiv, Max
 
 from graphlab.rewriting import fake
@@ -96,6 +97,17 @@ def order_of(value: torch.Tensor) -> list[int] | None:
     return order if is_contiguous(value.permute(order)) else None
 
 
+def place_of(tensor: torch.Tensor) -> Hashable:
+    """What two weights have in common that are one memory, laid out alike.
+
+    Without values only one object counts: a loaded `.pt2` keeps all tensors of the meta device in one storage.
+    """
+    if tensor.is_meta or isinstance(tensor, FakeTensor) or not tensor.numel():
+        return id(tensor)
+    storage = tensor.untyped_storage().data_ptr()
+    return (storage, tensor.device, tensor.storage_offset(), tuple(tensor.shape), tensor.stride(), tensor.dtype)
+
+
 def in_results(graph: torch.fx.Graph) -> set[Node]:
     """Values whose memory a result of `graph` may be: the results and what they are views of."""
     found: set[Node] = set()
@@ -126,12 +138,17 @@ class Relayout:
             node.target = torch.ops.aten.reshape.default
 
 
-def relayout(mode: Any, moved: Mapping[Node, torch.Tensor]) -> Relayout | str:
+Known: TypeAlias = "dict[Hashable, Any]"
+"""{call of an operator on tensors of given shapes and strides: what it returns}: a model repeats its layers."""
+
+
+def relayout(mode: Any, moved: Mapping[Node, torch.Tensor], known: Known | None = None) -> Relayout | str:
     """What follows when the readers of the keys of `moved` get fake tensors of the same values and other strides.
 
     A str is why they may not: a result would lie another way, an operator does not take it, or reads memory as it
-    lies.
+    lies. `known` is kept between calls by who makes many.
     """
+    known = {} if known is None else known
     values: dict[Node, Any] = dict(moved)
     reshaped: list[Node] = []
     seen = {user for old in moved for user in old.users}
@@ -141,7 +158,7 @@ def relayout(mode: Any, moved: Mapping[Node, torch.Tensor]) -> Relayout | str:
         pending.remove(node)
         if len(seen) > _MOST_READERS * len(moved):
             return "other strides reach too many readers"
-        followed = _follow(mode, node, values, reshaped)
+        followed = _follow(mode, node, values, reshaped, known)
         if isinstance(followed, str):
             return followed
         if followed:
@@ -151,9 +168,9 @@ def relayout(mode: Any, moved: Mapping[Node, torch.Tensor]) -> Relayout | str:
     return Relayout({node: value for node, value in values.items() if node not in moved}, tuple(reshaped))
 
 
-def _follow(mode: Any, node: Node, values: dict[Node, Any], reshaped: list[Node]) -> bool | str:
+def _follow(mode: Any, node: Node, values: dict[Node, Any], reshaped: list[Node], known: Known) -> bool | str:
     """Works out the value of `node` over `values`; whether its strides change. A str is why that may not be."""
-    found = _evaluated(mode, node, values)
+    found = _evaluated(mode, node, values, known)
     if isinstance(found, str):
         return found
     value, target = found
@@ -165,19 +182,19 @@ def _follow(mode: Any, node: Node, values: dict[Node, Any], reshaped: list[Node]
     return True
 
 
-def relaid(mode: Any, node: Node) -> Any:
+def relaid(mode: Any, node: Node, known: Known) -> Any:
     """The fake value of `node` over what its arguments are now; a `view` that cannot be one becomes a `reshape`.
 
     A str is why it does not take its arguments as they lie.
     """
-    found = _evaluated(mode, node, {})
+    found = _evaluated(mode, node, {}, known)
     if isinstance(found, str):
         return found
     value, node.target = found
     return value
 
 
-def _evaluated(mode: Any, node: Node, values: Mapping[Node, Any]) -> tuple[Any, Any] | str:
+def _evaluated(mode: Any, node: Node, values: Mapping[Node, Any], known: Known) -> tuple[Any, Any] | str:
     """(value of `node` over `values`, the operator to use: `reshape` for a `view` of scattered memory)."""
     if node.op == "output":
         return "a result would get other strides"
@@ -189,11 +206,45 @@ def _evaluated(mode: Any, node: Node, values: Mapping[Node, Any]) -> tuple[Any, 
     target: Any = node.target
     if target in _VIEWS and not is_contiguous(args[0][0]):
         target = torch.ops.aten.reshape.default
-    try:
-        with fake.quietly(mode):
-            return target(*args[0], **args[1]), target
-    except Exception as error:  # an operator's own check, whatever it raises
-        return f"{node.name} does not take other strides: {' '.join(str(error).split())[:120]}"
+    key = (target, _frozen(args))
+    if key not in known:
+        try:
+            with fake.quietly(mode):
+                known[key] = target(*args[0], **args[1])
+        except Exception as error:  # an operator's own check, whatever it raises
+            return f"{node.name} does not take other strides: {' '.join(str(error).split())[:120]}"
+    value = _as_sized(known[key], node.meta.get("val"))
+    return value if isinstance(value, str) else (value, target)
+
+
+def _as_sized(new: Any, old: Any) -> Any:
+    """`new` with the sizes of `old`: resampling to a factor turns a size into the number it has in the example.
+
+    A str is why that cannot be.
+    """
+    if isinstance(new, (tuple, list)):
+        parts = [_as_sized(x, y) for x, y in zip(new, old, strict=True)]
+        return next((part for part in parts if isinstance(part, str)), tuple(parts))
+    if not isinstance(new, torch.Tensor) or all(map(always_equal, new.shape, old.shape)):
+        return new
+    order = order_of(new)
+    if order is None:
+        return "how it would lie depends on its sizes"
+    made = old.new_empty([old.shape[axis] for axis in order])
+    return made.permute([order.index(axis) for axis in range(len(order))])
+
+
+def _frozen(value: Any) -> Hashable:
+    """What decides the fake result of an operator that gets `value`."""
+    if isinstance(value, torch.Tensor):
+        return (_frozen(tuple(value.shape)), _frozen(value.stride()), value.dtype, value.device)
+    if isinstance(value, torch.SymInt):
+        return value.node.expr  # type: ignore[no-any-return]  # a sympy expression
+    if isinstance(value, (list, tuple)):
+        return tuple(_frozen(item) for item in value)
+    if isinstance(value, Mapping):
+        return tuple((key, _frozen(item)) for key, item in value.items())
+    return (type(value), repr(value))
 
 
 def lies_same(a: Any, b: Any) -> bool:
@@ -207,4 +258,6 @@ def lies_same(a: Any, b: Any) -> bool:
 
 def same_kind(a: torch.Tensor, b: torch.Tensor) -> bool:
     """Whether two fake tensors agree in shape, dtype and device at every binding."""
-    return a.dtype == b.dtype and a.device == b.device and a.dim() == b.dim() and all(map(always_equal, a.shape, b.shape))
+    return (
+        a.dtype == b.dtype and a.device == b.device and a.dim() == b.dim() and all(map(always_equal, a.shape, b.shape))
+    )

@@ -89,6 +89,8 @@ def _value(name: str, field: dataclasses.Field[Any], kind: Any, value: Any) -> A
 
 
 def _parsed(kind: Any, value: Any) -> Any:
+    if typing.get_origin(kind) is tuple:
+        return tuple(value.split("+")) if isinstance(value, str) else tuple(value)
     members = [item for item in typing.get_args(kind) if item is not type(None)]
     base = members[0] if members else kind
     if base is bool:
@@ -111,6 +113,8 @@ def _integral(value: float) -> int:
 def _expected(field: dataclasses.Field[Any], kind: Any) -> str:
     """What values an option takes, in words."""
     limits = field.metadata
+    if typing.get_origin(kind) is tuple:
+        return "names joined by +"
     if limits.get("choices"):
         return f"one of {', '.join(limits['choices'])}"
     members = [item for item in typing.get_args(kind) if item is not type(None)]
@@ -131,4 +135,5 @@ def spelled(item: Pass) -> str:
         return item.name
     fields = dataclasses.fields(item)
     changed = [(f.name, getattr(item, f.name)) for f in fields if getattr(item, f.name) != f.default]
-    return ",".join([item.name, *(f"{name}={value}" for name, value in changed)])
+    texts = [(name, "+".join(value) if isinstance(value, tuple) else value) for name, value in changed]
+    return ",".join([item.name, *(f"{name}={text}" for name, text in texts)])

@@ -11,7 +11,7 @@ import torch
 from graphlab.ops.rule import rule_for
 from graphlab.rewriting.arguments import arguments
 from graphlab.rewriting.draft import Draft
-from graphlab.rewriting.memory import relayout
+from graphlab.rewriting.memory import Known, relayout
 
 Node: TypeAlias = torch.fx.Node
 aten = torch.ops.aten
@@ -122,12 +122,14 @@ def _behind(operand: Node) -> list[Node]:
     return found
 
 
-def fuse(draft: Draft, group: Projected, why: str) -> None:
-    """Makes one linear layer of those of `group`, read in parts, or says why they stay."""
+def fuse(draft: Draft, group: Projected, why: str, known: Known) -> None:
+    """Makes one linear layer of those of `group`, read in parts, or says why they stay; `known` as in `relayout`."""
     layers = [layer for layer in group.layers if not layer._erased]
     if len(layers) < len(group.layers):
         return  # made one for another attention
-    refused = _why_not(draft, group, layers) or _fuse(draft, group.source, layers, why)
+    if len(layers) == 1 and len(group.roles) > 1:
+        return  # it is one layer already
+    refused = _why_not(draft, group, layers) or _fuse(draft, group.source, layers, why, known)
     if refused:
         draft.skip(layers[0], refused)
 
@@ -166,14 +168,14 @@ def _has_adapter(layer: Node) -> bool:
     return False
 
 
-def _fuse(draft: Draft, source: Node, layers: Sequence[Node], why: str) -> str:
+def _fuse(draft: Draft, source: Node, layers: Sequence[Node], why: str, known: Known) -> str:
     """Makes one linear layer of `layers`, read in parts; a str is why their readers do not take parts, "" when done."""
     given = [arguments(layer) for layer in layers]
     widths = [call["weight"].meta["val"].shape[0] for call in given]
     whole = draft.call(aten.linear.default, source, *_weights(draft, given, widths), at=layers[0])
     parts = draft.call(aten.split_with_sizes.default, whole, widths, -1, at=layers[0])
     pairs = {layer: draft.item(parts, index, at=layers[0]) for index, layer in enumerate(layers)}
-    follows = relayout(draft.mode, {layer: part.meta["val"] for layer, part in pairs.items()})
+    follows = relayout(draft.mode, {layer: part.meta["val"] for layer, part in pairs.items()}, known)
     if isinstance(follows, str):
         for part in pairs.values():
             draft.erase_dead(part)

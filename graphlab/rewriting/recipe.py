@@ -52,7 +52,7 @@ class Recipe:
 
     def _run(self, weights: Mapping[str, torch.Tensor], *, double: bool) -> torch.Tensor:
         device = next((tensor.device for tensor in weights.values()), None)
-        values: dict[int | str, Any] = {**weights}
+        values: dict[Any, Any] = dict(weights)
         last = {item.at: number for number, call in enumerate(self.calls) for item in _values_in(call)}
         for number, call in enumerate(self.calls):
             args, kwargs = (_filled(part, values, double, device) for part in (call.args, call.kwargs))

@@ -10,7 +10,7 @@ from graphlab.rewriting.attention.constants import Known, weight_only
 from graphlab.rewriting.attention.emit import emit
 from graphlab.rewriting.attention.match import match
 from graphlab.rewriting.attention.normalisation import normalisations
-from graphlab.rewriting.attention.path import is_assertion, is_dead
+from graphlab.rewriting.attention.uses import detach_shapes
 from graphlab.rewriting.draft import Draft
 from graphlab.rewriting.options import option
 from graphlab.rewriting.rewrite import Rewrite
@@ -38,13 +38,11 @@ class FuseAttention(Rewrite):
         for norm in list(normalisations(draft)):
             try:
                 found = match(draft, norm, weights)
+                if detach_shapes(draft, found.dims, found.members):
+                    found = match(draft, norm, weights)
                 new, why = emit(draft, found, known, exact=self.masked_rows == "exact")
             except Unmatched as reason:
                 draft.sweep()
                 draft.skip(norm.out, str(reason))
                 continue
-            for member in found.members - {found.output.node}:
-                for user in list(member.users):
-                    if is_assertion(user) or is_dead(user):
-                        draft.graph.erase_node(user)
             draft.replace(found.output.node, new, why)

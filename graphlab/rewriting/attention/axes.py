@@ -96,7 +96,7 @@ def regrouped(dims: Dims, shape: Sequence[Any], *, split: bool = True) -> Dims:
     return found
 
 
-_MIXED = "a view mixes axes in a way that cannot be followed"
+_MIXED = "a view merges parts of one axis with another"
 
 
 def _split_along(pending: list[Axis], sizes: Sequence[Any]) -> None:
@@ -178,6 +178,16 @@ def note_sizes(node: torch.fx.Node, dims: Dims) -> None:
             axes[0].known = (node, index)
 
 
+def note_arguments(node: torch.fx.Node, dims: Dims) -> None:
+    """Remembers the sizes a view was given: those of its dimensions that are one axis."""
+    sizes = node.args[1] if len(node.args) > 1 else None
+    if not isinstance(sizes, (list, tuple)) or len(sizes) != len(dims):
+        return
+    for axes, size in zip(dims_of(dims), sizes, strict=True):
+        if len(axes) == 1 and axes[0].known is None and isinstance(size, torch.fx.Node):
+            axes[0].known = size
+
+
 def written(axis: Axis, draft: Draft, at: torch.fx.Node) -> Any:
     """The size of `axis` as an argument: an int or a node before `at`. Unmatched when no value shows it."""
     if isinstance(axis.size, int):
@@ -185,7 +195,7 @@ def written(axis: Axis, draft: Draft, at: torch.fx.Node) -> Any:
     if isinstance(axis.known, tuple):
         node, index = axis.known
         axis.known = draft.size(node, index)
-    if axis.known is None:
+    if axis.known is None or not axis.known < at:
         axis.known = _divided(axis, draft, at)
     return axis.known
 

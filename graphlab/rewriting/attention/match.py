@@ -13,13 +13,15 @@ from graphlab.rewriting.attention.axes import (
     Unmatched,
     equal,
     leaves,
+    note_arguments,
     note_sizes,
     regrouped,
     shape_of,
 )
 from graphlab.rewriting.attention.normalisation import Normalisation
-from graphlab.rewriting.attention.path import Path, Step, back, forward, is_assertion, is_dead, reads_shape
+from graphlab.rewriting.attention.path import Path, Step, back, example, forward
 from graphlab.rewriting.attention.products import Product
+from graphlab.rewriting.attention.uses import data_inputs, is_assertion, is_dead, reads_shape
 from graphlab.rewriting.draft import Draft
 
 aten = torch.ops.aten
@@ -46,7 +48,7 @@ class Match:
     """One attention: softmax over `keys` of query and key summed over `width`, weighting the value.
 
     `batch` are axes keys or values vary with; the head is the last of them. `queries`, `width` and `value_width` are the
-    other axes. `applied` are the steps between the score product and the softmax, in order, `out` the value product
+    other axes. `dims` are the axes of every member that is shaped like the scores. `applied` are the steps between the score product and the softmax, in order, `out` the value product
     and the axes of its result.
     """
 
@@ -64,6 +66,7 @@ class Match:
     width: tuple[Axis, ...]
     value_width: tuple[Axis, ...]
     members: set[torch.fx.Node] = field(default_factory=set)
+    dims: dict[torch.fx.Node, Dims] = field(default_factory=dict)
 
     def refresh(self) -> None:
         """Takes up axes that were split since."""
@@ -85,11 +88,12 @@ def match(draft: Draft, norm: Normalisation, weights: frozenset[torch.fx.Node]) 
     members = {path.product.node, *(step.node for step in path.steps), *norm.members}
     after = forward(norm.out, members)
     members |= {after.product.node, *(step.node for step in after.steps)}
-    _, dims = _follow(after.steps, dims)
+    after_steps, last = _follow(after.steps, dims)
     query, key = _sides(Operand(path.product.left, left), Operand(path.product.right, right), keys)
-    value, out = _values(after, dims, keys, draft)
+    value, out = _values(after, last, keys)
     found = _roles(norm, path, after, query, key, value, out, applied, keys)
-    found.members = members | _shaped_like(members - {after.product.node}, members)
+    found.members = members
+    found.dims = _member_dims(path, norm, applied, dims, after, after_steps, last)
     _check_uses(found)
     _check_weights(found, weights)
     return found
@@ -110,18 +114,17 @@ def _follow(steps: list[Step], dims: Dims) -> tuple[list[Applied], Dims]:
     applied = []
     for step in steps:
         applied.append(Applied(step, dims))
-        dims = moved(step.node, dims) if step.kind == "layout" else dims
-        for axes, size in zip(dims, shape_of(step.node), strict=True):
-            if not equal(_product(axes), size):
-                raise Unmatched(f"{step.node.name} stretches the scores")
+        if step.kind == "layout":
+            dims = moved(step.node, dims)
+            note_arguments(step.node, dims)
+        elif step.source is not None and _example(step.node) != _example(step.source):
+            raise Unmatched(f"{step.node.name} stretches the scores")
     return applied, dims
 
 
-def _product(axes: tuple[Axis, ...]) -> Any:
-    size: Any = 1
-    for axis in axes:
-        size = size * axis.size
-    return size
+def _example(node: torch.fx.Node) -> list[int]:
+    value = node.meta["val"]
+    return example(value[0] if isinstance(value, (tuple, list)) else value)
 
 
 def moved(node: torch.fx.Node, dims: Dims) -> Dims:
@@ -169,7 +172,7 @@ def _sides(left: Operand, right: Operand, keys: tuple[Axis, ...]) -> tuple[Opera
     raise Unmatched("the softmax runs over an axis that mixes queries and keys")
 
 
-def _values(after: Path, dims: Dims, keys: tuple[Axis, ...], draft: Draft) -> tuple[Operand, Operand]:
+def _values(after: Path, dims: Dims, keys: tuple[Axis, ...]) -> tuple[Operand, Operand]:
     """The value and the result of the value product, in the axes of the probabilities and of its own."""
     product = after.product
     probs = after.steps[-1].node if after.steps else after.source
@@ -218,6 +221,8 @@ def _roles(
     in_key = set(leaves(a for axes in key.dims for a in axes))
     in_value = set(leaves(a for axes in value.dims for a in axes))
     alone = [axis for axis in originals if not set(axis.leaves()) & (in_key | in_value)]
+    if not alone and any(not set(axis.leaves()) & in_key for axis in originals):
+        raise Unmatched("every query has values of its own")
     queries = alone[-1].leaves() if alone else ()
     others = [axis for axis in leaves(originals) if axis not in keys]
     batch = tuple(axis for axis in others if axis not in queries)
@@ -243,23 +248,69 @@ def _check_uses(found: Match) -> None:
         for user in node.users:
             if user in found.members or is_assertion(user) or is_dead(user):
                 continue
+            if node in found.dims and reads_shape(user, node):
+                continue
             what = "probabilities" if _after(node, found) else "scores"
-            how = "returned" if user.op == "output" else f"also read by {user.name}"
-            raise Unmatched(f"the {what} ({node.name}) are {how}")
+            how = "as a result" if user.op == "output" else f"by {user.name}"
+            raise Unmatched(f"the {what} ({node.name}) are used elsewhere: {how}")
     for applied in found.applied:
         for operand in (applied.step.operand, applied.step.fill):
-            if isinstance(operand, torch.fx.Node) and not reads_shape(operand) and _depends(operand, inside):
+            if isinstance(operand, torch.fx.Node) and _depends(operand, inside):
                 raise Unmatched(f"{applied.step.node.name} depends on the scores in another way")
+            if isinstance(operand, torch.fx.Node) and _is_random(operand):
+                raise Unmatched(f"{applied.step.node.name} takes random numbers")
 
 
-def _shaped_like(inside: set[torch.fx.Node], members: set[torch.fx.Node]) -> set[torch.fx.Node]:
-    """Tensors made in the shape of the scores that only the attention reads, such as what hidden scores become."""
-    users = {user for node in inside for user in node.users if reads_shape(user)}
-    return {user for user in users if all(reader in members for reader in user.users)}
+def _member_dims(
+    path: Path,
+    norm: Normalisation,
+    applied: list[Applied],
+    middle: Dims,
+    after: Path,
+    after_steps: list[Applied],
+    last: Dims,
+) -> dict[torch.fx.Node, Dims]:
+    """The axes of the product, of every step on the scores, of the probabilities and of every step on them."""
+    nodes = [path.product.node, *(item.step.node for item in applied)]
+    axes = [*(item.dims for item in applied), middle]
+    found = dict(zip(nodes, axes, strict=True))
+    found.update({node: middle for node in norm.members if node.meta["val"] is norm.out or _same_rank(node, norm)})
+    found[norm.out] = middle
+    later = [item.dims for item in after_steps][1:] + ([last] if after_steps else [])
+    found.update(zip((item.step.node for item in after_steps), later, strict=True))
+    return found
+
+
+def _same_rank(node: torch.fx.Node, norm: Normalisation) -> bool:
+    value, scores = node.meta["val"], norm.scores.meta["val"]
+    return isinstance(value, torch.Tensor) and tuple(value.shape) == tuple(scores.shape)
 
 
 def _after(node: torch.fx.Node, found: Match) -> bool:
     return node is found.norm.out or found.norm.out < node
+
+
+def _is_random(node: torch.fx.Node) -> bool:
+    """Whether random numbers are drawn to compute `node`."""
+    pending, seen = [node], set()
+    while pending:
+        item = pending.pop()
+        if item in seen:
+            continue
+        seen.add(item)
+        if torch.Tag.nondeterministic_seeded in getattr(item.target, "tags", ()):
+            return True
+        pending.extend(data_inputs(item))
+    return False
+
+
+def _is_scores(node: torch.fx.Node) -> bool:
+    """Whether `node` is a product of two activations, reshaped and scaled perhaps."""
+    try:
+        back(node)
+    except Unmatched:
+        return False
+    return True
 
 
 def _depends(node: torch.fx.Node, members: set[torch.fx.Node]) -> bool:
@@ -273,13 +324,15 @@ def _depends(node: torch.fx.Node, members: set[torch.fx.Node]) -> bool:
         if item in seen or item < first:
             continue
         seen.add(item)
-        pending.extend(item.all_input_nodes)
+        pending.extend(data_inputs(item))
     return False
 
 
 def _check_weights(found: Match, weights: frozenset[torch.fx.Node]) -> None:
     if found.key.node in weights:
         raise Unmatched("its keys are weights: a gate over learned directions, not attention")
+    if found.query.node in weights and _is_scores(found.key.node):
+        raise Unmatched(f"{found.scores.node.name} mixes the scores of several heads (talking heads)")
     for operand in (found.query, found.key, found.value):
         if _depends(operand.node, found.members - {found.output.node}):
             raise Unmatched("queries, keys or values depend on the scores")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 import torch
 
-from graphlab.rewriting.attention.axes import Unmatched, equal, expression, shape_of
+from graphlab.rewriting.attention.axes import Unmatched, equal, shape_of
 from graphlab.rewriting.attention.normalisation import CASTS
 from graphlab.rewriting.attention.products import Product, product_of
+from graphlab.rewriting.attention.uses import is_assertion, is_dead, reads_shape
 
 aten = torch.ops.aten
 Kind: TypeAlias = Literal["layout", "same", "scale", "divide", "add", "subtract", "keep", "drop", "opaque"]
@@ -36,7 +37,7 @@ class Step:
     """One operator on the way of the scores.
 
     `operand` is the number or node it applies, times `factor`; `fill` what hidden scores become. `scale` is what the
-    scores are multiplied by before.
+    scores are multiplied by before; `source` is the node before.
     """
 
     node: torch.fx.Node
@@ -45,6 +46,7 @@ class Step:
     fill: Any = None
     factor: Any = 1
     scale: Any = 1
+    source: torch.fx.Node | None = None
 
 
 @dataclass
@@ -132,7 +134,8 @@ def back(node: torch.fx.Node, depth: int = 64) -> Path:
     if product is not None:
         return Path(product)
     reason: Unmatched | None = None
-    size = math.prod(shape_of(node)) if isinstance(node.meta.get("val"), torch.Tensor) else None
+    value = node.meta.get("val")
+    size = math.prod(example(value)) if isinstance(value, torch.Tensor) else None
     for source in _sources(node, size):
         step = step_of(node, source)
         if step is None:
@@ -142,7 +145,7 @@ def back(node: torch.fx.Node, depth: int = 64) -> Path:
         except Unmatched as error:
             reason = reason or error
             continue
-        path.steps.append(step)
+        path.steps.append(replace(step, source=source))
         return path
     if reason is not None:
         raise reason
@@ -159,9 +162,17 @@ def _sources(node: torch.fx.Node, size: Any) -> list[torch.fx.Node]:
     for item in node.all_input_nodes:
         value = item.meta.get("val")
         value = value[0] if isinstance(value, (tuple, list)) and value else value
-        if isinstance(value, torch.Tensor) and equal(math.prod(map(expression, value.shape)), size):
+        if isinstance(value, torch.Tensor) and math.prod(example(value)) == size:
             found.append(item)
     return found
+
+
+def example(value: torch.Tensor) -> list[int]:
+    """The sizes of `value` in the example the program was exported with.
+
+    Where two values are combined, equal examples other than 1 are equal at every binding: the export guards it.
+    """
+    return [size if isinstance(size, int) else int(size.node.hint) for size in value.shape]
 
 
 def _stop_reason(node: torch.fx.Node) -> str:
@@ -181,15 +192,15 @@ def forward(probs: torch.fx.Node, members: set[torch.fx.Node], depth: int = 32) 
     steps: list[Step] = []
     node = probs
     for _ in range(depth):
-        users = [user for user in node.users if user not in members and not is_assertion(user) and not is_dead(user)]
+        users = [user for user in node.users if user not in members and not _only_looks(user, node)]
         if not users:
             raise Unmatched("nothing reads the probabilities")
         if len(users) > 1:
             names = ", ".join(user.name for user in users)
-            raise Unmatched(f"the probabilities are read by several: {names}")
+            raise Unmatched(f"the probabilities are used elsewhere, too: by {names}")
         user = users[0]
         if user.op == "output":
-            raise Unmatched("the probabilities are returned")
+            raise Unmatched("the probabilities are used elsewhere: as a result")
         product = product_of(user)
         if product is not None:
             if product.addend is node or (product.left is node) == (product.right is node):
@@ -198,32 +209,14 @@ def forward(probs: torch.fx.Node, members: set[torch.fx.Node], depth: int = 32) 
         step = step_of(user, node)
         if step is None or step.kind not in ("layout", "same"):
             raise Unmatched(f"{user.name} ({str(user.target).removeprefix('aten.')}) changes the probabilities")
-        steps.append(step)
+        steps.append(replace(step, source=node))
         node = user
     raise Unmatched("the probabilities are too far from any product")
 
 
-def is_assertion(node: torch.fx.Node) -> bool:
-    """Whether `node` only asserts something about its argument."""
-    return "_assert_tensor_metadata" in str(node.target)
-
-
-def is_dead(node: torch.fx.Node) -> bool:
-    """Whether nobody reads `node` and it does nothing else."""
-    return node.op == "call_function" and not node.users and not node.is_impure()
-
-
-_LIKE = ("full_like", "zeros_like", "ones_like", "empty_like", "new_full", "new_zeros", "new_ones", "new_empty")
-
-
-def reads_shape(node: torch.fx.Node) -> bool:
-    """Whether `node` makes a tensor of its argument's shape and dtype, whatever is in it."""
-    return str(node.target).removeprefix("aten.").split(".")[0] in _LIKE
-
-
-def reads_size(node: torch.fx.Node) -> bool:
-    """Whether `node` only reads the size of its argument."""
-    return node.target in (aten.sym_size.int, aten.sym_stride.int, aten.sym_numel.default)
+def _only_looks(user: torch.fx.Node, node: torch.fx.Node) -> bool:
+    """Whether `user` takes no number from `node`."""
+    return is_assertion(user) or is_dead(user) or reads_shape(user, node)
 
 
 def is_cast(node: torch.fx.Node) -> bool:
