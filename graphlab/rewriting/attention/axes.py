@@ -66,6 +66,11 @@ def equal(a: Any, b: Any) -> bool:
     return fake.equal(a, b)
 
 
+def always_equal(a: Any, b: Any) -> bool:
+    """Whether two sizes (int or sympy) are equal at every binding, odd ones too: 2 (n // 2) is not n."""
+    return bool(a == b) or bool(sympy.expand(a - b) == 0)
+
+
 def total(axes: Iterable[Axis]) -> Any:
     """The product of the sizes of `axes`."""
     size: Any = 1

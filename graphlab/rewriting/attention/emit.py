@@ -55,9 +55,8 @@ def emit(draft: Draft, found: Match, known: Known, *, exact: bool) -> tuple[torc
     if scale < 0:
         query, scale = draft.call(aten.neg.default, query, at=at), -scale
     target = [*groups[:3], found.keys]
+    exact = exact and not found.norm.zero_dead  # then the softmax itself gives 0 where the fused call does
     mask = combined(draft, scores.terms, target, dtype_of(query), known, exact=exact, at=at)
-    if norm_zero(found) and mask.dead is not None:
-        mask = Mask(mask.node, mask.causal, None, mask.note)
     fused = fused_call(draft, (query, key, value), mask, scale, at)
     if mask.dead is not None:
         same = fused.meta["val"]
@@ -77,11 +76,6 @@ def fused_call(
         expected = query.new_empty((*query.shape[:-1], value.shape[-1]))
     result = result if fake.same_shape(result, expected) else expected
     return draft.call(target, *args, scale=scale, at=at, value=result)
-
-
-def norm_zero(found: Match) -> bool:
-    """Whether the softmax itself turns rows of -inf into 0, as the fused call does."""
-    return found.norm.zero_dead
 
 
 def _groups(found: Match) -> Dims:

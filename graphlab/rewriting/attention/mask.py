@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from graphlab.rewriting.attention.arrange import rearranged
-from graphlab.rewriting.attention.axes import Dims, Unmatched, dims_of, equal, shape_of
+from graphlab.rewriting.attention.axes import Dims, Unmatched, always_equal, dims_of, equal, shape_of
 from graphlab.rewriting.attention.constants import Known
 from graphlab.rewriting.attention.path import LAYOUT, SAME_OPS
 from graphlab.rewriting.draft import Draft
@@ -79,7 +79,7 @@ def _number(value: Any, known: Known) -> float | None:
     """A number, a tensor of one element or one filled with a number, whatever its size."""
     if isinstance(value, torch.fx.Node) and value.op == "call_function":
         if value.target in _LIKE:
-            return known.number(value.args[_LIKE[value.target]])  # type: ignore[index]
+            return known.number(value.args[_LIKE[value.target]])
         if value.target in LAYOUT or value.target in SAME_OPS:
             return _number(value.args[0], known)
     return known.number(value)
@@ -235,7 +235,7 @@ def _is_causal(term: Term, target: Dims, known: Known) -> bool:
     if len(dims) < 2 or dims[-2] != queries or dims[-1] != keys or not queries or not keys:
         return False
     shape = shape_of(term.node)
-    if not equal(shape[-1], shape[-2]):
+    if not always_equal(shape[-1], shape[-2]):
         return False
     value = known.tensor(term.node)
     if value is not None:
@@ -278,7 +278,7 @@ def _keeps_triangle(node: torch.fx.Node) -> bool:
         return place % rank <= rank - 3
     if node.target is aten.slice.Tensor:
         start = node.args[2] if len(node.args) > 2 else 0
-        return start in (0, None) and (len(node.args) < 5 or node.args[4] == 1)
+        return bool(start in (0, None)) and bool(len(node.args) < 5 or node.args[4] == 1)
     if node.target is aten.expand.default:
         inner = shape_of(node.args[0])
         same = zip(shape_of(node)[-2:], inner[-2:], strict=False)
@@ -303,7 +303,7 @@ def _compared(node: torch.fx.Node, keeps: bool) -> int | None:
              aten.gt.Tensor: ("k", "q", False), aten.lt.Tensor: ("q", "k", False)}  # fmt: skip
     if node.target not in names or len(node.args) < 2:
         return None
-    first, second, kept = names[node.target]  # type: ignore[index]
+    first, second, kept = names[node.target]
     places = {first: _range_axis(node.args[0]), second: _range_axis(node.args[1])}
     return 0 if kept is keeps and places == {"k": -1, "q": -2} else None
 
@@ -340,5 +340,7 @@ def _counts(node: torch.fx.Node) -> bool:
     if node.target is aten.arange.default:
         return True
     if node.target is aten.arange.start:
-        return node.args[0] == 0
-    return node.target is aten.arange.start_step and node.args[0] == 0 and (len(node.args) < 3 or node.args[2] == 1)
+        return bool(node.args[0] == 0)
+    if node.target is not aten.arange.start_step:
+        return False
+    return bool(node.args[0] == 0 and (len(node.args) < 3 or node.args[2] == 1))

@@ -47,9 +47,10 @@ class Applied:
 class Match:
     """One attention: softmax over `keys` of query and key summed over `width`, weighting the value.
 
-    `batch` are axes keys or values vary with; the head is the last of them. `queries`, `width` and `value_width` are the
-    other axes. `dims` are the axes of every member that is shaped like the scores. `applied` are the steps between the score product and the softmax, in order, `out` the value product
-    and the axes of its result.
+    `batch` are axes keys or values vary with; the head is the last of them. `queries`, `width` and `value_width` are
+    the other axes. `applied` are the steps between the score product and the softmax, in order, `out` the value
+    product and the axes of its result, `members` all nodes of the attention and `dims` the axes of those that are
+    shaped like the scores.
     """
 
     norm: Normalisation
@@ -134,9 +135,9 @@ def moved(node: torch.fx.Node, dims: Dims) -> Dims:
     if target in (aten.permute.default, aten.permute_copy.default):
         order = args[1]
         assert isinstance(order, (list, tuple))
-        return [dims[int(index)] for index in order]  # type: ignore[call-overload, arg-type]  # permutations hold ints
+        return [dims[int(index)] for index in order]  # type: ignore[arg-type]  # permutations hold ints
     if target in (aten.transpose.int, aten.swapaxes.default, aten.swapdims.default, aten.transpose_copy.int):
-        return _swapped(dims, int(args[1]), int(args[2]))  # type: ignore[call-overload, arg-type]
+        return _swapped(dims, int(args[1]), int(args[2]))  # type: ignore[arg-type]
     if target in (aten.t.default, aten.mT.default, aten.numpy_T.default, aten.adjoint.default):
         return list(reversed(dims)) if rank <= 2 or target is aten.numpy_T.default else _swapped(dims, -1, -2)
     if target in (aten.movedim.int, aten.movedim.intlist):
@@ -181,10 +182,7 @@ def _values(after: Path, dims: Dims, keys: tuple[Axis, ...]) -> tuple[Operand, O
         (product.left_dims, product.right_dims) if left else (product.right_dims, product.left_dims)
     )
     value = product.right if left else product.left
-    known: dict[str, tuple[Axis, ...]] = {}
-    for letter, axes in zip(probs_letters, dims, strict=True):
-        if letter:
-            known[letter] = axes
+    known = {letter: axes for letter, axes in zip(probs_letters, dims, strict=True) if letter}
     summed = [x for x in product.left_dims if x and x in product.right_dims and x not in product.out_dims]
     contracted = leaves(axis for letter in summed for axis in known[letter])
     if set(contracted) != set(keys):

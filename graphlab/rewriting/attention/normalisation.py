@@ -55,7 +55,8 @@ def spelled(exp: torch.fx.Node) -> Normalisation | None:
     rank = exp.meta["val"].dim()
     if argument.target in (aten.log_softmax.int, aten._log_softmax.default):
         scores, dim = argument.args[:2]
-        assert isinstance(scores, torch.fx.Node) and isinstance(dim, int)
+        assert isinstance(scores, torch.fx.Node)
+        assert isinstance(dim, int)
         return Normalisation(exp, scores, dim % rank - rank, (argument, exp))
     if argument.target is aten.sub.Tensor and not argument.kwargs:
         scores, total = argument.args
@@ -71,9 +72,8 @@ def _over_sum(exp: torch.fx.Node, argument: torch.fx.Node, rank: int) -> Normali
     for total in exp.users:
         if total.target is not aten.sum.dim_IntList:
             continue
-        kept, dim = total, _kept_dim(total, rank)
-        if dim is None:
-            kept, dim = _unsqueezed(total, rank)
+        dim = _kept_dim(total, rank)
+        kept, dim = (total, dim) if dim is not None else _unsqueezed(total, rank)
         if dim is None or kept is None:
             continue
         for user in kept.users:
@@ -126,20 +126,26 @@ def _without_max(found: Normalisation) -> Normalisation:
     return Normalisation(found.out, scores, found.dim, tuple(dict.fromkeys(members)), found.zero_dead)
 
 
+def _first(node: torch.fx.Node) -> Any:
+    """The first argument of `node`; torch's own type of arguments says nothing."""
+    return node.args[0]
+
+
 def _minus_max(node: torch.fx.Node, dim: int) -> tuple[torch.fx.Node, list[torch.fx.Node]] | None:
     """(x, nodes of the maximum) of `x - max(x, dim)`; None for anything else."""
     if node.target is not aten.sub.Tensor or node.kwargs:
         return None
-    scores, top = node.args
+    args: tuple[Any, ...] = node.args
+    scores, top = args
     if not isinstance(scores, torch.fx.Node) or not isinstance(top, torch.fx.Node):
         return None
-    members = []
+    members: list[torch.fx.Node] = []
     while top.target in SAME:
         members.append(top)
-        top = top.args[0]  # type: ignore[assignment]  # these operators take a tensor first
+        top = _first(top)
     if getattr(top.target, "__name__", "") == "getitem" and top.args[1] == 0:
         members.append(top)
-        top = top.args[0]  # type: ignore[assignment]
+        top = _first(top)
     if top.target not in (aten.amax.default, aten.max.dim) or top.args[0] is not scores:
         return None
     if _kept_dim(top, scores.meta["val"].dim()) != dim:

@@ -15,10 +15,10 @@ from graphlab.rewriting.attention.path import LAYOUT, is_cast
 from graphlab.rewriting.draft import Draft
 
 aten = torch.ops.aten
-_REGROUPED = frozenset(
-    (aten.view.default, aten.reshape.default, aten._unsafe_view.default, aten.flatten.using_ints, aten.unflatten.int)
-    + (aten.unsqueeze.default, aten.squeeze.default, aten.squeeze.dim, aten.squeeze.dims)
-)
+_REGROUPED = frozenset({
+    aten.view.default, aten.reshape.default, aten._unsafe_view.default, aten.flatten.using_ints, aten.unflatten.int,
+    aten.unsqueeze.default, aten.squeeze.default, aten.squeeze.dim, aten.squeeze.dims,
+})  # fmt: skip
 _COPIES = (aten.clone.default, aten.contiguous.default, aten.alias.default)
 
 

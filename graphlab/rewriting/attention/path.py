@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 import torch
 
-from graphlab.rewriting.attention.axes import Unmatched, equal, shape_of
+from graphlab.rewriting.attention.axes import Unmatched, always_equal, shape_of
 from graphlab.rewriting.attention.normalisation import CASTS
 from graphlab.rewriting.attention.products import Product, product_of
 from graphlab.rewriting.attention.uses import is_assertion, is_dead, reads_shape
@@ -16,19 +16,19 @@ from graphlab.rewriting.attention.uses import is_assertion, is_dead, reads_shape
 aten = torch.ops.aten
 Kind: TypeAlias = Literal["layout", "same", "scale", "divide", "add", "subtract", "keep", "drop", "opaque"]
 
-LAYOUT = frozenset(
-    (aten.view.default, aten.reshape.default, aten._unsafe_view.default, aten.permute.default, aten.transpose.int)
-    + (aten.unsqueeze.default, aten.squeeze.default, aten.squeeze.dim, aten.squeeze.dims, aten.flatten.using_ints)
-    + (aten.unflatten.int, aten.t.default, aten.expand.default, aten.movedim.int, aten.movedim.intlist)
-    + (aten.swapaxes.default, aten.swapdims.default, aten.mT.default, aten.numpy_T.default, aten.view_as.default)
-    + (aten.reshape_as.default, aten.expand_as.default, aten.adjoint.default, aten.permute_copy.default)
-    + (aten.view_copy.default, aten.transpose_copy.int, aten.unsqueeze_copy.default, aten.squeeze_copy.dim)
-)
-SAME_OPS = frozenset(
-    (aten.clone.default, aten.contiguous.default, aten.alias.default, aten.detach.default, aten.lift_fresh_copy.default)
-    + (aten.lift_fresh.default, aten.to.dtype, aten._to_copy.default, aten.to.dtype_layout, aten.type_as.default)
-    + (aten.to.device, aten.positive.default)
-)
+LAYOUT = frozenset({
+    aten.view.default, aten.reshape.default, aten._unsafe_view.default, aten.permute.default, aten.transpose.int,
+    aten.unsqueeze.default, aten.squeeze.default, aten.squeeze.dim, aten.squeeze.dims, aten.flatten.using_ints,
+    aten.unflatten.int, aten.t.default, aten.expand.default, aten.movedim.int, aten.movedim.intlist,
+    aten.swapaxes.default, aten.swapdims.default, aten.mT.default, aten.numpy_T.default, aten.view_as.default,
+    aten.reshape_as.default, aten.expand_as.default, aten.adjoint.default, aten.permute_copy.default,
+    aten.view_copy.default, aten.transpose_copy.int, aten.unsqueeze_copy.default, aten.squeeze_copy.dim,
+})  # fmt: skip
+SAME_OPS = frozenset({
+    aten.clone.default, aten.contiguous.default, aten.alias.default, aten.detach.default, aten.positive.default,
+    aten.lift_fresh_copy.default, aten.lift_fresh.default, aten.to.dtype, aten._to_copy.default,
+    aten.to.dtype_layout, aten.type_as.default, aten.to.device,
+})  # fmt: skip
 _DROPOUTS = (aten.dropout.default, aten.feature_dropout.default, aten.alpha_dropout.default)
 
 
@@ -121,9 +121,9 @@ def _whole_slice(node: torch.fx.Node) -> bool:
     """Whether a slice takes everything."""
     source = node.args[0]
     assert isinstance(source, torch.fx.Node)
-    return all(equal(a, b) for a, b in zip(shape_of(node), shape_of(source), strict=True)) and (
-        len(node.args) < 5 or node.args[4] == 1
-    )
+    step = node.args[4] if len(node.args) > 4 else 1
+    sizes = zip(shape_of(node), shape_of(source), strict=True)
+    return bool(step == 1) and all(always_equal(a, b) for a, b in sizes)
 
 
 def back(node: torch.fx.Node, depth: int = 64) -> Path:

@@ -119,8 +119,7 @@ def _matmul(node: torch.fx.Node, left: Any, right: Any, alpha: Any = 1, addend: 
 
 
 def _einsum(node: torch.fx.Node) -> Product:
-    equation, operands = str(node.args[0]).replace(" ", ""), node.args[1]
-    assert isinstance(operands, (list, tuple))
+    equation, operands = str(node.args[0]).replace(" ", ""), list(_args(node)[1])
     if len(operands) != 2:
         raise Unmatched(f"an einsum of {len(operands)} operands is not read as one product")
     inputs, arrow, result = equation.partition("->")

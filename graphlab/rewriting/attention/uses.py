@@ -10,11 +10,11 @@ from graphlab.rewriting.attention.axes import Dims, dims_of, written
 from graphlab.rewriting.draft import Draft
 
 aten = torch.ops.aten
-_LIKE = {
+_LIKE: dict[Any, Any] = {
     aten.full_like.default: aten.full.default, aten.zeros_like.default: aten.zeros.default,
     aten.ones_like.default: aten.ones.default, aten.empty_like.default: aten.empty.memory_format,
 }  # fmt: skip
-_AS = {
+_AS: dict[Any, Any] = {
     aten.expand_as.default: aten.expand.default, aten.view_as.default: aten.reshape.default,
     aten.reshape_as.default: aten.reshape.default,
 }  # fmt: skip
@@ -76,7 +76,7 @@ def _detach(draft: Draft, user: torch.fx.Node, source: torch.fx.Node, dims: Dims
     sizes = [draft.product([written(axis, draft, user) for axis in axes], at=user) for axes in dims]
     value = source.meta["val"]
     if user.target is aten.sym_size.int:
-        size = sizes[int(user.args[1])]  # type: ignore[arg-type, call-overload]  # a dimension
+        size = sizes[int(user.args[1])]  # type: ignore[arg-type]  # a dimension
         user.replace_all_uses_with(size) if isinstance(size, torch.fx.Node) else _as_number(user, size)
     elif user.target is aten.sym_numel.default:
         count = draft.product(sizes, at=user)
@@ -97,9 +97,14 @@ def _same_without(draft: Draft, user: torch.fx.Node, sizes: list[Any], value: to
     if user.target is aten.type_as.default:
         return draft.call(aten.to.dtype, user.args[0], value.dtype, at=user)
     if user.target in _AS:
-        return draft.call(_AS[user.target], user.args[0], sizes, at=user)  # type: ignore[index]  # looked up above
+        return draft.call(_AS[user.target], user.args[0], sizes, at=user)
     own = user.meta["val"]
     fill = [user.args[1]] if user.target is aten.full_like.default else []
     return draft.call(
-        _LIKE[user.target], sizes, *fill, dtype=own.dtype, device=own.device, at=user  # type: ignore[index]
+        _LIKE[user.target],
+        sizes,
+        *fill,
+        dtype=own.dtype,
+        device=own.device,
+        at=user,
     )
