@@ -18,7 +18,7 @@ from graphlab.rewriting import fake
 from graphlab.rewriting.clone import assemble, graph_copy
 from graphlab.rewriting.functional import functional
 from graphlab.rewriting.record import saved_history, with_history
-from graphlab.rewriting.result import Change, InTurn, Make, NewTensor, RewriteResult, Skip
+from graphlab.rewriting.result import Change, InTurn, Make, NewTensor, RewriteResult, Skip, needed
 from graphlab.sources.extract import extract, source_line
 
 Node: TypeAlias = torch.fx.Node
@@ -340,7 +340,6 @@ class Draft:
             if not node.users and self.weight_key(node) and (node.name in used_before or not self._original(node)):
                 self._drop(node)
         inputs = [self.specs[node.name] for node in self.graph.find_nodes(op="placeholder")]
-        new = {key: made for key, made in self.new_tensors.items() if key in self.state or key in self.constants}
         entries = [*self.history, *history]
         with_history(self.graph, entries, self.origin.graph)
         exported = assemble(self.origin, self.module, inputs, self.state, self.constants)
@@ -349,7 +348,7 @@ class Draft:
             program,
             tuple(self.changes),
             tuple(self.skips),
-            tuple(new.values()),
+            needed(self.new_tensors, self.state.keys() | self.constants.keys()),
             tuple(self._dropped),
             details=tuple(self.details.items()),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from graphlab.errors import GraphlabError
 from graphlab.program import Program
 from graphlab.rewriting.draft import Draft
 from graphlab.rewriting.options import pass_from
-from graphlab.rewriting.result import RewriteResult
+from graphlab.rewriting.result import Change, RewriteResult
 from graphlab.rewriting.rewrite import Rewrite
 
 LEVELS: dict[int, tuple[str, ...]] = {
@@ -36,25 +36,16 @@ LEVELS: dict[int, tuple[str, ...]] = {
 """Names of the passes of -O1 (clean-up) and -O2 (all exact ones that keep the signature), in order."""
 
 MOST_ROUNDS = 16
-"""Rounds of the pipeline; real programs need two or three."""
+"""Rounds of the pipeline; real programs need two or three. A round more tells which passes undo each other."""
 
 Watch = Callable[[Rewrite, Draft], None]
 """Called after a pass changed something."""
 
 
-@dataclass
-class _Clock:
-    seconds: dict[str, float]
-
-    def run(self, item: Rewrite, draft: Draft) -> int:
-        start = time.perf_counter()
-        changed = item.edit(draft)
-        self.seconds[item.name] = self.seconds.get(item.name, 0.0) + time.perf_counter() - start
-        return changed
-
-
 def level_passes(level: int) -> tuple[Rewrite, ...]:
-    """The passes of -O`level`."""
+    """The passes of -O`level`; GraphlabError for a level there is none of."""
+    if level not in LEVELS:
+        raise GraphlabError(f"there is no level {level}", hint=f"levels: {', '.join(map(str, LEVELS))}")
     return tuple(rewrite_from(name) for name in LEVELS[level])
 
 
@@ -73,37 +64,83 @@ def _other_use(found: Any) -> str:
 
 
 def run_passes(
-    program: Program, passes: Sequence[Rewrite], *, to_fixed_point: bool = True, watch: Watch | None = None
+    program: Program,
+    passes: Sequence[Rewrite],
+    *,
+    last: Sequence[Rewrite] = (),
+    to_fixed_point: bool = True,
+    watch: Watch | None = None,
 ) -> RewriteResult:
     """`program` after `passes` in order, repeated until a round changes nothing.
 
-    With `to_fixed_point=False` each pass runs once. GraphlabError when passes undo each other: the graph comes back
-    to a form it had before, and would do so for ever.
+    Passes that mean to change values (`exact = False`) run first, in order and once: they speak of the weights the
+    program came with. With `to_fixed_point=False` the others run once too. GraphlabError when passes undo each other:
+    the graph comes back to a form it had before, and would do so for ever.
     """
-    draft, clock = Draft(program), _Clock({})
-    entries: dict[str, None] = {}
-    seen = {_form(draft): 0}
-    for _ in range(MOST_ROUNDS):
-        before, active = len(draft.changes), []
-        for item in passes:
-            if clock.run(item, draft):
-                active.append(item.name)
-                entries[item.entry(draft)] = None
-                if watch is not None:
-                    watch(item, draft)
-        if not to_fixed_point or len(draft.changes) == before:
-            break
-        form = _form(draft)
-        if form in seen:
-            raise GraphlabError(
-                f"passes undo each other: {' and '.join(dict.fromkeys(active))} change the program back to what it was",
-                hint="leave one of them out; the program is unchanged",
-            )
-        seen[form] = len(seen)
+    run = _Run(Draft(program), watch)
+    run.round([item for item in passes if not item.exact])
+    exact = [item for item in passes if item.exact]
+    if to_fixed_point:
+        run.to_fixed_point(exact)
     else:
-        raise GraphlabError(f"{', '.join(active)} still change the program after {MOST_ROUNDS} rounds")
-    result = draft.finish(tuple(entries))
-    return replace(result, seconds=tuple(clock.seconds.items()))
+        run.round(exact)
+    run.round(last)
+    result = run.draft.finish(tuple(run.entries))
+    return replace(result, seconds=tuple(run.seconds.items()))
+
+
+@dataclass
+class _Run:
+    draft: Draft
+    watch: Watch | None
+    entries: dict[str, None] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def round(self, passes: Sequence[Rewrite]) -> list[str]:
+        """Runs every pass once; the names of those that changed something."""
+        active = []
+        for item in passes:
+            start = time.perf_counter()
+            changed = item.edit(self.draft)
+            self.seconds[item.name] = self.seconds.get(item.name, 0.0) + time.perf_counter() - start
+            if changed:
+                active.append(item.name)
+                self.entries[item.entry(self.draft)] = None
+                if self.watch is not None:
+                    self.watch(item, self.draft)
+        return active
+
+    def to_fixed_point(self, passes: Sequence[Rewrite]) -> None:
+        """Rounds until one changes nothing."""
+        seen = {_form(self.draft): len(self.draft.changes)}
+        for _ in range(MOST_ROUNDS):
+            active = self.round(passes)
+            if not active:
+                return
+            form = _form(self.draft)
+            if form in seen:
+                self.round(passes)
+                names = _opponents(self.draft.changes[seen[form] :])
+                raise GraphlabError(
+                    f"passes undo each other: {' and '.join(names)} change the program back to what it was",
+                    hint="leave one of them out; the program is unchanged",
+                )
+            seen[form] = len(self.draft.changes)
+        raise GraphlabError(
+            f"no fixed point: after {MOST_ROUNDS} rounds {' and '.join(active)} still change the program",
+            hint=f"a pass has to find nothing in its own result: leave {active[-1]} out; the program is unchanged",
+        )
+
+
+def _opponents(changes: Sequence[Change]) -> list[str]:
+    """The passes of `changes` of which each changes what the other made; all of them where no two do."""
+    maker: dict[str, str] = {}
+    over: dict[tuple[str, str], None] = {}
+    for change in changes:
+        over.update({(maker[old], change.pass_name): None for old, _ in change.values if old in maker})
+        maker.update({new: change.pass_name for _, new in change.values if new})
+    pairs = [name for a, b in over if a != b and (b, a) in over for name in (a, b)]
+    return list(dict.fromkeys(pairs or [change.pass_name for change in changes]))
 
 
 def _form(draft: Draft) -> int:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from graphlab.program import Program
 
 if TYPE_CHECKING:
     import torch
+
+    from graphlab.verification.result import Verification
 
 Make: TypeAlias = "Callable[[Mapping[str, torch.Tensor]], torch.Tensor]"
 """{origin key: tensor} to the tensor made of them; works in any dtype and on any device."""
@@ -43,12 +45,17 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class NewTensor:
-    """A weight the rewrite made: `nbytes` of it, of the weights `origins`, by `make`."""
+    """A weight the rewrite made: `nbytes` of it, of the weights `origins`, by `make`.
+
+    Origins are weights of the program before, or other new tensors. An `intermediate` one was made by one pass and
+    used up by another: the new program does not hold it, but recipes of others start from it.
+    """
 
     key: str
     nbytes: int
     origins: tuple[str, ...]
     make: Make
+    intermediate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +80,8 @@ class RewriteResult:
 
     `dropped` are the keys of weights nothing reads any more; they are not in the new program. `seconds` is the time
     each pass took, by name, in the order they first ran. `details` holds what a pass reports beyond that (tables of
-    the weight mask), by pass name.
+    the weight mask), by pass name. `base` is what `program` computes the same as: None for the program given, another
+    one where passes that mean to change values ran first. `verification` is the outcome where one was asked for.
     """
 
     program: Program
@@ -83,8 +91,29 @@ class RewriteResult:
     dropped: tuple[str, ...] = ()
     seconds: tuple[tuple[str, float], ...] = ()
     details: tuple[tuple[str, Any], ...] = ()
+    base: Program | None = None
+    verification: Verification | None = None
+
+    @property
+    def held(self) -> tuple[NewTensor, ...]:
+        """The new tensors that `program` holds."""
+        return tuple(made for made in self.new_tensors if not made.intermediate)
 
     @property
     def modified(self) -> bool:
         """Whether anything changed."""
         return bool(self.changes)
+
+
+def needed(made: Mapping[str, NewTensor], held: Collection[str]) -> tuple[NewTensor, ...]:
+    """Those of `made` ({key: NewTensor}) that a program with the weights `held` is made of, the rest of them left out.
+
+    What only recipes start from is marked as intermediate.
+    """
+    pending, wanted = [key for key in made if key in held], set[str]()
+    while pending:
+        key = pending.pop()
+        if key not in wanted:
+            wanted.add(key)
+            pending.extend(origin for origin in made[key].origins if origin in made)
+    return tuple(replace(item, intermediate=key not in held) for key, item in made.items() if key in wanted)

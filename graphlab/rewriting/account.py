@@ -1,0 +1,133 @@
+"""A RewriteResult as rows of a report: figures before and after, changes, and what stayed, grouped."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from graphlab.graph import Graph
+from graphlab.pipeline import Facts
+from graphlab.program import Program
+from graphlab.report.rewrite_data import (
+    ChangedValue,
+    ChangeRow,
+    PassRow,
+    ProgramFigures,
+    SkipGroup,
+    StageRewrite,
+    TensorRow,
+    VerificationRow,
+    pattern,
+)
+from graphlab.rewriting.difference import regions
+from graphlab.rewriting.record import saved_history
+from graphlab.rewriting.result import Change, RewriteResult, Skip
+from graphlab.rewriting.saving import holds_weights
+
+ORIGINAL = "the program given"
+
+
+def stage_account(
+    name: str,
+    before: Program,
+    result: RewriteResult,
+    sizes: Mapping[str, int],
+    *,
+    packed: Mapping[str, tuple[str, ...]] | None = None,
+    diff: bool = False,
+    output: Path | None = None,
+    notes: Sequence[str] = (),
+) -> StageRewrite:
+    """What `result`, a rewrite of `before`, did to the stage `name`, with figures at `sizes` ({symbol: size}).
+
+    `packed` binds axes that data flow cannot see; `output` is where the program is about to be written.
+    """
+    assert result.program.exported is not None
+    at = {symbol: sizes[symbol] for symbol in before.graph.symbols}
+    return StageRewrite(
+        name=name,
+        symbols=at,
+        before=figures(Facts(before.graph, at, packed)),
+        after=figures(Facts(result.program.graph, at, packed)),
+        passes=_pass_rows(result),
+        changes=tuple(map(_change_row, result.changes)),
+        skips=grouped_skips(result.skips),
+        new_tensors=tuple(TensorRow(made.key, made.nbytes, made.origins) for made in result.held),
+        dropped=_dropped(before.graph, result.dropped),
+        history=result.program.history or saved_history(result.program.exported),
+        holds_weights=holds_weights(result.program),
+        verification=_verification_row(result),
+        diff=regions(before, result) if diff else None,
+        output=str(output) if output is not None else None,
+        notes=tuple(notes),
+    )
+
+
+def figures(facts: Facts) -> ProgramFigures:
+    """The figures of one call at the sizes of `facts`."""
+    costs, graph = facts.result("cost"), facts.graph
+    sites = facts.result("attention")
+    fused = sum(site.fused for site in sites)
+    return ProgramFigures(
+        nodes=len(graph.calls),
+        flops=sum(cost.flops or 0 for cost in costs.values()),
+        pointwise_flops=sum(cost.pointwise_flops or 0 for cost in costs.values()),
+        bytes=sum(cost.bytes for cost in costs.values()),
+        attention_fused=fused,
+        attention_spelled=len(sites) - fused,
+        weight_bytes=sum(_weights(graph).values()),
+        unknown=sum(cost.flops is None for cost in costs.values()),
+    )
+
+
+def _weights(graph: Graph) -> dict[str, int]:
+    """{key: bytes} of the weights of `graph`, tied ones once a key."""
+    return {node.target: int(node.out.nbytes) for node in graph.weights}
+
+
+def _pass_rows(result: RewriteResult) -> tuple[PassRow, ...]:
+    changes = Counter(change.pass_name for change in result.changes)
+    skips = Counter(skip.pass_name for skip in result.skips)
+    return tuple(PassRow(name, changes[name], skips[name], seconds) for name, seconds in result.seconds)
+
+
+def _change_row(change: Change) -> ChangeRow:
+    values = tuple(ChangedValue(old, new) for old, new in change.values)
+    return ChangeRow(change.pass_name, change.why, change.module, change.source, values)
+
+
+def grouped_skips(skips: Sequence[Skip]) -> tuple[SkipGroup, ...]:
+    """`skips` by pass, reason and pattern of the module, in the order of the first of each."""
+    found: dict[tuple[str, str, str], list[Skip]] = {}
+    for skip in skips:
+        found.setdefault((skip.pass_name, skip.why, pattern(skip.module)), []).append(skip)
+    return tuple(
+        SkipGroup(name, why, module, group[0].source, tuple(skip.node for skip in group))
+        for (name, why, module), group in found.items()
+    )
+
+
+def _dropped(graph: Graph, keys: Sequence[str]) -> tuple[TensorRow, ...]:
+    nbytes = _weights(graph)
+    return tuple(TensorRow(key, nbytes.get(key, 0), ()) for key in keys)
+
+
+def _verification_row(result: RewriteResult) -> VerificationRow | None:
+    found = result.verification
+    if found is None:
+        return None
+    inexact = dict.fromkeys(change.pass_name for change in result.changes if result.base is not None)
+    base = ORIGINAL if result.base is None else f"the program after {next(iter(inexact), 'what changes weights')}"
+    return VerificationRow(
+        mode=found.mode,
+        base=base,
+        bindings=tuple(dict(item) for item in found.bindings),
+        worst_float64=found.worst_float64,
+        worst_model=found.worst_model,
+        own_error=found.own_error,
+        compared=found.compared,
+        distinct=found.distinct,
+        complete=found.complete,
+        unchecked=found.unchecked,
+    )
