@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from graphlab.graph import Graph
+from graphlab.masks.merge import MaskRow
 from graphlab.pipeline import Facts
 from graphlab.program import Program
 from graphlab.report.rewrite_data import (
     ChangedValue,
     ChangeRow,
+    MaskedWeight,
+    PartRow,
     PassRow,
     ProgramFigures,
     SkipGroup,
+    SplitRow,
     StageRewrite,
     TensorRow,
     VerificationRow,
@@ -57,8 +62,10 @@ def stage_account(
         dropped=_dropped(before.graph, result.dropped),
         history=result.program.history or saved_history(result.program.exported),
         holds_weights=holds_weights(result.program),
+        masks=tuple(_masked(row) for name, rows in result.details if name == "apply-weight-mask" for row in rows),
         verification=_verification_row(result),
         diff=regions(before, result) if diff else None,
+        split=_split_row(result),
         output=str(output) if output is not None else None,
         notes=tuple(notes),
     )
@@ -130,4 +137,43 @@ def _verification_row(result: RewriteResult) -> VerificationRow | None:
         distinct=found.distinct,
         complete=found.complete,
         unchecked=found.unchecked,
+    )
+
+
+def _masked(row: MaskRow) -> MaskedWeight:
+    return MaskedWeight(
+        key=row.key,
+        shape=row.shape,
+        entries=row.entries,
+        set_entries=row.set_entries,
+        density=row.density,
+        changed_entries=row.changed_entries,
+        max_abs_change=row.max_abs_change if math.isfinite(row.max_abs_change) else None,
+        ignored_entries=row.ignored_entries,
+    )
+
+
+def _split_row(result: RewriteResult) -> SplitRow | None:
+    found = result.hoisted
+    if found is None:
+        return None
+    report = found.report
+    if not found.modified or report is None:
+        return SplitRow(found.reason, found.invariant, found.schedule)
+    costs = {"before": report.before, "prologue": report.prologue, "table": report.table, "step": report.step}
+    parts = tuple(
+        PartRow(part, cost.nodes, cost.flops, cost.pointwise_flops, cost.weight_bytes, cost.parameters)
+        for part, cost in costs.items()
+        if cost is not None
+    )
+    return SplitRow(
+        reason="",
+        invariant=found.invariant,
+        schedule=found.schedule,
+        parts=parts,
+        parameters_left=report.parameters_left,
+        parameters_share=report.parameters_share,
+        shared_weight_bytes=report.shared_weight_bytes,
+        boundary_bytes=report.boundary_bytes,
+        row_bytes=report.row_bytes,
     )

@@ -144,5 +144,9 @@ def line(node: torch.fx.Node) -> str:
         name = getattr(node.target, "__name__", str(node.target))
     else:
         name = target.name.replace("::", ".")
-    named = [f"{key}={value}" for key, value in node.kwargs.items()]
-    return f"{node.name} = {name}({', '.join([*map(str, node.args), *named])})"
+    named = [f"{key}={_shown(value)}" for key, value in node.kwargs.items()]
+    return f"{node.name} = {name}({', '.join([*map(_shown, node.args), *named])})"
+
+
+def _shown(value: Any) -> str:
+    return repr(value) if isinstance(value, str) else str(value)

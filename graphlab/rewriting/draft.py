@@ -16,7 +16,9 @@ from graphlab.errors import GraphlabError
 from graphlab.program import Program
 from graphlab.rewriting import fake
 from graphlab.rewriting.clone import assemble, graph_copy
+from graphlab.rewriting.contract import check_graph
 from graphlab.rewriting.functional import functional
+from graphlab.rewriting.purity import removable
 from graphlab.rewriting.record import saved_history, with_history
 from graphlab.rewriting.result import Change, InTurn, Make, NewTensor, RewriteResult, Skip, needed
 from graphlab.sources.extract import extract, source_line
@@ -275,7 +277,7 @@ class Draft:
                     f"{self.pass_name} replaces {old.name} by {new.name}, which is another kind of value"
                 )
             return
-        if not fake.same_shape(before, after) or before.dtype != after.dtype:
+        if not fake.agree(before, after) or before.dtype != after.dtype:
             raise GraphlabError(
                 f"{self.pass_name} replaces {old.name}, {described(before)}, by {new.name}, {described(after)}"
             )
@@ -297,7 +299,7 @@ class Draft:
         pending = [node]
         while pending:
             item = pending.pop()
-            if item._erased or item.users or item.op in ("placeholder", "output") or item.is_impure():
+            if item._erased or item.users or not removable(item):
                 continue
             pending.extend(item.all_input_nodes)
             self.graph.erase_node(item)
@@ -316,21 +318,10 @@ class Draft:
     # Handing over
 
     def check(self) -> None:
-        """GraphlabError, naming the pass, when the graph is broken or its results are not what they were."""
-        try:
-            self.graph.lint()
-        except Exception as error:  # torch raises RuntimeError and ValueError with the node's name
-            raise GraphlabError(f"{self.pass_name} left a broken graph: {error}") from error
-        before = self.origin.graph.output_node().args[0]
-        after = self.graph.output_node().args[0]
-        assert isinstance(before, (tuple, list))
-        if not isinstance(after, (tuple, list)) or len(before) != len(after):
-            raise GraphlabError(f"{self.pass_name} changed the number of results")
-        for old, new in zip(before, after, strict=True):
-            if isinstance(old, Node) and isinstance(new, Node):
-                self._check_same(old, new)
-            elif old != new:
-                raise GraphlabError(f"{self.pass_name} changed the result {old} to {new}")
+        """GraphlabError, naming the pass, when the graph is broken, or inputs or results are not what they were."""
+        weights = {name for name, spec in self.specs.items() if spec.kind in _WEIGHTS}
+        weights |= {spec.arg.name for spec in self.origin.graph_signature.input_specs if spec.kind in _WEIGHTS}
+        check_graph(self.pass_name, self.origin.graph, self.graph, lambda node: node.name in weights, self._check_same)
 
     def finish(self, history: Sequence[str] = ()) -> RewriteResult:
         """The rewritten program with the account of it; the draft is spent."""

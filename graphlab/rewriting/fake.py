@@ -81,6 +81,23 @@ def same_shape(a: torch.Tensor, b: torch.Tensor) -> bool:
     return a.dim() == b.dim() and all(same_size(x, y) for x, y in zip(a.shape, b.shape, strict=True))
 
 
+def agree(a: torch.Tensor, b: torch.Tensor) -> bool:
+    """Whether two ways to compute one value may have the sizes of `a` and `b`.
+
+    Two moving sizes that are equal in the example count: one size is written with several symbols where an operator
+    that needs them equal was a guard of the export.
+    """
+    return a.dim() == b.dim() and all(_may_be(x, y) for x, y in zip(a.shape, b.shape, strict=True))
+
+
+def _may_be(a: Any, b: Any) -> bool:
+    if same_size(a, b):
+        return True
+    if isinstance(a, int) or isinstance(b, int):
+        return False
+    return a.node.hint is not None and a.node.hint == b.node.hint
+
+
 def numel(sizes: Any) -> Any:
     """The product of `sizes`, as an int or a sympy expression."""
     total: Any = 1

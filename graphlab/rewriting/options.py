@@ -47,7 +47,7 @@ def pass_from(spec: str) -> Pass:
         key, equals, value = setting.partition("=")
         if not equals:
             raise OptionError(f"{setting!r} in {spec!r} is not KEY=VALUE")
-        if key.strip() in values:
+        if key.strip().replace("-", "_") in {known.replace("-", "_") for known in values}:
             raise OptionError(f"{key.strip()!r} is given twice in {spec!r}")
         values[key.strip()] = value.strip()
     return build(find_pass(name.strip()), values)
@@ -72,12 +72,44 @@ def build(kind: type[Pass], values: Mapping[str, Any]) -> Pass:
     return kind(**given)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class OptionHelp:
+    """An option in words: the values it takes, its default (None where it must be given), what it is for."""
+
+    name: str
+    values: str
+    default: str | None
+    help: str
+
+
+def options_of(kind: type[Pass]) -> tuple[OptionHelp, ...]:
+    """The options of the pass `kind`, in the order of its fields."""
+    if not dataclasses.is_dataclass(kind):
+        return ()
+    types = typing.get_type_hints(kind)
+    return tuple(
+        OptionHelp(field.name, _expected(field, types[field.name]), _default(field), field.metadata.get("help", ""))
+        for field in dataclasses.fields(kind)
+    )
+
+
+def _default(field: dataclasses.Field[Any]) -> str | None:
+    if field.default is dataclasses.MISSING:
+        return None
+    value = field.default
+    if value is None or value == ():
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "+".join(value) if isinstance(value, tuple) else str(value)
+
+
 def _value(name: str, field: dataclasses.Field[Any], kind: Any, value: Any) -> Any:
     """`value` as the type of `field`, within its limits."""
     expected = _expected(field, kind)
     try:
         parsed = _parsed(kind, value)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise OptionError(f"pass {name}: {field.name}={value} is not {expected}") from error
     limits = field.metadata
     low, high, choices = limits.get("minimum"), limits.get("maximum"), limits.get("choices") or ()

@@ -11,6 +11,7 @@ from graphlab.program import Program
 if TYPE_CHECKING:
     import torch
 
+    from graphlab.hoisting.result import HoistResult
     from graphlab.verification.result import Verification
 
 Make: TypeAlias = "Callable[[Mapping[str, torch.Tensor]], torch.Tensor]"
@@ -81,7 +82,8 @@ class RewriteResult:
     `dropped` are the keys of weights nothing reads any more; they are not in the new program. `seconds` is the time
     each pass took, by name, in the order they first ran. `details` holds what a pass reports beyond that (tables of
     the weight mask), by pass name. `base` is what `program` computes the same as: None for the program given, another
-    one where passes that mean to change values ran first. `verification` is the outcome where one was asked for.
+    one where passes that mean to change values ran first. `verification` is the outcome where one was asked for,
+    `hoisted` what a stage rewrite (-O3) then made of `program`.
     """
 
     program: Program
@@ -93,6 +95,7 @@ class RewriteResult:
     details: tuple[tuple[str, Any], ...] = ()
     base: Program | None = None
     verification: Verification | None = None
+    hoisted: HoistResult | None = None
 
     @property
     def held(self) -> tuple[NewTensor, ...]:
@@ -102,7 +105,7 @@ class RewriteResult:
     @property
     def modified(self) -> bool:
         """Whether anything changed."""
-        return bool(self.changes)
+        return bool(self.changes) or (self.hoisted is not None and self.hoisted.modified)
 
 
 def needed(made: Mapping[str, NewTensor], held: Collection[str]) -> tuple[NewTensor, ...]:

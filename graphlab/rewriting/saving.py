@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -25,31 +26,41 @@ def holds_weights(program: Program) -> bool:
     return not any(isinstance(tensor, torch.Tensor) and tensor.is_meta for tensor in tensors)
 
 
-def save_programs(programs: Mapping[Path, Program]) -> None:
-    """Writes {path: program} as `torch.export.save` does, all of them or none; files that were there are replaced.
+Writer = Callable[[Path], None]
+"""Writes a file or a new folder at the path it is given."""
 
-    torch alone loads a program without `graphlab::` operators: run decompose-fused first.
-    SavingError when a folder is missing, something cannot be written, or torch cannot serialise a program.
+
+def save_all(writers: Mapping[Path, Writer]) -> None:
+    """Calls each of {path: writer} with a place beside its path, then moves everything there: all of them or none.
+
+    Files that were there are replaced, folders are not. SavingError when a folder is missing or in the way, or
+    something cannot be written; then everything is as it was.
     """
     made: dict[Path, Path] = {}
+    path = Path()
     try:
-        for path, program in programs.items():
+        for path, writer in writers.items():
             target = path.resolve()
-            made[target] = _beside(target) / target.name  # torch writes the file's own name into it
-            _write(program, made[target])
-        for target, temporary in made.items():
-            if target.exists():
-                temporary.chmod(target.stat().st_mode & 0o7777)
-            temporary.replace(target)
+            made[target] = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent)) / target.name
+            writer(made[target])  # under its own name, which torch writes into the file
+        for path, temporary in made.items():
+            _move(temporary, path)
     except OSError as error:
-        raise SavingError(f"cannot write {error.filename or target}: {error.strerror or error}") from error
+        raise SavingError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         for temporary in made.values():
             shutil.rmtree(temporary.parent, ignore_errors=True)
 
 
-def _beside(target: Path) -> Path:
-    return Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+def _move(temporary: Path, target: Path) -> None:
+    if target.is_file() and temporary.is_file():
+        temporary.chmod(target.stat().st_mode & 0o7777)
+    temporary.replace(target)
+
+
+def program_writer(program: Program) -> Writer:
+    """Writes `program` as `torch.export.save` does; torch alone loads one without `graphlab::` operators."""
+    return partial(_write, program)
 
 
 def _write(program: Program, path: Path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from graphlab.rewriting.draft import Draft
+from graphlab.rewriting.purity import removable
 from graphlab.rewriting.rewrite import Rewrite
 
 
@@ -22,6 +23,6 @@ class EliminateDead(Rewrite):
     def apply(self, draft: Draft) -> None:
         """Erases unread calls, last first, so that what only they read goes with them."""
         for node in reversed(list(draft.calls())):
-            unread = not node._erased and not node.users and not node.is_impure()
+            unread = not node._erased and not node.users and removable(node)
             if unread and node.meta.get("val") is not None:
                 draft.erased([node], "nobody reads it")

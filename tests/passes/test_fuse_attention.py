@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -61,7 +62,8 @@ def check(entry: Spelling, *, dynamic: bool = False) -> None:
     assert str(exported(program).graph) == text, "the program given was changed"
     for got, want in zip(results(result.program, inputs), results(program, inputs), strict=True):
         half = want.dtype in (torch.float16, torch.bfloat16)
-        torch.testing.assert_close(got, want, rtol=3e-2 if half else 1e-5, atol=3e-2 if half else 1e-5, equal_nan=True)
+        near = 2e-2 * float(want.nan_to_num().abs().max()) if half else 1e-5
+        torch.testing.assert_close(got, want, rtol=3e-2 if half else 1e-5, atol=near, equal_nan=True)
     assert not fuse(result.program).modified
 
 
@@ -85,10 +87,18 @@ def test_rest_of_corpus_with_symbolic_sizes(entry: Spelling) -> None:
     check(entry, dynamic=True)
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
-@given(st.integers(0, 10**9), st.booleans())
-def test_generated_spellings(seed: int, dynamic: bool) -> None:
-    check(random_spelling(seed), dynamic=dynamic)
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(st.integers(0, 10**9))
+def test_generated_spellings(seed: int) -> None:
+    check(random_spelling(seed))
+
+
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(st.integers(0, 10**9))
+def test_generated_spellings_with_symbolic_sizes(seed: int) -> None:
+    """A view that splits a moving axis by numbers of the module's own may be a reason to stay."""
+    entry = random_spelling(seed)
+    check(replace(entry, either=True), dynamic=True)
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
@@ -106,6 +116,13 @@ class Attend(nn.Module):
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
         return self.change(query @ key.mT * 8**-0.5, mask).softmax(-1) @ value
+
+
+class Self(Attend):
+    """Attention of a tensor over itself."""
+
+    def forward(self, states: Tensor) -> Tensor:  # type: ignore[override]
+        return super().forward(states, states, states, states)
 
 
 def operands(width: int = 8, tokens: int = 5) -> list[Tensor]:
@@ -148,19 +165,19 @@ def test_rows_masked_throughout_by_an_additive_input() -> None:
 
 def test_causal_flag_only_where_it_holds_at_every_size() -> None:
     def causal(scores: Tensor, _: Tensor) -> Tensor:
-        return scores.masked_fill(torch.ones_like(scores[0, 0], dtype=torch.bool).triu(1), -math.inf)
+        return scores.masked_fill(torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1), -math.inf)
 
     def window(scores: Tensor, _: Tensor) -> Tensor:
         hidden = torch.ones(scores.shape[-2:], dtype=torch.bool)
         return scores.masked_fill(hidden.triu(1) | hidden.tril(-8), -math.inf)  # 8 keys back: all of them at 5 tokens
 
     for change, flag in ((causal, True), (window, False)):
-        inputs = (*operands(), DEAD)
-        result = fuse(graphlab.capture(Attend(change), inputs, dynamic="auto"))
+        inputs = (operands()[0],)
+        result = fuse(graphlab.capture(Self(change), inputs, dynamic="auto"))
         call = next(node for node in exported(result.program).graph.nodes if node.target is FUSED)
         assert (call.args[5] is True) is flag, result.changes
-        long = (*operands(tokens=20), DEAD)
-        program = graphlab.capture(Attend(change), inputs, dynamic="auto")
+        long = (operands(tokens=20)[0],)
+        program = graphlab.capture(Self(change), inputs, dynamic="auto")
         torch.testing.assert_close(results(result.program, long), results(program, long))
 
 

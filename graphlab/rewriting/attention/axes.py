@@ -200,7 +200,7 @@ def written(axis: Axis, draft: Draft, at: torch.fx.Node) -> Any:
     if isinstance(axis.known, tuple):
         node, index = axis.known
         axis.known = draft.size(node, index)
-    if axis.known is None or not axis.known < at:
+    if axis.known is None or (isinstance(axis.known, torch.fx.Node) and not axis.known < at):
         axis.known = _divided(axis, draft, at)
     return axis.known
 

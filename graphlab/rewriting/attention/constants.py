@@ -9,11 +9,10 @@ import torch
 
 from graphlab.measuring.materialize import has_values
 from graphlab.rewriting.draft import Draft
+from graphlab.rewriting.purity import impurity
 
 MOST_ELEMENTS = 1 << 24
 """Larger tensors are not evaluated."""
-
-_RANDOM = ("rand", "normal", "bernoulli", "dropout", "multinomial", "poisson", "exponential", "cauchy", "empty")
 
 
 class Known:
@@ -60,8 +59,7 @@ class Known:
             return None
         if any(self._values.get(item) is None for item in node.all_input_nodes):
             return None
-        name = str(node.target)
-        if node.is_impure() or any(word in name for word in _RANDOM):
+        if impurity(node):
             return None
         args, kwargs = torch.fx.map_arg((node.args, dict(node.kwargs)), lambda n: self._values[n])
         kwargs = {key: "cpu" if key == "device" and value is not None else value for key, value in kwargs.items()}

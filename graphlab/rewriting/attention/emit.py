@@ -61,6 +61,10 @@ def emit(draft: Draft, found: Match, known: Known, *, exact: bool) -> tuple[torc
     if mask.dead is not None:
         same = fused.meta["val"]
         fused = draft.call(aten.masked_fill.Scalar, fused, mask.dead, math.nan, at=at, value=same)
+    if mask.even is not None:
+        same = fused.meta["val"]
+        mean = draft.call(aten.mean.dim, value, [-2], True, at=at)
+        fused = draft.call(aten.where.self, mask.even, mean, fused, at=at, value=same)
     return _result(draft, found, fused, groups, at), _words(found, mask)
 
 

@@ -44,12 +44,14 @@ class Term:
 class Mask:
     """The `attn_mask` of the fused call, whether it is causal instead, and where rows may be masked throughout.
 
-    `dead` (batch, heads, queries, 1) is True for rows whose scores are all -inf; None when there is none.
+    `dead` (batch, heads, queries, 1) is True for rows whose scores are all -inf, `even` for rows whose scores are all
+    a finite fill that the dtype cannot make low enough; None when there is none.
     """
 
     node: torch.fx.Node | None = None
     causal: bool = False
     dead: torch.fx.Node | None = None
+    even: torch.fx.Node | None = None
     note: str = ""
 
 
@@ -149,7 +151,22 @@ def _additive(
         total = draft.call(aten.to.dtype, total, dtype, at=at)
     dead = _all_infinite(draft, total, known, at) if infinite and exact else None
     note = "additive mask" if dead is None else "additive mask; rows masked throughout stay NaN"
-    return Mask(_narrowed(draft, total, dtype, at), dead=dead, note=note)
+    even = _even(draft, terms, target, known, at) if exact and dtype is torch.float16 else None
+    return Mask(_narrowed(draft, total, dtype, at), dead=dead, even=even, note=note)
+
+
+def _even(draft: Draft, terms: list[Term], target: Dims, known: Known, at: torch.fx.Node) -> torch.fx.Node | None:
+    """(.., queries, 1): rows hidden throughout by finite fills, which weigh every key alike.
+
+    In other dtypes the fill is low enough that scores do not show beside it; float16 has no such number.
+    """
+    every: torch.fx.Node | None = None
+    for term in terms:
+        if term.kind == "add" or term.fill == -math.inf or _no_dead_row(term, known):
+            continue
+        node = rearranged(draft, _hidden(draft, term, at), term.dims, target, at=at, stretch=False)
+        every = node if every is None else draft.call(aten.logical_or.default, every, node, at=at)
+    return None if every is None else draft.call(aten.all.dim, every, -1, True, at=at)
 
 
 def _scaled(draft: Draft, term: Term, at: torch.fx.Node) -> torch.fx.Node:

@@ -77,7 +77,7 @@ class Match:
 
 def match(draft: Draft, norm: Normalisation, weights: frozenset[torch.fx.Node]) -> Match:
     """The attention around `norm`; Unmatched says why it is none."""
-    path = back(norm.scores)
+    path = back(norm.scores, weights)
     axes = {letter: Axis(path.product.size(letter)) for letter in _letters(path.product)}
     left, right, dims = (_dims(path.product, side, axes) for side in ("left", "right", "out"))
     note_sizes(path.product.left, left)
@@ -87,7 +87,7 @@ def match(draft: Draft, norm: Normalisation, weights: frozenset[torch.fx.Node]) 
     if not keys:
         raise Unmatched("the softmax runs over an axis of size 1")
     members = {path.product.node, *(step.node for step in path.steps), *norm.members}
-    after = forward(norm.out, members)
+    after = forward(norm.out, members, weights)
     members |= {after.product.node, *(step.node for step in after.steps)}
     after_steps, last = _follow(after.steps, dims)
     query, key = _sides(Operand(path.product.left, left), Operand(path.product.right, right), keys)
@@ -302,10 +302,10 @@ def _is_random(node: torch.fx.Node) -> bool:
     return False
 
 
-def _is_scores(node: torch.fx.Node) -> bool:
+def _is_scores(node: torch.fx.Node, weights: frozenset[torch.fx.Node]) -> bool:
     """Whether `node` is a product of two activations, reshaped and scaled perhaps."""
     try:
-        back(node)
+        back(node, weights)
     except Unmatched:
         return False
     return True
@@ -329,7 +329,7 @@ def _depends(node: torch.fx.Node, members: set[torch.fx.Node]) -> bool:
 def _check_weights(found: Match, weights: frozenset[torch.fx.Node]) -> None:
     if found.key.node in weights:
         raise Unmatched("its keys are weights: a gate over learned directions, not attention")
-    if found.query.node in weights and _is_scores(found.key.node):
+    if found.query.node in weights and _is_scores(found.key.node, weights):
         raise Unmatched(f"{found.scores.node.name} mixes the scores of several heads (talking heads)")
     for operand in (found.query, found.key, found.value):
         if _depends(operand.node, found.members - {found.output.node}):

@@ -126,11 +126,11 @@ def _whole_slice(node: torch.fx.Node) -> bool:
     return bool(step == 1) and all(always_equal(a, b) for a, b in sizes)
 
 
-def back(node: torch.fx.Node, depth: int = 64) -> Path:
+def back(node: torch.fx.Node, weights: frozenset[torch.fx.Node], depth: int = 64) -> Path:
     """The path that ends in `node`; Unmatched says what stands in the way of the nearest product."""
     if depth == 0:
         raise Unmatched("the scores are too far from any product")
-    product = product_of(node)
+    product = product_of(node, weights)
     if product is not None:
         return Path(product)
     reason: Unmatched | None = None
@@ -141,7 +141,7 @@ def back(node: torch.fx.Node, depth: int = 64) -> Path:
         if step is None:
             continue
         try:
-            path = back(source, depth - 1)
+            path = back(source, weights, depth - 1)
         except Unmatched as error:
             reason = reason or error
             continue
@@ -184,7 +184,9 @@ def _stop_reason(node: torch.fx.Node) -> str:
     return f"{node.name} ({name}) stands between it and any product of queries and keys"
 
 
-def forward(probs: torch.fx.Node, members: set[torch.fx.Node], depth: int = 32) -> Path:
+def forward(
+    probs: torch.fx.Node, members: set[torch.fx.Node], weights: frozenset[torch.fx.Node], depth: int = 32
+) -> Path:
     """The steps after `probs` up to the product with the values; `Path.steps` come before `Path.product` here.
 
     `members` are nodes that belong to the attention already. Unmatched says what else reads the probabilities.
@@ -201,7 +203,7 @@ def forward(probs: torch.fx.Node, members: set[torch.fx.Node], depth: int = 32) 
         user = users[0]
         if user.op == "output":
             raise Unmatched("the probabilities are used elsewhere: as a result")
-        product = product_of(user)
+        product = product_of(user, weights)
         if product is not None:
             if product.addend is node or (product.left is node) == (product.right is node):
                 raise Unmatched(f"{user.name} does not multiply the probabilities with values")

@@ -39,8 +39,11 @@ class Product:
         raise KeyError(letter)
 
 
-def product_of(node: torch.fx.Node) -> Product | None:
-    """The product that `node` computes; None when it is none. Unmatched for a product in no readable form."""
+def product_of(node: torch.fx.Node, weights: frozenset[torch.fx.Node] = frozenset()) -> Product | None:
+    """The product that `node` computes; None when it is none, or a linear layer with one of `weights`.
+
+    Unmatched for a product in no readable form.
+    """
     if node.op != "call_function":
         return None
     if node.target is aten.matmul.default:
@@ -54,14 +57,14 @@ def product_of(node: torch.fx.Node) -> Product | None:
     if node.target is aten.einsum.default:
         return _einsum(node)
     if node.target is aten.linear.default:
-        return _linear(node)
+        return None if node.args[1] in weights else _linear(node)
     return _tensordot(node) if node.target is aten.tensordot.default else None
 
 
 def _linear(node: torch.fx.Node) -> Product | None:
     """`linear` with a computed second operand: a product in the order of its output features."""
     left, right, *bias = _args(node)
-    if right.op == "placeholder" or any(item is not None for item in bias) or right.meta["val"].dim() != 2:
+    if any(item is not None for item in bias) or right.meta["val"].dim() != 2:
         return None
     names = _names(left.meta["val"].dim() + 1)
     *lead, inner, column = names

@@ -8,6 +8,7 @@ import torch
 
 from graphlab.rewriting.attention.axes import Dims, dims_of, written
 from graphlab.rewriting.draft import Draft
+from graphlab.rewriting.purity import removable
 
 aten = torch.ops.aten
 _LIKE: dict[Any, Any] = {
@@ -27,7 +28,7 @@ def is_assertion(node: torch.fx.Node) -> bool:
 
 def is_dead(node: torch.fx.Node, depth: int = 64) -> bool:
     """Whether nothing comes of `node`: nobody reads it, or only what is dead itself."""
-    if node.op != "call_function" or node.is_impure() or depth == 0:
+    if node.op != "call_function" or not removable(node) or depth == 0:
         return False
     return all(is_dead(user, depth - 1) for user in node.users)
 
