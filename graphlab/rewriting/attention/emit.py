@@ -65,7 +65,10 @@ def emit(draft: Draft, found: Match, known: Known, *, exact: bool) -> tuple[torc
         same = fused.meta["val"]
         mean = draft.call(aten.mean.dim, value, [-2], True, at=at)
         fused = draft.call(aten.where.self, mask.even, mean, fused, at=at, value=same)
-    return _result(draft, found, fused, groups, at), _words(found, mask)
+    result = _result(draft, found, fused, groups, at)
+    if not fake.agree(result.meta["val"], at.meta["val"]):
+        raise Unmatched("the sizes of its result cannot be shown to stay the same at every binding")
+    return result, _words(found, mask)
 
 
 def fused_call(

@@ -292,7 +292,7 @@ def _keeps_triangle(node: torch.fx.Node) -> bool:
     if node.target is aten.unsqueeze.default:
         place = node.args[1]
         assert isinstance(place, int)
-        return place % rank <= rank - 3
+        return bool(place % rank <= rank - 3)
     if node.target is aten.slice.Tensor:
         start = node.args[2] if len(node.args) > 2 else 0
         return bool(start in (0, None)) and bool(len(node.args) < 5 or node.args[4] == 1)
