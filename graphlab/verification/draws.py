@@ -121,7 +121,9 @@ class Weights:
     def _made(self, key: str, *, double: bool) -> torch.Tensor:
         recipe = self.made[key]
         with torch.no_grad():
-            made = recipe.make({origin: self.get(origin, double=double) for origin in recipe.origins})
+            # A folded constant may have no weight behind it that shows the precision asked for.
+            make = getattr(recipe.make, "double", recipe.make) if double else recipe.make
+            made = make({origin: self.get(origin, double=double) for origin in recipe.origins})
         return wide(made) if double else made
 
     def original(self, key: str) -> torch.Tensor:
