@@ -257,6 +257,16 @@ def table(engine: str, verdicts: Sequence[Verdict]) -> None:
             print(f"- {verdict.kind}: {verdict.name} ({verdict.count} of {verdict.wanted}): {verdict.note}")
 
 
+def _print_again(files: Sequence[Path]) -> None:
+    """The tables of verdicts kept in `files`, of spellings that are in the corpus still, in its order."""
+    kept = {(row["engine"], row["name"]): Verdict(**row) for file in files for row in json.loads(file.read_text())}
+    for engine in ENGINES:
+        found = [kept[engine, entry.name] for entry in corpus() if (engine, entry.name) in kept]
+        if found:
+            table(engine, found)
+            print(f"\n{len(found)} of {len(corpus())} spellings")
+
+
 def main() -> None:
     """Print a table an engine."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -265,6 +275,7 @@ def main() -> None:
     parser.add_argument("--generated", type=int, default=0, help="random spellings, and random near misses, to add")
     parser.add_argument("--limit", type=float, default=30.0, help="seconds a spelling, on average over a batch")
     parser.add_argument("--json", type=Path, help="write every verdict to this file")
+    parser.add_argument("--read", type=Path, nargs="+", help="print what runs with --json wrote, the last one counts")
     parser.add_argument("--worker", choices=ENGINES, help=argparse.SUPPRESS)
     parser.add_argument("names", nargs="*", help="only these spellings")
     options = parser.parse_args()
@@ -272,6 +283,9 @@ def main() -> None:
         worker(options.worker, options.names, options.generated)
         return
     header("Attention spellings")
+    if options.read:
+        _print_again(options.read)
+        return
     chosen = [e for e in entries(options.generated) if not options.names or e.name in options.names]
     chosen = [e for e in chosen if options.family in (None, e.family)]
     engines = options.engines.split(",")

@@ -98,7 +98,7 @@ def decode_component(class_name: str, config: Config, dtype: str) -> Component:
             past[f"{part}_{index}"] = TensorInput(shape, dtype, role="cache")
     inputs: dict[str, Argument] = {"input_ids": TensorInput(("batch", 1), "int64", role="tokens"), "past": past}
     if any(layer.window is not None for layer in layers):
-        inputs["position_ids"] = TensorInput((1, 1), "int64", role="condition")
+        inputs["position_ids"] = TensorInput((1, 1), "int64", role="tokens")  # moves on with every token
     return _component(class_name, config, dtype, decode=True, inputs=inputs)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from graphlab.components.base import Component, Config, build_on_meta, component
@@ -52,7 +53,7 @@ def muse_super_resolution(config: Config, dtype: str) -> Component:
         build=build,
         inputs={
             "tokens": token_rows(HIGH_SCALE),
-            "low_res_tokens": token_rows(LOW_SCALE),
+            "low_res_tokens": replace(token_rows(LOW_SCALE), role="condition"),  # finished before the loop
             "text": _text(config, dtype),
         },
         variables=_variables(int(config["sample_size"]) * HIGH_SCALE, multiple),
