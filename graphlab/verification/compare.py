@@ -147,9 +147,17 @@ class Tally:
         else:
             self.model = self.model + gap(after, before, before)
 
-    def bound(self, options: VerifyOptions) -> float:
-        """The largest error allowed in the model's dtype."""
-        return options.factor * self.own.worst + max(options.floor_eps * self.eps, self._least(options))
+    def excess(self, options: VerifyOptions) -> tuple[float, float]:
+        """(error, what is allowed) in the model's dtype of the kind that is exceeded: the largest, or the mean one."""
+        if self.model.worst > self._most(options):
+            return self.model.worst, self._most(options)
+        return self.model.rms, options.factor * self.own.rms + self._floor(options)
+
+    def _most(self, options: VerifyOptions) -> float:
+        return options.tail_factor * self.own.worst + self._floor(options)
+
+    def _floor(self, options: VerifyOptions) -> float:
+        return max(options.floor_eps * self.eps, self._least(options))
 
     def _least(self, options: VerifyOptions) -> float:
         return 0.0 if self.exact else options.tolerance
@@ -159,9 +167,9 @@ class Tally:
         return self.double.worst <= options.tolerance
 
     def model_holds(self, options: VerifyOptions) -> bool:
-        """Whether the runs in the model's dtype agree as well as that dtype can: in the largest error and in the
-        root mean square. Integers may differ in `factor` x as many places as the program's own do from float64."""
-        floor = max(options.floor_eps * self.eps, self._least(options))
+        """Whether the runs in the model's dtype agree as well as that dtype can: in the root mean square, and more
+        loosely in the largest error, which for one rounding is the luck of one element. Integers may differ in `factor` x as many places as the program's own do from float64."""
         if self.exact:
             return self.model.squares <= options.factor * self.own.squares
-        return self.model.worst <= self.bound(options) and self.model.rms <= options.factor * self.own.rms + floor
+        mean = options.factor * self.own.rms + self._floor(options)
+        return self.model.worst <= self._most(options) and self.model.rms <= mean

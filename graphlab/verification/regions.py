@@ -180,7 +180,7 @@ class Regions:
         if not tally.double_holds(options):
             return Broken(*who, "float64", tally.double.worst, options.tolerance)
         if not tally.model_holds(options):
-            return Broken(*who, "model", tally.model.worst, tally.bound(options))
+            return Broken(*who, "model", *tally.excess(options))
         if verdict.unchecked:
             self.unchecked.append(f"{pair.before}, now {pair.after}: {verdict.unchecked}")
         elif not tally.said:

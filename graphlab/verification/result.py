@@ -20,8 +20,9 @@ class VerifyOptions:
     """How to compare.
 
     `mode` is one of MODES; "auto" takes "whole" when float64 weights and activations fit `limit_bytes`. `tolerance`
-    bounds the relative error in float64. `factor` and `floor_eps` make the bound in the model's dtype: `factor` x its
-    own error + `floor_eps` x its machine epsilon. `masked_rows` adds a run whose masks are empty in the first entry
+    bounds the relative error in float64. `factor`, `tail_factor` and `floor_eps` make the bounds in the model's dtype:
+    the root mean square error may be `factor` x its own, the largest, which is the luck of one element,
+    `tail_factor` x its own, and `floor_eps` x its machine epsilon more. `masked_rows` adds a run whose masks are empty in the first entry
     of the batch and full in the last. `device` runs the programs; `widenings` is how often a region that differs is
     cut larger before it counts as broken.
     """
@@ -34,6 +35,7 @@ class VerifyOptions:
     example_bytes: int = GIB // 4
     tolerance: float = 1e-10
     factor: float = 4.0
+    tail_factor: float = 32.0
     floor_eps: float = 4.0
     redraws: int = 6
     masked_rows: bool = False

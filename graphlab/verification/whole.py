@@ -260,8 +260,7 @@ def _final(run: Execution, tape: Tape, label: str) -> Any:
 def _broken(pair: Pair, tally: Tally, options: VerifyOptions, precision: str) -> Broken:
     if precision == "float64":
         return Broken(pair.pass_name, pair.before, pair.after, precision, tally.double.worst, options.tolerance)
-    bound = tally.bound(options)
-    return Broken(pair.pass_name, pair.before, pair.after, precision, tally.model.worst, bound)
+    return Broken(pair.pass_name, pair.before, pair.after, precision, *tally.excess(options))
 
 
 def _sizes(values: Mapping[str, int]) -> str:
