@@ -1,38 +1,241 @@
-"""`run_pass` and `rewrite`: one pass over a program, or a level of passes over a source."""
+"""`run_pass` and `rewrite`: one pass over a program, or a level of passes over a stage of a source."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from graphlab.api import Source, one_stage, workload_of
 from graphlab.errors import GraphlabError
+from graphlab.hoisting.result import HoistResult
+from graphlab.hoisting.stage_rewrite import StageRewrite
+from graphlab.passes_base import Pass
 from graphlab.plugins import find_pass
 from graphlab.program import Program
-from graphlab.rewriting.options import build, pass_from
-from graphlab.rewriting.pipeline import LEVELS, level_passes, rewrite_from, run_passes
-from graphlab.rewriting.result import RewriteResult
+from graphlab.rewriting.options import build, pass_from, spelled
+from graphlab.rewriting.pipeline import LEVELS, level_passes, run_passes
+from graphlab.rewriting.result import NewTensor, RewriteResult, needed
 from graphlab.rewriting.rewrite import Rewrite
+from graphlab.sources.stage import program_for
+from graphlab.verification.result import Verification, VerifyOptions
+from graphlab.verification.verify import verify as compare
+from graphlab.workload import Workload
+
+Verify = bool | VerifyOptions
 
 
-def run_pass(item: str | Rewrite, program: Program, **options: object) -> RewriteResult:
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The passes to run: rewrites to a fixed point, then perhaps one that splits the stage; `level` is that of -O."""
+
+    level: int | None
+    rewrites: tuple[Rewrite, ...]
+    splits: StageRewrite | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The passes in order, as one would write them."""
+        last = (self.splits,) if self.splits is not None else ()
+        return tuple(map(spelled, (*self.rewrites, *last)))
+
+
+def run_pass(
+    item: str | Rewrite | StageRewrite, program: Program, verify: Verify = False, **options: object
+) -> RewriteResult:
     """`program` after the pass `item`, by name ("fuse-attention", "fuse-attention,masked_rows=trust") or instance.
 
-    `options` are the pass' fields. The program given stays as it is and shares its weights with the result.
-    UnknownNameError suggests the nearest pass or option, OptionError says what values an option takes.
+    `options` are the pass' fields. The program given stays as it is and shares its weights with the result. `verify`
+    compares both, as `rewrite` does. What a stage rewrite makes is `hoisted` of the result; its `program` is then the
+    one given. UnknownNameError suggests the nearest pass or option, OptionError says what values an option takes,
+    VerificationError names the pass and the node that changed a value.
     """
-    if isinstance(item, Rewrite):
-        if options:
-            raise GraphlabError(f"pass {item.name} is built already: options go into its constructor")
-        return item.run(program)
-    built = build(find_pass(item), options) if options else pass_from(item)
+    if isinstance(item, str):
+        built: Pass = build(find_pass(item), options) if options else pass_from(item)
+    elif options:
+        raise GraphlabError(f"pass {item.name} is built already: options go into its constructor")
+    else:
+        built = item
+    if isinstance(built, StageRewrite):
+        return _split(RewriteResult(program), built.run(program), verify)
     if not isinstance(built, Rewrite):
-        rewrite_from(item)  # says what it is instead
-    assert isinstance(built, Rewrite)
-    return built.run(program)
+        raise _no_rewrite(built)
+    return verified(program, built.run(program), [built], verify)
 
 
-def rewrite(program: Program, level: int = 2, passes: Sequence[str | Rewrite] = ()) -> RewriteResult:
-    """`program` after the passes of -O`level`, then `passes` in order, repeated until nothing changes."""
-    if level not in LEVELS:
-        raise GraphlabError(f"there is no level {level}", hint=f"levels: {', '.join(map(str, LEVELS))}")
-    named = [rewrite_from(item) if isinstance(item, str) else item for item in passes]
-    return run_passes(program, [*level_passes(level), *named])
+def rewrite(
+    source: Source,
+    level: int = 2,
+    passes: Sequence[str | Rewrite | StageRewrite] = (),
+    stage: str | None = None,
+    verify: Verify = False,
+    *,
+    dynamic: bool = True,
+    config: str | os.PathLike[str] | None = None,
+    trust_pickle: bool = False,
+    inputs: Mapping[str, str] | None = None,
+    **bindings: int | float,
+) -> RewriteResult:
+    """A stage of `source` after the passes of -O`level`, then `passes` in order, repeated until nothing changes.
+
+    A source with several stages needs `stage`. The other options are those of `analyze`; a Program is rewritten as it
+    is, whatever the bindings. `verify` compares before and after (`graphlab.verification.verify`; a VerifyOptions
+    says how) and raises VerificationError, naming pass and node, when they differ; the outcome is `verification`.
+    Passes that mean to change values (`exact = False`) run first; what is compared starts after them. Level 3 also
+    splits the stage over its loop: `hoisted` of the result. GraphlabError for a program without torch's program
+    behind it, passes that undo each other, and a pass that fails.
+    """
+    chosen = chosen_passes(level, passes)
+    if isinstance(source, Program):
+        return rewrite_program(source, chosen, verify)
+    workload = workload_of(source, bindings, config, trust_pickle, inputs, dynamic)
+    return rewrite_stage(workload, one_stage(workload, stage), chosen, verify, dynamic=dynamic)[1]
+
+
+def chosen_passes(
+    level: int | None, passes: Sequence[str | Rewrite | StageRewrite] = (), **options: Sequence[str]
+) -> Chosen:
+    """The passes of -O`level` (none for None), then `passes`, by name or instance.
+
+    `options` are those of the stage rewrite -O3 adds (`invariant`, `schedule`). GraphlabError for a level there is
+    none of, an analysis, or more than one stage rewrite.
+    """
+    if level is not None and level not in LEVELS and level != SPLITTING:
+        levels = ", ".join(map(str, (*LEVELS, SPLITTING)))
+        raise GraphlabError(f"there is no level {level}", hint=f"levels: {levels}")
+    named = [pass_from(item) if isinstance(item, str) else item for item in passes]
+    wrong = next((item for item in named if not isinstance(item, (Rewrite, StageRewrite))), None)
+    if wrong is not None:
+        raise _no_rewrite(wrong)
+    rewrites = [item for item in named if isinstance(item, Rewrite)]
+    splits = [item for item in named if isinstance(item, StageRewrite)]
+    if level == SPLITTING and not splits:
+        splits = [_splitting(options)]
+    elif any(options.values()):
+        raise GraphlabError(
+            "no level splits the stage, so nothing asks for the roles of its inputs",
+            hint="use -O3, or give the pass its own: hoist-loop-invariants,invariant=A+B,schedule=T",
+        )
+    if len(splits) > 1:
+        raise GraphlabError(f"{' and '.join(spelled(item) for item in splits)} would each split the stage")
+    most = level_passes(min(level, max(LEVELS))) if level is not None else ()
+    return Chosen(level, (*most, *rewrites), splits[0] if splits else None)
+
+
+SPLITTING = 3
+"""The level that has the passes of the one below it and then splits the stage over its loop."""
+
+
+def _splitting(options: Mapping[str, Sequence[str]]) -> StageRewrite:
+    given = {name: tuple(value) for name, value in options.items() if value}
+    found = build(find_pass("hoist-loop-invariants"), given)
+    assert isinstance(found, StageRewrite)
+    return found
+
+
+def _no_rewrite(item: Pass) -> GraphlabError:
+    return GraphlabError(f"pass {item.name!r} is no rewrite", hint="analyses run under `graphlab analyze`")
+
+
+def rewrite_stage(
+    workload: Workload,
+    name: str,
+    chosen: Chosen,
+    verify: Verify = False,
+    *,
+    dynamic: bool = True,
+    last: Sequence[Rewrite] = (),
+) -> tuple[Program, RewriteResult]:
+    """(capture of the stage `name` of `workload`, its rewrite by `chosen`, then once by `last`)."""
+    before = stage_program(workload, name, dynamic=dynamic)
+    if chosen.splits is None or workload.stage(name).program is not None:  # a bare program has no loop around it
+        return before, rewrite_program(before, chosen, verify, last=last)
+    result = rewrite_program(before, replace(chosen, splits=None), verify, last=last)
+    return before, _split(result, chosen.splits.run_stage(workload, name, result.program, dynamic=dynamic), verify)
+
+
+def stage_program(workload: Workload, name: str, *, dynamic: bool = True) -> Program:
+    """The stage `name` of `workload` captured at the bindings of its first step, not from the cache: with its program.
+
+    GraphlabError for a source, such as TorchScript, whose capture has none.
+    """
+    stage = workload.running(name)
+    program = program_for(stage, workload.step_values(stage, 0), dynamic=dynamic, disk=False)
+    if program.exported is None:
+        raise GraphlabError(
+            f"{workload.source} has no exported program to rewrite", hint="export it with torch.export.save"
+        )
+    return program
+
+
+def rewrite_program(
+    program: Program, chosen: Chosen, verify: Verify = False, *, last: Sequence[Rewrite] = ()
+) -> RewriteResult:
+    """`program` after `chosen`: what means to change values once, then the others until nothing changes, then `last`.
+
+    `last` run once, such as decompose-fused for a file that is to load without graphlab.
+    """
+    inexact = [item for item in chosen.rewrites if not item.exact]
+    exact = [item for item in chosen.rewrites if item.exact]
+    first = run_passes(program, inexact) if inexact else None
+    start = program if first is None else first.program
+    result = verified(start, run_passes(start, exact, last=last), exact, verify)
+    if first is not None:
+        result = joined(first, replace(result, base=start))
+    return result if chosen.splits is None else _split(result, chosen.splits.run(result.program), verify)
+
+
+UNCOMPARED = "that prologue, table and step together equal the program they were split from"
+
+
+def _split(result: RewriteResult, hoisted: HoistResult, verify: Verify) -> RewriteResult:
+    """`result`, whose program was split into `hoisted`, with the account of both."""
+    found = result.verification
+    if verify and hoisted.modified:
+        known = found or Verification(True, "whole")
+        found = replace(known, unchecked=(*known.unchecked, UNCOMPARED))
+    changes, skips = (*result.changes, *hoisted.changes), (*result.skips, *hoisted.skips)
+    return replace(result, changes=changes, skips=skips, verification=found, hoisted=hoisted)
+
+
+def verified(before: Program, result: RewriteResult, passes: Sequence[Rewrite], verify: Verify = True) -> RewriteResult:
+    """`result`, a rewrite of `before` by `passes`, with its verification; VerificationError when a value differs.
+
+    Where a pass means to change values there is nothing to compare: `base` is then the result's own program.
+    """
+    if not all(item.exact for item in passes):
+        return replace(result, base=result.program)
+    if not verify:
+        return result
+    options = verify if isinstance(verify, VerifyOptions) else VerifyOptions()
+    found = compare(before, result.program, result.changes, new_tensors=result.new_tensors, options=options)
+    found.raise_for_error()
+    return replace(result, verification=found)
+
+
+def joined(first: RewriteResult, second: RewriteResult) -> RewriteResult:
+    """`first`, then `second` on its program, as one result; new tensors are said from the program before both."""
+    made = {item.key: item for item in first.new_tensors}
+    made.update({item.key: item for item in second.new_tensors})
+    seconds = dict(first.seconds)
+    for name, value in second.seconds:
+        seconds[name] = seconds.get(name, 0.0) + value
+    return replace(
+        second,
+        changes=(*first.changes, *second.changes),
+        skips=(*first.skips, *second.skips),
+        new_tensors=needed(made, _held_keys(second.program)),
+        dropped=(*first.dropped, *(key for key in second.dropped if _original(key, made))),
+        seconds=tuple(seconds.items()),
+        details=(*first.details, *second.details),
+    )
+
+
+def _original(key: str, made: Mapping[str, NewTensor]) -> bool:
+    """Whether the program before both had a weight `key`: it is not new, or a new value of the old one."""
+    return key not in made or key in made[key].origins
+
+
+def _held_keys(program: Program) -> set[str]:
+    assert program.exported is not None
+    return {*program.exported.state_dict, *program.exported.constants}

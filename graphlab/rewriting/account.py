@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -105,14 +106,19 @@ def _change_row(change: Change) -> ChangeRow:
 
 
 def grouped_skips(skips: Sequence[Skip]) -> tuple[SkipGroup, ...]:
-    """`skips` by pass, reason and pattern of the module, in the order of the first of each."""
+    """`skips` by pass, reason and pattern of the module, in the order of the first of each, whose reason is shown."""
     found: dict[tuple[str, str, str], list[Skip]] = {}
     for skip in skips:
-        found.setdefault((skip.pass_name, skip.why, pattern(skip.module)), []).append(skip)
+        found.setdefault((skip.pass_name, _nameless(skip.why), pattern(skip.module)), []).append(skip)
     return tuple(
-        SkipGroup(name, why, module, group[0].source, tuple(skip.node for skip in group))
-        for (name, why, module), group in found.items()
+        SkipGroup(name, group[0].why, module, group[0].source, tuple(skip.node for skip in group))
+        for (name, _, module), group in found.items()
     )
+
+
+def _nameless(why: str) -> str:
+    """`why` without the numbers of nodes ("linear_5 is read elsewhere")."""
+    return re.sub(r"(?<=[a-z])_\d+\b", "", why)
 
 
 def _dropped(graph: Graph, keys: Sequence[str]) -> tuple[TensorRow, ...]:
@@ -130,14 +136,18 @@ def _verification_row(result: RewriteResult) -> VerificationRow | None:
         mode=found.mode,
         base=base,
         bindings=tuple(dict(item) for item in found.bindings),
-        worst_float64=found.worst_float64,
-        worst_model=found.worst_model,
-        own_error=found.own_error,
+        worst_float64=_finite(found.worst_float64),
+        worst_model=_finite(found.worst_model),
+        own_error=_finite(found.own_error),
         compared=found.compared,
         distinct=found.distinct,
         complete=found.complete,
         unchecked=found.unchecked,
     )
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _masked(row: MaskRow) -> MaskedWeight:
@@ -148,7 +158,7 @@ def _masked(row: MaskRow) -> MaskedWeight:
         set_entries=row.set_entries,
         density=row.density,
         changed_entries=row.changed_entries,
-        max_abs_change=row.max_abs_change if math.isfinite(row.max_abs_change) else None,
+        max_abs_change=_finite(row.max_abs_change),
         ignored_entries=row.ignored_entries,
     )
 

@@ -282,8 +282,8 @@ def test_after_a_pass_that_changed_weights(case: Case) -> None:
     refused(spec, reloaded(changed, case.folder / "changed.pt2"), words)
     cleaned = graphlab.run_pass("eliminate-dead", changed).program
     refused(spec, cleaned, words)
-    with pytest.raises(GraphlabError, match=words):
-        run_passes(case.program, [Doubled(), rewrite_from(spec)])
+    in_order = run_passes(case.program, [Doubled(), rewrite_from(spec)])  # a pipeline runs masks first by itself
+    assert [change.pass_name for change in in_order.changes] == ["apply-weight-mask", "doubled"]
 
 
 def test_before_a_pass_that_changes_weights(case: Case) -> None:

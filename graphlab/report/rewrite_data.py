@@ -1,0 +1,236 @@
+"""`RewriteReport`: what `graphlab rewrite` did, as values; `to_dict` is what `--json` prints.
+
+docs/json_schema.md documents every key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+SCHEMA = "graphlab.rewrite/1"
+"""Version of the JSON layout; the number grows when a key changes meaning or disappears."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramFigures:
+    """One call of a program as it is spelled: calls, FLOP, bytes its calls read and write, its attentions, weights.
+
+    `flops` are of contractions, `pointwise_flops` of the rest; `unknown` counts the calls without a rule, whose FLOP
+    are in no sum. A spelled-out attention writes its scores to memory, a fused one does not.
+    """
+
+    nodes: int
+    flops: int
+    pointwise_flops: int
+    bytes: int
+    attention_fused: int
+    attention_spelled: int
+    weight_bytes: int
+    unknown: int
+
+
+@dataclass(frozen=True, slots=True)
+class PassRow:
+    """What one pass did over all rounds: changes, candidates it left in its last round, seconds."""
+
+    name: str
+    changes: int
+    skips: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedValue:
+    """The name of a value before and after; "" after for one that was taken out."""
+
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRow:
+    """One change: by which pass, why, and the values it replaced, in the module `module` at `source`."""
+
+    pass_name: str
+    why: str
+    module: str
+    source: str
+    values: tuple[ChangedValue, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SkipGroup:
+    """Candidates that stayed for one reason in modules of one pattern ("blocks.*.attn"); `source` is the first's."""
+
+    pass_name: str
+    why: str
+    module: str
+    source: str
+    nodes: tuple[str, ...]
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self.nodes)
+
+
+@dataclass(frozen=True, slots=True)
+class TensorRow:
+    """A weight the rewrite made, and of what."""
+
+    key: str
+    nbytes: int
+    origins: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Which pass changed a region, and why."""
+
+    pass_name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class RegionGroup:
+    """Regions of the graph that changed in the same way: their modules' pattern, and lines of the first of them.
+
+    `before` are its calls that are gone, `after` those that are new, one line each; `count` regions are alike.
+    """
+
+    module: str
+    sources: tuple[str, ...]
+    reasons: tuple[Reason, ...]
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationRow:
+    """The outcome of a verification that found no difference; fields as in graphlab.verification.result.
+
+    `base` says in words what was compared with.
+    """
+
+    mode: str
+    base: str
+    bindings: tuple[Mapping[str, int], ...]
+    worst_float64: float | None
+    worst_model: float | None
+    own_error: float | None
+    compared: int
+    distinct: int
+    complete: bool
+    unchecked: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedWeight:
+    """What a weight mask did to one weight: entries that are set and that changed, `density` from 0 to 1.
+
+    `max_abs_change` is None where a NaN is involved; `ignored_entries`, edited but not set, where none is set.
+    """
+
+    key: str
+    shape: tuple[int, ...]
+    entries: int
+    set_entries: int
+    density: float
+    changed_entries: int
+    max_abs_change: float | None
+    ignored_entries: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PartRow:
+    """One call of a part of a split stage; `part` is "before" (the stage whole), "prologue", "table" or "step"."""
+
+    part: str
+    nodes: int
+    flops: int
+    pointwise_flops: int
+    weight_bytes: int
+    parameters: int
+
+
+@dataclass(frozen=True, slots=True)
+class SplitRow:
+    """A stage split over its loop. `reason` says why nothing was split, "" where something was.
+
+    `parameters_share`, from 0 to 1, of the parameters left the step. `boundary_bytes` are what the step takes from
+    the prologue, `row_bytes` those of one row of the table; `shared_weight_bytes` are read by the step and by another
+    part.
+    """
+
+    reason: str
+    invariant: tuple[str, ...] = ()
+    schedule: tuple[str, ...] = ()
+    parts: tuple[PartRow, ...] = ()
+    parameters_left: int = 0
+    parameters_share: float = 0.0
+    shared_weight_bytes: int = 0
+    boundary_bytes: int = 0
+    row_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StageRewrite:
+    """A stage before and after, with the account of it. `symbols` are the sizes the figures hold at.
+
+    `holds_weights`: whether its weights have values. `diff` is None where it was not asked for. `split` is what a
+    stage rewrite made of it. `output` is what was written, None without.
+    """
+
+    name: str
+    symbols: Mapping[str, int]
+    before: ProgramFigures
+    after: ProgramFigures
+    passes: tuple[PassRow, ...]
+    changes: tuple[ChangeRow, ...]
+    skips: tuple[SkipGroup, ...]
+    new_tensors: tuple[TensorRow, ...]
+    dropped: tuple[TensorRow, ...]
+    history: tuple[str, ...]
+    holds_weights: bool
+    masks: tuple[MaskedWeight, ...] = ()
+    verification: VerificationRow | None = None
+    diff: tuple[RegionGroup, ...] | None = None
+    split: SplitRow | None = None
+    output: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RewriteReport:
+    """Every stage that was rewritten, by `passes` as one would write them; `level` is None without one."""
+
+    source: str
+    workload: str
+    bindings: Mapping[str, int | float]
+    level: int | None
+    passes: tuple[str, ...]
+    stages: tuple[StageRewrite, ...]
+    assumptions: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain dictionaries and lists, in the order of docs/json_schema.md."""
+        found: dict[str, Any] = {"schema": SCHEMA, **_plain(self)}
+        return found
+
+
+def pattern(module: str) -> str:
+    """ "blocks.*.attn" of "blocks.3.attn": the numbers of a module's path left open."""
+    return re.sub(r"(?<![^.])\d+(?![^.])", "*", module)
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        named = {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        return {"pass" if name == "pass_name" else name: item for name, item in named.items()}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value

@@ -1,0 +1,59 @@
+"""A `RewriteReport` as JSON and Markdown text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from graphlab.report.markdown_writer import escape
+from graphlab.report.rewrite_data import RewriteReport, StageRewrite
+from graphlab.report.rewrite_tables import (
+    diff_lines,
+    rewrite_fields,
+    rewrite_tables,
+    stage_notes,
+    verification_lines,
+)
+from graphlab.report.tables import Table
+
+
+def rewrite_json(report: RewriteReport) -> str:
+    """`report.to_dict()` as indented ASCII JSON in the order of the keys, ending in a newline.
+
+    NaN and infinity are no JSON and raise ValueError.
+    """
+    return json.dumps(report.to_dict(), indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def rewrite_markdown(report: RewriteReport) -> str:
+    """The report as GitHub-flavoured Markdown, ending in one newline."""
+    fields = "\n".join(f"- {escape(name)}: {escape(value)}" for name, value in rewrite_fields(report))
+    blocks = [f"# {escape(report.workload)}", fields, *map(_table, rewrite_tables(report))]
+    for stage in report.stages:
+        blocks += _stage(stage)
+    blocks += _list("Assumptions", report.assumptions)
+    return "\n\n".join(blocks) + "\n"
+
+
+def _stage(stage: StageRewrite) -> Iterator[str]:
+    if stage.verification is not None:
+        yield from _list(f"{stage.name}: verification", verification_lines(stage.verification))
+    if stage.diff is not None:
+        lines = [line for group in stage.diff for line in diff_lines(group)]
+        yield "\n".join([f"## {escape(stage.name)}: what changed", "", *(f"    {line}" for line in lines)])
+    yield from _list(f"{stage.name}: notes", stage_notes(stage))
+
+
+def _list(title: str, lines: Iterator[str] | tuple[str, ...]) -> Iterator[str]:
+    rows = [f"- {escape(line)}" for line in lines]
+    if rows:
+        yield f"## {escape(title)}\n\n" + "\n".join(rows)
+
+
+def _table(table: Table) -> str:
+    rule = ["---:" if column.number else ":---" for column in table.columns]
+    rows = [[escape(column.head) for column in table.columns], rule]
+    rows += [[escape(cell) for cell in row] for row in table.rows]
+    lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    note = f"\n\n{escape(table.note)}" if table.note else ""
+    return f"## {escape(table.title)}\n\n{lines}{note}"
