@@ -21,9 +21,9 @@ LEVELS: dict[int, tuple[str, ...]] = {
     1: ("drop-noops", "fold-constants", "eliminate-common", "eliminate-dead"),
     2: (
         "drop-noops",
+        "fuse-attention",
         "fold-constants",
         "fold-conv-bn",
-        "fuse-attention",
         "eliminate-common",
         "fuse-qkv",
         "fuse-kv",
@@ -33,7 +33,10 @@ LEVELS: dict[int, tuple[str, ...]] = {
         "eliminate-dead",
     ),
 }
-"""Names of the passes of -O1 (clean-up) and -O2 (all exact ones that keep the signature), in order."""
+"""Names of the passes of -O1 (clean-up) and -O2 (all exact ones that keep the signature), in order.
+
+Attention comes before folding: a mask folded into a tensor no longer shows that it is causal at every size.
+"""
 
 MOST_ROUNDS = 16
 """Rounds of the pipeline; real programs need two or three. A round more tells which passes undo each other."""
