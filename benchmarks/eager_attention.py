@@ -1,4 +1,4 @@
-"""fuse-attention on whole models captured with attention spelled out: how many fuse, how long it takes, whether it holds.
+"""fuse-attention on whole models captured with attention spelled out: how many fuse, how fast, and whether it holds.
 
 The U-Nets and the decoder of Stable Diffusion with diffusers' plain processor, which spells attention with baddbmm,
 softmax and bmm over heads folded into the batch, at full size on the meta device; the FLOPs before and after.
