@@ -227,6 +227,7 @@ def show(report: RewriteReport, stream: Any) -> None:
         rewrite_tables,
         stage_notes,
         verification_lines,
+        verifications,
     )
 
     out = console(stream)
@@ -234,8 +235,8 @@ def show(report: RewriteReport, stream: Any) -> None:
     for table in rewrite_tables(report):
         print_table(out, table)
     for stage in report.stages:
-        if stage.verification is not None:
-            print_lines(out, f"{stage.name}: verification", verification_lines(stage.verification))
+        for title, row in verifications(stage):
+            print_lines(out, title, verification_lines(row))
         if stage.diff is not None:
             _print_diff(out, stage.name, [line for group in stage.diff for line in diff_lines(group)])
         print_lines(out, f"{stage.name}: notes", stage_notes(stage))

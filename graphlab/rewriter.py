@@ -10,6 +10,7 @@ from graphlab.api import Source, one_stage, workload_of
 from graphlab.errors import GraphlabError
 from graphlab.hoisting.result import HoistResult
 from graphlab.hoisting.stage_rewrite import StageRewrite
+from graphlab.hoisting.verify import verify_split
 from graphlab.passes_base import Pass
 from graphlab.plugins import find_pass
 from graphlab.program import Program
@@ -18,7 +19,7 @@ from graphlab.rewriting.pipeline import LEVELS, level_passes, run_passes
 from graphlab.rewriting.result import NewTensor, RewriteResult, needed
 from graphlab.rewriting.rewrite import Rewrite
 from graphlab.sources.stage import program_for
-from graphlab.verification.result import Verification, VerifyOptions
+from graphlab.verification.result import VerifyOptions
 from graphlab.verification.verify import verify as compare
 from graphlab.workload import Workload
 
@@ -48,7 +49,7 @@ def run_pass(
     `options` are the pass' fields. The program given stays as it is and shares its weights with the result. `verify`
     compares both, as `rewrite` does. What a stage rewrite makes is `hoisted` of the result; its `program` is then the
     one given. UnknownNameError suggests the nearest pass or option, OptionError says what values an option takes,
-    VerificationError names the pass and the node that changed a value.
+    VerificationError names the pass and the node that changed a value, or the part of a split that does.
     """
     if isinstance(item, str):
         built: Pass = build(find_pass(item), options) if options else pass_from(item)
@@ -82,8 +83,8 @@ def rewrite(
     is, whatever the bindings. `verify` compares before and after (`graphlab.verification.verify`; a VerifyOptions
     says how) and raises VerificationError, naming pass and node, when they differ; the outcome is `verification`.
     Passes that mean to change values (`exact = False`) run first; what is compared starts after them. Level 3 also
-    splits the stage over its loop: `hoisted` of the result. GraphlabError for a program without torch's program
-    behind it, passes that undo each other, and a pass that fails.
+    splits the stage over its loop: `hoisted` of the result, whose parts `verify` compares with what was split.
+    GraphlabError for a program without torch's program behind it, passes that undo each other, and a pass that fails.
     """
     chosen = chosen_passes(level, passes)
     if isinstance(source, Program):
@@ -185,17 +186,18 @@ def rewrite_program(
     return result if chosen.splits is None else _split(result, chosen.splits.run(result.program), verify)
 
 
-UNCOMPARED = "that prologue, table and step together equal the program they were split from"
-
-
 def _split(result: RewriteResult, hoisted: HoistResult, verify: Verify) -> RewriteResult:
-    """`result`, whose program was split into `hoisted`, with the account of both."""
-    found = result.verification
+    """`result`, split into `hoisted`, with the account of both; VerificationError where the split is wrong."""
     if verify and hoisted.modified:
-        known = found or Verification(True, "whole")
-        found = replace(known, unchecked=(*known.unchecked, UNCOMPARED))
+        found = verify_split(result.program, hoisted, _options(verify))
+        found.raise_for_error()
+        hoisted = replace(hoisted, verification=found)
     changes, skips = (*result.changes, *hoisted.changes), (*result.skips, *hoisted.skips)
-    return replace(result, changes=changes, skips=skips, verification=found, hoisted=hoisted)
+    return replace(result, changes=changes, skips=skips, hoisted=hoisted)
+
+
+def _options(verify: Verify) -> VerifyOptions:
+    return verify if isinstance(verify, VerifyOptions) else VerifyOptions()
 
 
 def verified(before: Program, result: RewriteResult, passes: Sequence[Rewrite], verify: Verify = True) -> RewriteResult:
@@ -207,8 +209,7 @@ def verified(before: Program, result: RewriteResult, passes: Sequence[Rewrite], 
         return replace(result, base=result.program)
     if not verify:
         return result
-    options = verify if isinstance(verify, VerifyOptions) else VerifyOptions()
-    found = compare(before, result.program, result.changes, new_tensors=result.new_tensors, options=options)
+    found = compare(before, result.program, result.changes, new_tensors=result.new_tensors, options=_options(verify))
     found.raise_for_error()
     return replace(result, verification=found)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from graphlab.hoisting.levels import Level, is_assertion, is_size
+from graphlab.hoisting.levels import Level, is_assertion, is_size, reads_sizes
 from graphlab.ops.rule import rule_for
 
 Node = torch.fx.Node
@@ -141,13 +141,18 @@ def hint(size: Any) -> int:
 
 
 def needed(results: Iterable[Node], given: Collection[Node], level: Mapping[Node, Level]) -> dict[Node, None]:
-    """What has to be computed for `results` when `given` are there, sizes left out, weights among them."""
+    """What has to be computed for `results` when `given` are there, sizes left out, weights among them.
+
+    Numbers are left out too, but what they are read from is not (`table[timestep]` for a timestep of no axes).
+    """
     found: dict[Node, None] = {}
-    pending = list(results)
+    pending, seen = list(results), set[Node]()
     while pending:
         node = pending.pop()
-        if node in found or node in given or is_size(node) or is_assertion(node):
+        if node in seen or node in given or is_assertion(node) or (is_size(node) and reads_sizes(node)):
             continue
-        found[node] = None
+        seen.add(node)
+        if not is_size(node):
+            found[node] = None
         pending.extend(node.all_input_nodes)
     return found

@@ -63,9 +63,14 @@ def is_size(node: Node) -> bool:
     )
 
 
+def reads_sizes(node: Node) -> bool:
+    """Whether the number `node` is read from a shape, or combined of such, by an operator made for that."""
+    return str(node.target).startswith(("aten.sym_", "sym_"))
+
+
 def _size_level(node: Node, found: Mapping[Node, Level], changing: Collection[sympy.Symbol]) -> Level:
     """CONSTANT for a size of the inputs, STEP for one that changes or for a number read from data."""
-    reads = str(node.target).startswith("aten.sym_") or str(node.target).startswith("sym_")
+    reads = reads_sizes(node)
     if not reads and any(isinstance(arg.meta.get("val"), torch.Tensor) for arg in node.all_input_nodes):
         return Level.STEP
     if free_symbols(node.meta["val"]) & set(changing):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graphlab.program import Program
 from graphlab.rewriting.result import Change, Skip
+
+if TYPE_CHECKING:
+    from graphlab.verification.result import Verification
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,8 @@ class HoistResult:
     Where nothing is hoisted `step` is the program itself, `prologue` and `table` are None, and `reason` says why.
     Every part takes its inputs by name: those of the original program under their own names, values of another part
     under the name of the boundary value. `shape_only` lists (part, input) pairs where only the size is read: any
-    tensor of that shape does. `outputs` of prologue and table are boundary values in order.
+    tensor of that shape does. `outputs` of prologue and table are boundary values in order. `verification` is the
+    outcome of comparing the parts with the program before, where that was asked for.
     """
 
     name: str
@@ -114,6 +118,7 @@ class HoistResult:
     changes: tuple[Change, ...] = ()
     skips: tuple[Skip, ...] = ()
     reason: str = ""
+    verification: Verification | None = None
 
     @property
     def modified(self) -> bool:

@@ -18,10 +18,9 @@ from graphlab.errors import GraphlabError, SourceError
 from graphlab.hoisting.result import BoundaryValue, HoistResult
 from graphlab.hoisting.runner import HoistedState
 from graphlab.program import Program
-from graphlab.rewriting.record import saved_history
 from graphlab.sources.archive import load_exported_program
 from graphlab.sources.extract import extract
-from graphlab.sources.module import saved_notes
+from graphlab.sources.module import saved_history, saved_notes
 
 SCHEMA = "graphlab.hoisted/1"
 PARTS = ("prologue", "table", "step")

@@ -163,7 +163,7 @@ class SplitRow:
 
     `parameters_share`, from 0 to 1, of the parameters left the step. `boundary_bytes` are what the step takes from
     the prologue, `row_bytes` those of one row of the table; `shared_weight_bytes` are read by the step and by another
-    part.
+    part. `verification` compares the parts together with the program that was split.
     """
 
     reason: str
@@ -175,6 +175,7 @@ class SplitRow:
     shared_weight_bytes: int = 0
     boundary_bytes: int = 0
     row_bytes: int = 0
+    verification: VerificationRow | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,8 +154,20 @@ def split_table(name: str, row: SplitRow) -> Table:
     return Table(f"{name}: over the loop", heads, rows, note=note)
 
 
+def verifications(stage: StageRewrite) -> Iterator[tuple[str, VerificationRow]]:
+    """(title, outcome) of what was compared: before and after the rewrites, then the parts of a split."""
+    if stage.verification is not None:
+        yield f"{stage.name}: verification", stage.verification
+    if stage.split is not None and stage.split.verification is not None:
+        yield f"{stage.name}: verification over the loop", stage.split.verification
+
+
 def verification_lines(row: VerificationRow) -> Iterator[str]:
     """What was compared with what, at which sizes, and how large the errors were."""
+    if not row.compared and row.unchecked:
+        yield f"not compared with {row.base}"
+        yield from (f"not checked: {text}" for text in row.unchecked)
+        return
     yield f"equal to {row.base}, compared {'whole' if row.mode == 'whole' else 'region by region'}"
     yield f"sizes: {'; '.join(_sizes(item) for item in row.bindings) or 'those of the capture'}"
     yield f"float64: largest relative error {_error(row.worst_float64)}"

@@ -13,6 +13,7 @@ from graphlab.report.rewrite_tables import (
     rewrite_tables,
     stage_notes,
     verification_lines,
+    verifications,
 )
 from graphlab.report.tables import Table
 
@@ -36,8 +37,8 @@ def rewrite_markdown(report: RewriteReport) -> str:
 
 
 def _stage(stage: StageRewrite) -> Iterator[str]:
-    if stage.verification is not None:
-        yield from _list(f"{stage.name}: verification", verification_lines(stage.verification))
+    for title, row in verifications(stage):
+        yield from _list(title, verification_lines(row))
     if stage.diff is not None:
         lines = [line for group in stage.diff for line in diff_lines(group)]
         yield "\n".join([f"## {escape(stage.name)}: what changed", "", *(f"    {line}" for line in lines)])

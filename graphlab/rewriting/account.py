@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from graphlab.graph import Graph
 from graphlab.masks.merge import MaskRow
@@ -27,11 +28,15 @@ from graphlab.report.rewrite_data import (
     pattern,
 )
 from graphlab.rewriting.difference import regions
-from graphlab.rewriting.record import saved_history
 from graphlab.rewriting.result import Change, RewriteResult, Skip
 from graphlab.rewriting.saving import holds_weights
+from graphlab.sources.module import saved_history
+
+if TYPE_CHECKING:
+    from graphlab.verification.result import Verification
 
 ORIGINAL = "the program given"
+SPLIT = "the program that was split"
 
 
 def stage_account(
@@ -127,11 +132,14 @@ def _dropped(graph: Graph, keys: Sequence[str]) -> tuple[TensorRow, ...]:
 
 
 def _verification_row(result: RewriteResult) -> VerificationRow | None:
-    found = result.verification
-    if found is None:
+    if result.verification is None:
         return None
     inexact = dict.fromkeys(change.pass_name for change in result.changes if result.base is not None)
     base = ORIGINAL if result.base is None else f"the program after {next(iter(inexact), 'what changes weights')}"
+    return _row_of(result.verification, base)
+
+
+def _row_of(found: Verification, base: str) -> VerificationRow:
     return VerificationRow(
         mode=found.mode,
         base=base,
@@ -186,4 +194,5 @@ def _split_row(result: RewriteResult) -> SplitRow | None:
         shared_weight_bytes=report.shared_weight_bytes,
         boundary_bytes=report.boundary_bytes,
         row_bytes=report.row_bytes,
+        verification=_row_of(found.verification, SPLIT) if found.verification is not None else None,
     )

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensor
-from torch.export.graph_signature import InputKind, InputSpec, TensorArgument
+from torch.export.graph_signature import InputKind, InputSpec, OutputKind, TensorArgument
 
 from graphlab.errors import GraphlabError
 from graphlab.program import Program
@@ -29,6 +29,7 @@ Size: TypeAlias = "int | torch.fx.Node"
 _PLACE = ("nn_module_stack", "stack_trace", "source_fn_stack")
 _PREFIX = {InputKind.PARAMETER: "p_", InputKind.BUFFER: "b_", InputKind.CONSTANT_TENSOR: "c_"}
 _WEIGHTS = (InputKind.PARAMETER, InputKind.BUFFER, InputKind.CONSTANT_TENSOR)
+_MUTATIONS = (OutputKind.BUFFER_MUTATION, OutputKind.PARAMETER_MUTATION)
 
 
 class Draft:
@@ -36,7 +37,7 @@ class Draft:
 
     `graph` is torch's: ATen operators, `node.meta["val"]` a fake tensor, sizes that depend on the inputs as
     `sym_size` nodes. Nothing in it writes in place. Nodes that stay keep their names; new ones get names the graph
-    never had. `pass_name` is who is editing.
+    never had. `pass_name` is who is editing, `written` the keys of the weights that a call of the program writes.
     """
 
     def __init__(self, program: Program) -> None:
@@ -60,6 +61,7 @@ class Draft:
         self.state: dict[str, torch.Tensor] = dict(self.origin.state_dict)
         self.constants: dict[str, Any] = dict(self.origin.constants)
         self.history: list[str] = list(program.history or saved_history(program.exported))
+        self.written = frozenset(s.target for s in self.origin.graph_signature.output_specs if s.kind in _MUTATIONS)
         self._dropped: list[str] = []
         self._made: list[Node] = []
         self._sizes: dict[tuple[Node, int], Node] = {}
@@ -76,6 +78,11 @@ class Draft:
         """The key of the weight that `node` is; None for anything else."""
         spec = self.specs.get(node.name) if node.op == "placeholder" else None
         return spec.target if spec is not None and spec.kind in _WEIGHTS else None
+
+    def fixed_key(self, node: Node) -> str | None:
+        """`weight_key` of a weight that no call of the program writes; None for a cache or running statistics too."""
+        key = self.weight_key(node)
+        return None if key in self.written else key
 
     def weight(self, node: Node) -> torch.Tensor | None:
         """The tensor behind the weight `node`, perhaps on the meta device; None when `node` is no weight."""
@@ -328,7 +335,7 @@ class Draft:
         self.check()
         used_before = {node.name for node in self.origin.graph.find_nodes(op="placeholder") if node.users}
         for node in self.graph.find_nodes(op="placeholder"):
-            if not node.users and self.weight_key(node) and (node.name in used_before or not self._original(node)):
+            if not node.users and self.fixed_key(node) and (node.name in used_before or not self._original(node)):
                 self._drop(node)
         inputs = [self.specs[node.name] for node in self.graph.find_nodes(op="placeholder")]
         entries = [*self.history, *history]

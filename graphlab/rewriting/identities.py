@@ -83,10 +83,11 @@ def _inactive(node: Node) -> bool:
 def _neutral(node: Node, number: int) -> bool:
     """x - 0, x * 1, x / 1, x ** 1, and x + 0 where no -0.0 can become 0.0: of integers, or adding -0.0.
 
-    Only a number written into the program counts; `div` by 1 with a rounding mode changes its input.
+    Only a number written into the program counts; `div` by 1 with a rounding mode changes its input, and a factor
+    (`alpha`) may turn the sign of a zero.
     """
     other = node.args[1] if len(node.args) > 1 else None
-    if type(other) not in (int, float) or other != number or "rounding_mode" in node.kwargs:
+    if type(other) not in (int, float) or other != number or node.kwargs.keys() & {"rounding_mode", "alpha"}:
         return False
     return not adds_zero(node)
 

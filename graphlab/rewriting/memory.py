@@ -23,6 +23,8 @@ _AS_THEY_LIE = frozenset(
     {torch.ops.aten.as_strided.default, torch.ops.aten._reshape_alias.default, torch.ops.aten.view.dtype}
 )
 """Operators that read memory and not values: they take any strides and give other numbers."""
+_BY_DEVICE = frozenset({torch.ops.aten.pixel_shuffle.default, torch.ops.aten.pixel_unshuffle.default})
+"""Operators whose fake result lies in row-major order while some devices keep the order of the input."""
 _VIEWS = frozenset({torch.ops.aten.view.default, torch.ops.aten._unsafe_view.default})
 
 
@@ -200,6 +202,8 @@ def _evaluated(mode: Any, node: Node, values: Mapping[Node, Any], known: Known) 
         return "a result would get other strides"
     if node.op != "call_function" or writes(node) or node.target in _AS_THEY_LIE:
         return f"{node.name} reads it as it lies in memory"
+    if node.target in _BY_DEVICE:
+        return f"how {node.name} lies then depends on the device"
     if not isinstance(node.target, torch._ops.OpOverload) and getattr(node.target, "__name__", "") != "getitem":
         return f"{node.name} takes it into a region"
     args: Any = torch.fx.map_arg((node.args, node.kwargs), lambda n: values.get(n, n.meta["val"]))

@@ -142,8 +142,8 @@ def _why_not(draft: Draft, group: Projected, layers: Sequence[Node]) -> str:
         return "the layers are not told apart as query, key and value"
     given = [arguments(layer) for layer in layers]
     parts = [part for call in given for part in (call["weight"], call["bias"]) if part is not None]
-    if any(not isinstance(part, Node) or draft.weight_key(part) is None for part in parts):
-        return "a weight is computed, not stored"
+    if any(not isinstance(part, Node) or draft.fixed_key(part) is None for part in parts):
+        return "a weight is computed or written, not only stored"
     if any(len(part.users) > 1 for part in parts):
         return "a weight is used elsewhere"
     if len({part.meta["val"].dtype for part in parts}) > 1:

@@ -5,20 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch.export import ExportedProgram
 
-_KEY = "graphlab_history"
+from graphlab.sources.module import HISTORY, saved_history
+
+__all__ = ["CHANGED_WEIGHTS", "saved_history", "with_history"]
+
 CHANGED_WEIGHTS = "changes weights"
 """What the entry of a pass ends with that made new weights: masks for the original ones no longer fit."""
-
-
-def saved_history(program: ExportedProgram) -> tuple[str, ...]:
-    """What was done to `program` since its capture, oldest first; () for one that was not rewritten."""
-    for node in program.graph.nodes:
-        entries = (node.meta.get("custom") or {}).get(_KEY)
-        if isinstance(entries, list):
-            return tuple(str(entry) for entry in entries)
-    return ()
 
 
 def with_history(graph: torch.fx.Graph, entries: Sequence[str], origin: torch.fx.Graph) -> None:
@@ -30,4 +23,4 @@ def with_history(graph: torch.fx.Graph, entries: Sequence[str], origin: torch.fx
     for node in origin.nodes:  # the node that held it may be gone from `graph`
         found = node.meta.get("custom") or {}
         custom.update({key: value for key, value in found.items() if str(key).startswith("graphlab_")})
-    first.meta["custom"] = {**(first.meta.get("custom") or {}), **custom, _KEY: list(entries)}
+    first.meta["custom"] = {**(first.meta.get("custom") or {}), **custom, HISTORY: list(entries)}

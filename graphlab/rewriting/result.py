@@ -83,7 +83,7 @@ class RewriteResult:
     each pass took, by name, in the order they first ran. `details` holds what a pass reports beyond that (tables of
     the weight mask), by pass name. `base` is what `program` computes the same as: None for the program given, another
     one where passes that mean to change values ran first. `verification` is the outcome where one was asked for,
-    `hoisted` what a stage rewrite (-O3) then made of `program`.
+    `hoisted` what a stage rewrite (-O3) then made of `program`, with a verification of its own.
     """
 
     program: Program

@@ -78,13 +78,14 @@ def _exported(path: Path, source: str) -> Workload:
     from graphlab.program import Program
     from graphlab.sources.archive import load_exported_program
     from graphlab.sources.extract import extract
-    from graphlab.sources.module import root_class, saved_notes
+    from graphlab.sources.module import root_class, saved_history, saved_notes
 
     exported = load_exported_program(path)
     graph = extract(exported)
-    return program_workload(
-        Program(root_class(graph.nodes) or "program", graph, exported, saved_notes(exported)), source
-    )
+    history = saved_history(exported)
+    done = ", ".join(entry.partition(";")[0] for entry in history)
+    notes = (*saved_notes(exported), *((f"rewritten before it was saved: {done}",) if done else ()))
+    return program_workload(Program(root_class(graph.nodes) or "program", graph, exported, notes, history), source)
 
 
 def _trusted(path: Path, source: str, options: LoadOptions) -> Workload | None:

@@ -83,15 +83,26 @@ def _program(exported: ExportedProgram, name: str | None, notes: tuple[str, ...]
 
 
 _NOTES = "graphlab_notes"
+HISTORY = "graphlab_history"
+"""The key, among a node's custom metadata, of what was done to the program since its capture."""
 
 
 def saved_notes(exported: ExportedProgram) -> tuple[str, ...]:
     """The notes of the capture that made `exported`; () for a program graphlab did not capture."""
+    return _saved(exported, _NOTES)
+
+
+def saved_history(exported: ExportedProgram) -> tuple[str, ...]:
+    """What was done to `exported` since its capture, oldest first; () for a program that was not rewritten."""
+    return _saved(exported, HISTORY)
+
+
+def _saved(exported: ExportedProgram, key: str) -> tuple[str, ...]:
     for node in exported.graph.nodes:
         custom = node.meta.get("custom")
-        notes = custom.get(_NOTES) if isinstance(custom, dict) else None
-        if isinstance(notes, list):
-            return tuple(str(note) for note in notes)
+        entries = custom.get(key) if isinstance(custom, dict) else None
+        if isinstance(entries, list):
+            return tuple(str(entry) for entry in entries)
     return ()
 
 

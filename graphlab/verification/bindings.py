@@ -7,7 +7,8 @@ from itertools import product
 
 from graphlab.graph import DTYPE_BYTES, Graph, TensorSpec
 from graphlab.sources.guards import broken_guard
-from graphlab.verification.tape import Call
+from graphlab.verification.result import VerifyOptions
+from graphlab.verification.tape import Call, Tape
 
 _SMALL = (3, 4, 5, 2, 6, 7, *range(8, 65))
 _MOST = 6
@@ -92,3 +93,23 @@ def peak_bytes(calls: Sequence[Call], specs: Mapping[str, tuple[TensorSpec | Non
         peak = max(peak, alive)
         alive -= sum(sizes[name] for name in {*call.refs, call.name} if name in sizes and last[name] == index)
     return peak
+
+
+def ordered_candidates(programs: Sequence[Tape], options: VerifyOptions) -> list[dict[str, int]]:
+    """Bindings to try `programs`, whose guards are those of the first, at: the example first where it is cheap,
+    otherwise small ones."""
+    found = list(candidates(programs[0].program.graph))
+    example = found[-1]
+    cheap = max(_activations(program, example) for program in programs) <= options.example_bytes
+    return [example, *found[:-1]] if cheap else found
+
+
+def bytes_to_run(programs: Sequence[Tape], values: Mapping[str, int]) -> int:
+    """Bytes it takes to run `programs` side by side at `values`: weights, in float64 and as they are, activations."""
+    specs = {node.target: node.out for program in programs for node in program.program.graph.weights}
+    weights = sum(float64_bytes(spec) + int(spec.nbytes) for spec in specs.values())
+    return weights + sum(_activations(program, values) for program in programs)
+
+
+def _activations(program: Tape, values: Mapping[str, int]) -> int:
+    return peak_bytes(program.calls, program.specs(values))

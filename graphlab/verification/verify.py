@@ -11,7 +11,7 @@ import torch
 from graphlab.program import Program
 from graphlab.rewriting.functional import functional
 from graphlab.sources.extract import extract
-from graphlab.verification.bindings import candidates, float64_bytes, peak_bytes
+from graphlab.verification.bindings import bytes_to_run, ordered_candidates
 from graphlab.verification.pairs import claimed
 from graphlab.verification.regions import Regions
 from graphlab.verification.result import Broken, Verification, VerificationError, VerifyOptions
@@ -55,7 +55,7 @@ def verify(
         return _functional_first(before, after, changes, new_tensors, options)
     problem = check_weights(old, new, new_tensors)
     device = torch.device(options.device)
-    sizes = _sizes(old, new, options)
+    sizes = ordered_candidates((old, new), options)
     mode = options.mode if options.mode != "auto" else _mode(old, new, sizes, options)
     if problem is not None:
         return Verification(False, mode, broken=_of_pass(problem, changes))
@@ -92,7 +92,7 @@ def _functional_first(
     if not second.ok:
         return second
     old, new = tape(before), tape(_named_alike(before, between))
-    sizes = _sizes(old, new, options)
+    sizes = ordered_candidates((old, new), options)
     if options.mode == "regions" or _mode(old, new, sizes, options) == "regions":
         note = "that the program without writes in place, which was rewritten, equals the one given"
         return replace(second, unchecked=(*second.unchecked, f"not compared, too large to run: {note}"))
@@ -126,21 +126,6 @@ def _ranks(inputs: list[tuple[str, tuple[object, ...]]]) -> list[int]:
     return [len(shape) for _, shape in inputs]
 
 
-def _sizes(old: Tape, new: Tape, options: VerifyOptions) -> list[dict[str, int]]:
-    """Bindings to try in order: small ones first, the example first where it is cheap."""
-    found = list(candidates(old.program.graph))  # a rewrite keeps the guards
-    example = found[-1]
-    cheap = max(_activations(program, example) for program in (old, new)) <= options.example_bytes
-    return [example, *found[:-1]] if cheap else found
-
-
-def _activations(program: Tape, values: dict[str, int]) -> int:
-    return peak_bytes(program.calls, program.specs(values))
-
-
 def _mode(old: Tape, new: Tape, sizes: Sequence[dict[str, int]], options: VerifyOptions) -> str:
     """ "whole" when weights, in float64 and as they are, and activations of both fit the limit at the first sizes."""
-    specs = {node.target: node.out for program in (old, new) for node in program.program.graph.weights}
-    weights = sum(float64_bytes(spec) + int(spec.nbytes) for spec in specs.values())
-    needed = weights + sum(_activations(program, sizes[0]) for program in (old, new))
-    return "whole" if needed <= options.limit_bytes else "regions"
+    return "whole" if bytes_to_run((old, new), sizes[0]) <= options.limit_bytes else "regions"

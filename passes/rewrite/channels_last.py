@@ -89,9 +89,9 @@ class _Walk:
         """`weight` with its channels last; None, with a reason, for one that is computed."""
         if _channels_last(weight.meta["val"]):
             return weight
-        key = self.draft.weight_key(weight)
+        key = self.draft.fixed_key(weight)
         if key is None:
-            self.draft.skip(node, "its weight is computed, not stored")
+            self.draft.skip(node, "its weight is computed or written, not only stored")
             return None
         if weight not in self.weights:
 

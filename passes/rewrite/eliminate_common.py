@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 
+from graphlab.ops.rule import rule_for
 from graphlab.rewriting.draft import Draft
-from graphlab.rewriting.functional import is_view
-from graphlab.rewriting.memory import in_results, place_of
+from graphlab.rewriting.memory import in_results, is_contiguous, place_of
 from graphlab.rewriting.purity import impurity
 from graphlab.rewriting.rewrite import Rewrite
 
@@ -40,6 +41,8 @@ class EliminateCommon(Rewrite):
             first = known.setdefault(_key(node, numbers), node)
             numbers[node] = index
             if first is not node and _may_go(draft, node, first, results):
+                if node in results:
+                    results.add(first)
                 draft.replace(node, first, f"the same as {first.name}")
 
 
@@ -81,11 +84,21 @@ def _frozen(value: Any, numbers: Mapping[Node, int]) -> Hashable:
     return (type(value), repr(value))  # 1, 1.0 and True are equal numbers and different arguments; so are 0.0 and -0.0
 
 
+def _shares(node: Node) -> bool:
+    """Whether the memory of `node` is that of its argument for certain: a `reshape` or a cast may be a copy."""
+    source = node.args[0] if node.args else None
+    maker = source if node.target is operator.getitem else node
+    rule = rule_for(str(maker.target)) if isinstance(maker, Node) else None
+    if rule is None or not isinstance(source, Node):
+        return False
+    return rule.moves == "view" or (rule.moves == "reshape" and is_contiguous(source.meta["val"]))
+
+
 def _may_go(draft: Draft, node: Node, first: Node, results: set[Node]) -> bool:
     """Whether `node` may be read from `first`; says why not."""
     why = impurity(node)
     own = node in results and first in results and not isinstance(node.meta.get("val"), torch.SymInt)
-    if not why and own and not is_view(node):
+    if not why and own and not _shares(node):
         why = "both are results with memory of their own"
     if not why and node.meta.get("val") is None:
         return False

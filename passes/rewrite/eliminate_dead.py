@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -24,5 +25,7 @@ class EliminateDead(Rewrite):
         """Erases unread calls, last first, so that what only they read goes with them."""
         for node in reversed(list(draft.calls())):
             unread = not node._erased and not node.users and removable(node)
-            if unread and node.meta.get("val") is not None:
+            if unread and node.target is operator.getitem and len(node.all_input_nodes[0].users) > 1:
+                draft.graph.erase_node(node)  # no call: a file holds one for every result of an operator, read or not
+            elif unread and node.meta.get("val") is not None:
                 draft.erased([node], "nobody reads it")

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch.export.graph_signature import OutputKind
 
 from graphlab.ops.rule import rule_for
 from graphlab.rewriting.draft import Draft
-from graphlab.rewriting.memory import is_contiguous
+from graphlab.rewriting.memory import in_results, is_contiguous
 from graphlab.rewriting.options import option
 from graphlab.rewriting.purity import impurity
 from graphlab.rewriting.recipe import recipe
@@ -24,6 +23,7 @@ _FILLS = {"full", "zeros", "ones", "scalar_tensor", "full_like", "zeros_like", "
 }
 """Operators that write one number everywhere: reading the result back costs what they do."""
 _MIB = 1 << 20
+_RESULT = "a result lies in it: callers would be handed the memory of a weight"
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class FoldConstants(Rewrite):
     A value with weights behind it becomes a buffer (a parameter where its first weight is one), any other a constant.
     Views of a weight stay views, and so do tensors filled with one number. What would add more than `limit_mb` to the
     program, less the weights that nothing else reads, stays, as does what depends on weights without values, on
-    sizes of inputs or on random numbers.
+    sizes of inputs or on random numbers, and what is a result or holds one: its caller may write into it.
     """
 
     name: ClassVar[str] = "fold-constants"
@@ -43,7 +43,7 @@ class FoldConstants(Rewrite):
 
     def apply(self, draft: Draft) -> None:
         """Finds the values that only constants decide, and folds those that something else reads, last first."""
-        constant = _constants(draft)
+        constant, results = _constants(draft), in_results(draft.graph)
         gone: set[Node] = set()
         for node in reversed(list(draft.calls())):
             if node not in constant or node._erased:
@@ -51,7 +51,7 @@ class FoldConstants(Rewrite):
             if all(user in gone for user in node.users):
                 gone.add(node)
             elif _works(node):
-                why = self._why_not(draft, node, gone)
+                why = _RESULT if node in results else self._why_not(draft, node, gone)
                 if why:
                     draft.skip(node, why)
                 else:
@@ -79,16 +79,10 @@ def _is_fake(tensor: torch.Tensor) -> bool:
 
 def _constants(draft: Draft) -> set[Node]:
     """Values that inputs do not decide: weights nothing writes into and pure calls of nothing else."""
-    written = {
-        spec.target
-        for spec in draft.origin.graph_signature.output_specs
-        if spec.kind in (OutputKind.BUFFER_MUTATION, OutputKind.PARAMETER_MUTATION)
-    }
     found: set[Node] = set()
     for node in draft.graph.nodes:
         if node.op == "placeholder":
-            key = draft.weight_key(node)
-            constant = key is not None and key not in written
+            constant = draft.fixed_key(node) is not None
         else:
             constant = node.op == "call_function" and all(n in found for n in node.all_input_nodes)
             constant = constant and not impurity(node) and _is_value(node)

@@ -62,17 +62,17 @@ def _why_not(draft: Draft, norm: Node, product: Node) -> str:
         return "it normalises by the statistics of the batch"
     if len(product.users) > 1:
         return f"{product.name} is read elsewhere"
-    if product.target is aten.linear.default and product.meta["val"].dim() != 2:
-        return "it normalises another axis than the features of the linear layer"
+    if product.meta["val"].dim() != made["weight"].meta["val"].dim():
+        return f"it normalises another axis than the one {product.name} makes: there is none of the batch, or several"
     parts = [made["weight"], made["bias"], *(given[k] for k in ("weight", "bias", "running_mean", "running_var"))]
     if given["running_mean"] is None or given["running_var"] is None:
         return "it has no running statistics"
     weights = [part for part in parts if part is not None]
-    if any(not isinstance(part, Node) or draft.weight_key(part) is None for part in weights):
-        return "a weight or statistic is computed"
+    if any(not isinstance(part, Node) or draft.fixed_key(part) is None for part in weights):
+        return "a weight or statistic is computed, or written in every call"
     if any(len(part.users) > 1 for part in (made["weight"], made["bias"]) if part is not None):
         return f"the weights of {product.name} are used elsewhere"
-    if norm.target is not aten.batch_norm.default and any(user.args[1] != 0 for user in norm.users):
+    if norm.target is not aten.batch_norm.default and any(user.args[1] != 0 and user.users for user in norm.users):
         return "its statistics are read"
     return "" if made["weight"].meta["val"].is_floating_point() else "the weights are quantised"
 
@@ -101,6 +101,8 @@ def _fold(draft: Draft, norm: Node, product: Node) -> None:
         draft.replace(norm, new, why)
     else:
         assert all(user.target is operator.getitem for user in norm.users)
+        for unread in [user for user in norm.users if user.args[1] != 0]:
+            draft.erase_dead(unread)
         draft.replace_all(dict.fromkeys(norm.users, new), why)
 
 

@@ -36,6 +36,8 @@ class FuseAttention(Rewrite):
         """Tries every softmax in execution order."""
         known, weights = Known(draft), weight_only(draft)
         for norm in list(normalisations(draft)):
+            if norm.out._erased:  # nothing came of it, and it went with the attention before
+                continue
             try:
                 found = match(draft, norm, weights)
                 if detach_shapes(draft, found.dims, found.members):

@@ -13,6 +13,7 @@ from graphlab.fused.registry import arguments
 from graphlab.ops import rule_for
 from graphlab.rewriting.draft import Draft
 from graphlab.rewriting.fake import same_size
+from graphlab.rewriting.memory import always_equal
 from graphlab.rewriting.rewrite import Peephole
 
 aten = torch.ops.aten
@@ -85,7 +86,7 @@ def _no_halves(hidden: _Part, gate: _Part) -> str | None:
         return f"the parts are of axis {hidden.axis} and {gate.axis}, the last axis is {len(shape) - 1}"
     if hidden.step != 1 or gate.step != 1:
         return f"the parts take every {hidden.step}th position of the axis, not a half"
-    if not same_size(hidden.size, gate.size) or not same_size(hidden.size + gate.size, shape[-1]):
+    if not same_size(hidden.size, gate.size) or not always_equal(hidden.size + gate.size, shape[-1]):
         return f"the parts are {hidden.size} and {gate.size} of {shape[-1]} positions, not halves"
     starts = (hidden.start, gate.start)
     if not any(same_size(a, 0) and same_size(b, hidden.size) for a, b in (starts, starts[::-1])):

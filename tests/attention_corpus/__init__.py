@@ -11,7 +11,7 @@ from tests.attention_corpus.spelling import TABLE, Spelling
 
 FAMILIES = (
     "products", "layouts", "scales", "masks", "positions", "softmaxes", "grouped", "sliced", "videos",
-    "codebases", "lucid", "libraries", "inductor", "near_products", "near_probabilities",
+    "rows", "codebases", "lucid", "libraries", "inductor", "near_products", "near_probabilities", "near_numbers",
 )  # fmt: skip
 """The modules that hold the families, in the order of reports."""
 

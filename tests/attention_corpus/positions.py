@@ -267,3 +267,10 @@ def rotated(self: nn.Module, query: Tensor, key: Tensor, value: Tensor) -> Tenso
         return part * cosine + torch.cat([-right, left], dim=-1) * sine
 
     return F.softmax(torch.matmul(rotate(query), rotate(key).transpose(2, 3)) * SCALE, dim=-1) @ value
+
+
+@spelling("positions", lambda: (*heads(), normal(K, D)), 2)
+def bias_of_attended_queries(self: nn.Module, query: Tensor, key: Tensor, value: Tensor, places: Tensor) -> Tensor:
+    """The bias comes from states that went through an attention, and a dropout that is off."""
+    states = F.dropout((query @ key.mT).softmax(-1) @ value, 0.1, self.training)
+    return (states @ key.mT + torch.einsum("bhqd,kd->bhqk", states, places)).softmax(-1) @ value

@@ -16,6 +16,8 @@ from graphlab.errors import GraphlabError
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "docs/sources.md", "docs/python.md")
+REWRITES = ("docs/rewrites.md", "docs/hoisting.md")
+"""Their blocks run in tests/test_rewriter.py, or are an outline (docs/python.md has the one of hoisting that runs)."""
 INSTALL = "pip install -e . && graphlab analyze stable-diffusion-v1-5"
 TEST = "pip install -e '.[test]' && pytest"
 
@@ -46,7 +48,7 @@ def test_the_two_lines() -> None:
     assert "test" in tomllib.loads(text("pyproject.toml"))["project"]["optional-dependencies"]
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, *REWRITES])
 def test_links_lead_to_files(page: str) -> None:
     links = re.findall(r"\]\(([^)#]+)", text(page))
     assert links
@@ -56,7 +58,19 @@ def test_links_lead_to_files(page: str) -> None:
 
 def test_every_page_of_docs_is_linked() -> None:
     linked = set(re.findall(r"\]\((docs/[^)#]+)", text("README.md")))
-    names = ["cli", "sources", "python", "cost_model", "json_schema", "models", "findings", "gpu_times"]
+    names = [
+        "cli",
+        "sources",
+        "python",
+        "cost_model",
+        "json_schema",
+        "models",
+        "findings",
+        "gpu_times",
+        "rewrites",
+        "hoisting",
+        "masks",
+    ]
     assert linked >= {f"docs/{name}.md" for name in names}
 
 
@@ -76,7 +90,10 @@ def test_command_of_the_install_line_parses(capsys: pytest.CaptureFixture[str]) 
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/python.md"])
-def test_python_runs(page: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_python_runs(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)  # files of the examples
     code = blocks(page, "python")
     assert code
     exec(compile("\n".join(code), page, "exec", dont_inherit=True), {"__name__": "readme"})

@@ -12,7 +12,7 @@ from graphlab.hoisting.hoist import hoist
 from graphlab.hoisting.result import HoistResult
 from graphlab.program import Program
 from tests.hoisting.loops import Loop
-from tests.hoisting.models import denoise, embedded, program
+from tests.hoisting.models import attend, denoise, embedded, program
 
 
 def split(item: Program) -> HoistResult:
@@ -50,6 +50,20 @@ def test_a_size_of_the_sample_is_no_dependence() -> None:
     result = split(program(denoise))
     assert result.shape_only == (("table", "sample"),)
     assert split(program(denoise, dynamic=False)).shape_only == ()
+
+
+def test_a_timestep_that_is_an_index() -> None:
+    """`table[timestep]` reads a number from the timestep, which is no size: the step takes the timestep for it."""
+
+    def indexed(self: Any, sample: torch.Tensor, timestep: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        row: torch.Tensor = self.modulation.weight[(timestep / 100).long()]
+        return attend(self, sample + row, text)
+
+    item = program(indexed)
+    result = split(item)
+    assert ops(result.prologue) == ["linear", "linear"]
+    assert [node.name for node in result.step.graph.inputs][:2] == ["sample", "timestep"]
+    exact(item, result)
 
 
 def test_weights_are_shared_and_only_those_a_part_reads() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import pytest
@@ -9,7 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tests.passes.conftest import Attend, analysis_of, sites_of
+from graphlab.facts import AttentionSite
+from graphlab.program import Program
+from graphlab.sources.bare import program_workload
+from graphlab.sources.extract import extract
+from graphlab.sources.module import capture
+from graphlab.stage_analysis import Options, StageAnalysis, analyze_stage
+from tests.passes.conftest import Attend, Projected, analysis_of, sites_of
 
 
 def split(t: torch.Tensor, heads: int = 4) -> torch.Tensor:
@@ -70,25 +77,35 @@ NEAR_MISSES: dict[str, Attend] = {
 }
 
 
-@pytest.mark.parametrize("name", SPELLINGS)
-@pytest.mark.parametrize("dynamic", [True, False])
+@functools.cache
+def across(name: str, dynamic: bool) -> StageAnalysis:
+    """The analysis of a spelling over 5 queries and 7 keys."""
+    return analysis_of(Projected(SPELLINGS[name][1]), torch.randn(2, 5, 16), torch.randn(2, 7, 16), dynamic=dynamic)
+
+
+_STATIC = ("baddbmm", "einsum 4-d")
+
+
+@pytest.mark.parametrize(
+    ("name", "dynamic"),
+    [
+        *((name, True) for name in SPELLINGS),
+        *(pytest.param(n, False, marks=() if n in _STATIC else pytest.mark.slow) for n in SPELLINGS),
+    ],
+)
 def test_every_spelling_is_one_attention(name: str, dynamic: bool) -> None:
     heads, attend = SPELLINGS[name]
     (own,) = sites_of(attend, dynamic=dynamic)
     assert (own.kind, own.causal, own.heads, own.axis) == ("self", False, heads, "sequence")
-    (cross,) = sites_of(attend, cross=True, dynamic=dynamic)
+    (cross,) = across(name, dynamic).sites
     assert (cross.kind, cross.heads, cross.axis) == ("cross", heads, "sequence")
 
 
 @pytest.mark.parametrize("name", SPELLINGS)
 def test_fused_and_spelled_out_count_the_same(name: str) -> None:
-    heads, attend = SPELLINGS[name]
-    from tests.passes.conftest import Projected
-
-    analysis = analysis_of(Projected(attend), torch.randn(2, 5, 16), torch.randn(2, 7, 16))
+    analysis = across(name, True)
     (site,) = analysis.sites
     assert sum(analysis.costs[n].flops for n in site.contractions) == 2 * 2 * 2 * 5 * 7 * 16
-    del heads
 
 
 @pytest.mark.parametrize("name", NEAR_MISSES)
@@ -139,28 +156,33 @@ CAUSAL: dict[str, tuple[bool | None, Attend]] = {
 }
 
 
+@functools.cache
+def causal(name: str) -> Program:
+    return capture(Projected(CAUSAL[name][1]).eval(), (torch.randn(2, 5, 16),))
+
+
+def site_of(program: Program) -> AttentionSite:
+    workload = program_workload(program, "test")
+    (site,) = analyze_stage(workload, workload.stages[0], Options()).sites
+    return site
+
+
 @pytest.mark.parametrize("name", CAUSAL)
 def test_causality_is_read_off_the_flag_or_the_mask(name: str) -> None:
-    expected, attend = CAUSAL[name]
-    (site,) = sites_of(attend)
-    assert site.causal is expected
+    assert site_of(causal(name)).causal is CAUSAL[name][0]
 
 
-@pytest.mark.parametrize("name", CAUSAL)
+_DECOMPOSED = ("flag", "tril mask", "masked_fill triu", "a band")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in _DECOMPOSED else pytest.mark.slow) for name in CAUSAL]
+)
 def test_causality_survives_decomposition(name: str) -> None:
-    from graphlab.program import Program
-    from graphlab.sources.bare import program_workload
-    from graphlab.sources.extract import extract
-    from graphlab.sources.module import capture
-    from graphlab.stage_analysis import Options, analyze_stage
-    from tests.passes.conftest import Projected
-
-    expected, attend = CAUSAL[name]
-    exported = capture(Projected(attend).eval(), (torch.randn(2, 5, 16),)).exported
+    exported = causal(name).exported
     assert exported is not None
-    workload = program_workload(Program("decomposed", extract(exported.run_decompositions())), "test")
-    (site,) = analyze_stage(workload, workload.stages[0], Options()).sites
-    assert (site.causal, site.kind) == (expected, "self")
+    site = site_of(Program("decomposed", extract(exported.run_decompositions())))
+    assert (site.causal, site.kind) == (CAUSAL[name][0], "self")
 
 
 def test_heads_straight_from_an_input_are_not_called_batch() -> None:
@@ -211,8 +233,10 @@ class Heads(nn.Module):
         return join(F.scaled_dot_product_attention(q, k, v))
 
 
-@pytest.mark.parametrize("dynamic", [True, False])
-@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize(
+    ("batch", "dynamic"),
+    [(2, True), (1, False), *(pytest.param(*case, marks=pytest.mark.slow) for case in [(1, True), (2, False)])],
+)
 def test_spatial_and_temporal_are_told_apart_where_lengths_coincide(dynamic: bool, batch: int) -> None:
     """4 x 4 positions and 16 frames: only where the tokens come from can tell."""
     spatial, temporal = analysis_of(Video(), torch.randn(batch, 4, 16, 4, 4), dynamic=dynamic).sites
@@ -287,7 +311,7 @@ class Cached(nn.Module):
         return join(F.scaled_dot_product_attention(split(self.q(x)), k, v))
 
 
-@pytest.mark.parametrize("new", [1, 3])
+@pytest.mark.parametrize("new", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_key_value_cache_is_self_attention(new: int) -> None:
     ids = torch.zeros(2, new, dtype=torch.int64)
     (site,) = analysis_of(Cached(), ids, torch.randn(2, 4, 6, 4), torch.randn(2, 4, 6, 4)).sites
@@ -301,7 +325,7 @@ class CachedText(Cached):
         return join(F.scaled_dot_product_attention(split(self.q(self.embed(ids))), text_k, text_v))
 
 
-@pytest.mark.parametrize("new", [1, 3])
+@pytest.mark.parametrize("new", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_cached_keys_of_another_source_are_cross_attention(new: int) -> None:
     ids = torch.zeros(2, new, dtype=torch.int64)
     (site,) = analysis_of(CachedText(), ids, torch.randn(2, 4, 6, 4), torch.randn(2, 4, 6, 4)).sites

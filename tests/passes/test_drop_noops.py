@@ -171,6 +171,7 @@ STAYS: dict[str, tuple[Function, list[str]]] = {
     "a permutation of equal sizes": (lambda m, x: torch.tanh(x.permute(1, 0, 2)), []),
     "half of an even length": (lambda m, x: torch.tanh(x[:, : x.shape[1] // 2 * 2]), []),
     "division that rounds": (lambda m, x: torch.div(x, 1, rounding_mode="floor").sum(), []),
+    "minus -0.0, spelled as a sum": (lambda m, x: torch.tanh(torch.add(x, -0.0, alpha=-1)), []),
     "promoted": (lambda m, x: x.argmax(1) * 1.0, []),
     "a tensor of ones": (lambda m, x: torch.tanh(x * torch.ones_like(x)), []),
     "cropped and padded": (lambda m, x: torch.tanh(F.pad(x, (0, 0, -1, 1))), []),

@@ -11,7 +11,7 @@ from torch import nn
 
 from graphlab.passes.rewrite.eliminate_common import EliminateCommon
 from graphlab.plugins import find_pass
-from tests.passes.rewrites import Call, captured, fires, saved_and_loaded, stays, text
+from tests.passes.rewrites import Call, captured, fires, reasons, saved_and_loaded, stays, text
 
 X, OTHER = torch.randn(2, 6, 4), torch.randn(3, 8, 4)
 
@@ -71,6 +71,17 @@ def test_results_of_several_and_views_that_are_results() -> None:
     ]
 
 
+def test_two_of_three_that_are_results_stay_two() -> None:
+    def call(m: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return torch.tanh(x * 2), x * 2, x * 2
+
+    result = fires(EliminateCommon(), Call(call), [(X,), (OTHER,)])
+    assert reasons(result) == ["the same call as mul, but both are results with memory of their own"]
+    assert [line.split(" = ")[1] for line in text(result.program)] == [
+        *("mul.Tensor(args_0, 2)", "tanh(mul)", "mul.Tensor(args_0, 2)"),
+    ]
+
+
 def test_tied_weights() -> None:
     first, second = nn.Linear(4, 4), nn.Linear(4, 4)
     module = Call(lambda m, x: m.first(x) + m.second(x), first=first, second=second)
@@ -117,6 +128,10 @@ STAYS: dict[str, tuple[Callable[[nn.Module, torch.Tensor], object], list[str]]] 
     "two results": (
         lambda m, x: (x * 2, x * 2),
         ["the same call as mul, but both are results with memory of their own"],
+    ),
+    "casts that are results": (
+        lambda m, x: (x.bfloat16(), x.bfloat16()),
+        ["the same call as to, but both are results with memory of their own"],
     ),
     "a view of one result and another": (
         lambda m, x: ((x * 2).transpose(0, 1), x * 2),

@@ -96,6 +96,14 @@ STAYS: dict[str, tuple[Callable[[nn.Module, torch.Tensor], object], list[str]]] 
     "random numbers": (lambda m, x: x + torch.rand(4), []),
     "a size of an input": (lambda m, x: x + torch.arange(x.shape[1]).unsqueeze(1), []),
     "an input": (lambda m, x: x + x * m.g.squeeze(), []),
+    "a result": (
+        lambda m, x: (x * 2, m.g * 2),
+        ["a result lies in it: callers would be handed the memory of a weight"],
+    ),
+    "a view of it is a result": (
+        lambda m, x: (x * 2, (m.g * 2).view(2, 2)),
+        ["a result lies in it: callers would be handed the memory of a weight"],
+    ),
 }
 
 

@@ -10,8 +10,9 @@ from torch import nn
 
 from graphlab.passes.rewrite.fold_conv_bn import FoldConvBn
 from graphlab.plugins import find_pass
+from graphlab.rewriter import run_pass
 from graphlab.rewriting.record import CHANGED_WEIGHTS
-from tests.passes.rewrites import Call, captured, fires, run, same, stays, text
+from tests.passes.rewrites import Call, captured, fires, run, same, saved_and_loaded, stays, text
 
 DOUBLE = torch.float64
 
@@ -126,11 +127,21 @@ STAYS: dict[str, Pair] = {
     "another axis": (
         lambda m, x: m.bn(m.layer(x)),
         *(nn.Linear(4, 6), nn.BatchNorm1d(5), (2, 5, 4)),
-        ["it normalises another axis than the features of the linear layer"],
+        ["it normalises another axis than the one linear makes: there is none of the batch, or several"],
     ),
     "a computed weight": (
         lambda m, x: m.bn(nn.functional.conv2d(x, m.layer.weight * 2)),
-        *(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), (2, 3, 8, 6), ["a weight or statistic is computed"]),
+        *(
+            nn.Conv2d(3, 4, 3),
+            nn.BatchNorm2d(4),
+            (2, 3, 8, 6),
+            ["a weight or statistic is computed, or written in every call"],
+        ),
+    ),
+    "no batch": (
+        normed,
+        *(nn.Conv2d(3, 6, 3), nn.BatchNorm1d(6), (3, 8, 8)),
+        ["it normalises another axis than the one conv2d makes: there is none of the batch, or several"],
     ),
     "something between": (
         lambda m, x: m.bn(torch.relu(m.layer(x))),
@@ -150,3 +161,31 @@ def test_float32() -> None:
     x = torch.randn(2, 3, 8, 6)
     result = FoldConvBn().run(captured(module, x))
     same(run(result.program, (x,)), module(x), 1e-5)
+
+
+def test_statistics_that_the_program_writes_after_reading_them() -> None:
+    def call(m: nn.Module, x: torch.Tensor) -> object:
+        y = normed(m, x)
+        m.bn.running_mean.copy_(x.mean((0, 2, 3)))
+        return y
+
+    program = captured(built(nn.Conv2d(3, 3, 3), nn.BatchNorm2d(3), call), torch.randn(2, 3, 8, 6, dtype=DOUBLE))
+    result = FoldConvBn().run(program)
+    assert [skip.why for skip in result.skips] == ["a weight or statistic is computed, or written in every call"]
+    assert not result.modified
+
+
+def test_the_native_operator_of_a_program_made_functional_and_reloaded() -> None:
+    """torch decomposes the norm when it makes the counter functional, and a file holds its unread statistics."""
+
+    def call(m: nn.Module, x: torch.Tensor) -> object:
+        m.count.add_(1)
+        return normed(m, x)
+
+    module = Call(call, layer=nn.Conv2d(3, 4, 3), bn=nn.BatchNorm2d(4), count=torch.zeros(())).double()
+    x = torch.randn(2, 3, 8, 6, dtype=DOUBLE)
+    program = saved_and_loaded(run_pass("eliminate-dead", captured(module, x)).program)
+    assert len([line for line in text(program) if " = getitem(" in line]) == 3
+    result = FoldConvBn().run(program)
+    assert [change.why for change in result.changes] == ["batch normalisation after conv2d"]
+    same(run(result.program, (x,)), normed(module, x), 1e-12)

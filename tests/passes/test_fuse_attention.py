@@ -181,6 +181,45 @@ def test_causal_flag_only_where_it_holds_at_every_size() -> None:
         torch.testing.assert_close(results(result.program, long), results(program, long))
 
 
+class Kept(nn.Module):
+    """Attention whose scale and mask are buffers that every call changes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch.tensor(1.0))
+        self.register_buffer("seen", torch.ones(5, 5, dtype=torch.bool).tril())
+
+    def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        assert isinstance(self.scale, Tensor)
+        assert isinstance(self.seen, Tensor)
+        out = (query @ key.mT * self.scale).masked_fill(~self.seen, -math.inf).softmax(-1) @ value
+        self.scale.mul_(1.5)
+        self.seen.copy_(self.seen.roll(1, 0))
+        return out
+
+
+def test_buffers_the_program_writes_are_no_constants() -> None:
+    inputs = tuple(operands())
+    result = fuse(graphlab.capture(Kept(), inputs, dynamic=False))
+    assert fused_calls(result.program) == 1
+    runs = exported(result.program).module()
+    plain = Kept()
+    for _ in range(3):
+        torch.testing.assert_close(runs(*inputs), plain(*inputs), equal_nan=True)
+
+
+def test_nothing_is_said_of_what_nobody_reads() -> None:
+    class Dead(nn.Module):
+        def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+            scores = query @ key.mT
+            out = scores.softmax(-1) @ value
+            (scores * 2).softmax(-1)
+            return out
+
+    result = fuse(graphlab.capture(Dead(), tuple(operands()), dynamic=False))
+    assert (fused_calls(result.program), result.skips) == (1, ())
+
+
 def test_what_it_says_and_leaves() -> None:
     class Two(nn.Module):
         def __init__(self) -> None:

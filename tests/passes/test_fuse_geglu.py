@@ -188,3 +188,12 @@ def test_stays(name: str) -> None:
 def test_products_without_activation_are_no_candidates() -> None:
     assert stays(FuseGeglu(), built(lambda m, x: m.proj(x) * m.other(x) * 2), torch.randn(2, 5, 8)) == []
     assert stays(FuseGeglu(), built(lambda m, x: m.proj(x) * F.silu(m.other(x))), torch.randn(2, 5, 8)) == []
+
+
+def test_two_thirds_of_three_positions_are_no_halves_of_a_symbolic_width() -> None:
+    def call(_: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        half = x.shape[-1] // 2
+        return x[..., :half] * F.gelu(x[..., half : 2 * half])
+
+    (found,) = stays(FuseGeglu(), Function(call), torch.randn(3, 8))
+    assert "not halves" in found

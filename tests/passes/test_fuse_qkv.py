@@ -124,7 +124,7 @@ STAYS: dict[str, tuple[Callable[..., object], dict[str, nn.Module], list[str]]] 
     "computed": (
         lambda m, x: m.o(p.fused(m.q(x), F.linear(x, m.k.weight * 2), m.v(x))),
         p.layers(),
-        ["a weight is computed, not stored"],
+        ["a weight is computed or written, not only stored"],
     ),
     "one layer already": (
         lambda m, x: m.o(p.fused(*m.qkv(x).chunk(3, -1))),
@@ -150,4 +150,6 @@ def test_quantised_weights_stay() -> None:
         return p.fused(q, k, v)
 
     weights = {name: torch.randint(-9, 9, (8, 8), dtype=torch.int8) for name in ("wq", "wk", "wv")}
-    assert stays(FuseQkv(), Call(call, **weights), p.tokens(2, 5)) == ["a weight is computed, not stored"]
+    assert stays(FuseQkv(), Call(call, **weights), p.tokens(2, 5)) == [
+        "a weight is computed or written, not only stored"
+    ]

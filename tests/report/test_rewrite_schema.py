@@ -24,7 +24,7 @@ from graphlab.report.rewrite_data import (
     VerificationRow,
     pattern,
 )
-from graphlab.report.rewrite_tables import diff_lines, rewrite_tables, stage_notes, verification_lines
+from graphlab.report.rewrite_tables import diff_lines, rewrite_tables, stage_notes, verification_lines, verifications
 from graphlab.report.rewrite_writers import rewrite_json, rewrite_markdown
 from tests.report.test_json_schema import DOC, keys
 
@@ -40,6 +40,7 @@ REGION = RegionGroup(
 )
 SIZES = ({"sample.d2": 64}, {"sample.d2": 72})
 PARTS = (PartRow("before", 9, 10, 1, 64, 16), PartRow("step", 5, 6, 1, 32, 8))
+UNCHECKED = VerificationRow("whole", "the program that was split", SIZES, None, None, None, 0, 0, False, ("too large",))
 STAGE = StageRewrite(
     name="unet",
     symbols={"sample.d2": 64},
@@ -55,7 +56,7 @@ STAGE = StageRewrite(
     masks=(MaskedWeight("w", (2, 4), 8, 2, 0.25, 1, None, None),),
     verification=VerificationRow("regions", "the program given", SIZES, 1e-12, None, None, 3, 2, False, ("a loop",)),
     diff=(REGION,),
-    split=SplitRow("", ("text",), ("timestep",), PARTS, 8, 0.5),
+    split=SplitRow("", ("text",), ("timestep",), PARTS, 8, 0.5, verification=UNCHECKED),
     output="out.pt2",
     notes=("static",),
 )  # fmt: skip
@@ -112,6 +113,11 @@ def test_lines_of_verification_and_diff() -> None:
         "model's dtype: not compared; rounding alone gives not compared",
         "3 regions compared, 2 of them different",
         "not checked: a loop",
+    ]
+    assert [title for title, _ in verifications(STAGE)] == ["unet: verification", "unet: verification over the loop"]
+    assert list(verification_lines(UNCHECKED)) == [
+        "not compared with the program that was split",
+        "not checked: too large",
     ]
     assert list(diff_lines(REGION)) == [
         "@@ 16 x blocks.*.attn a.py:3 @@",

@@ -43,6 +43,10 @@ def test_a_program_comes_back_the_same_with_its_history(tmp_path: Path) -> None:
     found = reloaded(tmp_path / "a.pt2")
     assert found.exported is not None
     assert saved_history(found.exported) == result.program.history == ("fuse-geglu", "decompose-fused")
+    assert found.history == result.program.history
+    assert graphlab.analyze(tmp_path / "a.pt2").stages[0].notes == (
+        "rewritten before it was saved: fuse-geglu, decompose-fused",
+    )
     assert torch.equal(values(found), values(result.program))
     before, after = (graphlab.analyze(item).stages[0] for item in (result.program, found))
     assert (before.flops_per_step, before.bytes_per_step, len(before.nodes)) == (

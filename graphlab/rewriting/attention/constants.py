@@ -16,10 +16,11 @@ MOST_ELEMENTS = 1 << 24
 
 
 class Known:
-    """Evaluates nodes that depend on no input and on no trained weight, each once."""
+    """Evaluates nodes that depend on no input, no trained weight and no buffer the program writes, each once."""
 
     def __init__(self, draft: Draft) -> None:
         self.draft = draft
+        self._written = written_buffers(draft)
         self._values: dict[torch.fx.Node, Any] = {}
 
     def tensor(self, node: Any) -> torch.Tensor | None:
@@ -73,6 +74,8 @@ class Known:
 
     def _placeholder(self, node: torch.fx.Node) -> torch.Tensor | None:
         tensor = self.draft.weight(node)
+        if self.draft.weight_key(node) in self._written:
+            return None
         if tensor is None or isinstance(tensor, torch.nn.Parameter) or not has_values(tensor):
             return None
         return tensor.detach().cpu() if tensor.numel() <= MOST_ELEMENTS else None
@@ -86,12 +89,19 @@ class Known:
         return isinstance(value, (int, float, bool))
 
 
+def written_buffers(draft: Draft) -> frozenset[str]:
+    """The keys of buffers that hold another value in the next call."""
+    return frozenset(draft.origin.graph_signature.buffers_to_mutate.values())
+
+
 def weight_only(draft: Draft) -> frozenset[torch.fx.Node]:
-    """The nodes that depend on weights and constants alone."""
+    """The nodes that depend on weights and constants alone; a buffer the program writes is neither."""
     found: set[torch.fx.Node] = set()
+    written = written_buffers(draft)
     for node in draft.graph.nodes:
         if node.op in ("placeholder", "get_attr"):
-            if node.op == "get_attr" or draft.weight_key(node) is not None:
+            key = draft.weight_key(node)
+            if node.op == "get_attr" or (key is not None and key not in written):
                 found.add(node)
         elif node.op == "call_function" and all(item in found for item in node.all_input_nodes):
             found.add(node)

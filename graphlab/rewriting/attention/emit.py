@@ -3,39 +3,21 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from graphlab.rewriting import fake
 from graphlab.rewriting.attention.arrange import all_axes, rearranged
-from graphlab.rewriting.attention.axes import Axis, Dims, Unmatched, dims_of
+from graphlab.rewriting.attention.axes import Dims, Unmatched, dims_of
 from graphlab.rewriting.attention.constants import Known
-from graphlab.rewriting.attention.mask import LEAST_FILL, MOST_SHIFT, Mask, Term, aligned, combined, fill_of
-from graphlab.rewriting.attention.match import Applied, Match
+from graphlab.rewriting.attention.mask import Mask, combined
+from graphlab.rewriting.attention.match import Match
 from graphlab.rewriting.attention.operands import Origin, dtype_of, head_split, nearest, origins
+from graphlab.rewriting.attention.scores import Factor, read_scores
 from graphlab.rewriting.draft import Draft
 
 aten = torch.ops.aten
-
-
-@dataclass(frozen=True, slots=True)
-class Factor:
-    """A tensor or a symbolic number the scores are multiplied by (divided by, with `inverse`), and its axes."""
-
-    node: torch.fx.Node
-    dims: Dims
-    inverse: bool
-
-
-@dataclass
-class Scores:
-    """What happens between the score product and the softmax: a number, factors of queries or keys, mask terms."""
-
-    scale: float
-    factors: list[Factor]
-    terms: list[Term]
 
 
 def emit(draft: Draft, found: Match, known: Known, *, exact: bool) -> tuple[torch.fx.Node, str]:
@@ -55,16 +37,14 @@ def emit(draft: Draft, found: Match, known: Known, *, exact: bool) -> tuple[torc
     if scale < 0:
         query, scale = draft.call(aten.neg.default, query, at=at), -scale
     target = [*groups[:3], found.keys]
-    exact = exact and not found.norm.zero_dead  # then the softmax itself gives 0 where the fused call does
-    mask = combined(draft, scores.terms, target, dtype_of(query), known, exact=exact, at=at)
+    nan = exact and not found.norm.zero_dead  # else the softmax itself gives 0 where the fused call does
+    mask = combined(draft, scores.terms, target, dtype_of(query), known, exact=exact, nan=nan, at=at)
+    if mask.still is not None:
+        query = draft.call(aten.masked_fill.Scalar, query, mask.still, 0, at=at, value=query.meta["val"])
     fused = fused_call(draft, (query, key, value), mask, scale, at)
     if mask.dead is not None:
         same = fused.meta["val"]
         fused = draft.call(aten.masked_fill.Scalar, fused, mask.dead, math.nan, at=at, value=same)
-    if mask.even is not None:
-        same = fused.meta["val"]
-        mean = draft.call(aten.mean.dim, value, [-2], True, at=at)
-        fused = draft.call(aten.where.self, mask.even, mean, fused, at=at, value=same)
     result = _result(draft, found, fused, groups, at)
     if not fake.agree(result.meta["val"], at.meta["val"]):
         raise Unmatched("the sizes of its result cannot be shown to stay the same at every binding")
@@ -90,96 +70,6 @@ def _groups(found: Match) -> Dims:
     batch = found.batch
     heads = batch[-1:] if len(batch) > 1 else ()
     return [batch[: len(batch) - len(heads)], heads, found.queries, found.width]
-
-
-def read_scores(found: Match, known: Known) -> Scores:
-    """The steps on the scores as one scale, factors and mask terms. Unmatched for a step that is none of these."""
-    product = found.scores
-    alpha = known.number(product.alpha)
-    if alpha is None or alpha == 0:
-        raise Unmatched("the factor of the score product is not known")
-    scores = Scores(alpha, [], [])
-    if product.addend is not None:
-        dims = found.applied[0].dims if found.applied else _product_dims(found)
-        scores.terms.append(Term("add", product.addend, aligned(product.addend, dims), product.beta))
-    for applied in found.applied:
-        _read(scores, applied, known)
-    return scores
-
-
-def _product_dims(found: Match) -> Dims:
-    letters: dict[str, tuple[Axis, ...]] = {}
-    for operand in (found.query, found.key):
-        own = found.scores.left_dims if operand.node is found.scores.left else found.scores.right_dims
-        letters.update({x: axes for x, axes in zip(own, operand.dims, strict=True) if x})
-    return [letters.get(letter, ()) for letter in found.scores.out_dims]
-
-
-def _read(scores: Scores, applied: Applied, known: Known) -> None:
-    step = applied.step
-    if step.kind in ("layout", "same"):
-        return
-    if step.kind in ("scale", "divide"):
-        _read_factor(scores, applied, known)
-    elif step.kind in ("add", "subtract"):
-        _read_addend(scores, applied, known)
-    else:
-        fill = fill_of(step.fill, known)
-        condition = step.operand
-        if not isinstance(condition, torch.fx.Node):
-            raise Unmatched(f"{step.node.name} selects by no tensor")
-        scores.terms.append(Term(step.kind, condition, aligned(condition, applied.dims), 1, fill))
-
-
-def _read_factor(scores: Scores, applied: Applied, known: Known) -> None:
-    step = applied.step
-    number = known.number(step.operand)
-    if number is not None:
-        if step.kind == "divide" and number != 0:
-            number = 1 / number
-        _rescale(scores, number, known)
-        return
-    if scores.terms:
-        raise Unmatched("masked scores are multiplied by a tensor")
-    node = step.operand
-    dims = aligned(node, applied.dims) if isinstance(node.meta["val"], torch.Tensor) else []
-    scores.factors.append(Factor(node, dims, step.kind == "divide"))
-
-
-def _rescale(scores: Scores, value: Any, known: Known) -> None:
-    """Multiplies the scores so far by the number `value`."""
-    factor = known.number(value)
-    if factor is None or factor == 0 or not math.isfinite(factor):
-        raise Unmatched(f"the scores are multiplied by {value}")
-    if factor != 1:
-        scores.scale *= factor
-        scores.terms[:] = [_term_times(term, factor) for term in scores.terms]
-
-
-def _term_times(term: Term, factor: float) -> Term:
-    """`term` after the scores it belongs to were multiplied by `factor`."""
-    if term.kind == "add":
-        return Term("add", term.node, term.dims, term.factor * factor)
-    if factor < 0 or (term.fill != -math.inf and term.fill * factor > LEAST_FILL):
-        raise Unmatched("hidden scores are scaled to where they leave weight")
-    return Term(term.kind, term.node, term.dims, 1, term.fill * factor)
-
-
-def _read_addend(scores: Scores, applied: Applied, known: Known) -> None:
-    step = applied.step
-    sign = -1 if step.kind == "subtract" else 1
-    _rescale(scores, step.scale, known)
-    number = known.number(step.operand)
-    if number is not None:
-        if abs(number) > MOST_SHIFT or not math.isfinite(number):
-            raise Unmatched(f"{number:g} is added to the scores")
-        return
-    node = step.operand
-    if not isinstance(node, torch.fx.Node) or not isinstance(node.meta["val"], torch.Tensor):
-        raise Unmatched(f"{step.node.name} adds a number that is not known")
-    if node.meta["val"].dtype == torch.bool:
-        raise Unmatched(f"{step.node.name} adds a boolean to the scores")
-    scores.terms.append(Term("add", node, aligned(node, applied.dims), sign * step.factor))
 
 
 def _operands(

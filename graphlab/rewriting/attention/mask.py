@@ -8,50 +8,33 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
 from graphlab.rewriting.attention.arrange import rearranged
 from graphlab.rewriting.attention.axes import Dims, Unmatched, always_equal, dims_of, equal, shape_of
 from graphlab.rewriting.attention.constants import Known
-from graphlab.rewriting.attention.path import LAYOUT, SAME_OPS
+from graphlab.rewriting.attention.fills import Levels, Term
+from graphlab.rewriting.attention.fills import levels as fill_levels
+from graphlab.rewriting.attention.hiding import depth, may_be_infinite
+from graphlab.rewriting.attention.triangle import triangle
 from graphlab.rewriting.draft import Draft
 
 aten = torch.ops.aten
-LEAST_FILL = -1000.0
-"""A finite fill above this may leave weight on what it hides."""
-MOST_SHIFT = 100.0
-"""A number added to all scores changes nothing; one above this could bring them near a fill."""
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """One thing done to the scores, in order.
-
-    `kind` "add": `node`, times `factor`, is added. "keep" and "drop": where the boolean `node` is False (True), the
-    scores become `fill`. `dims` are the axes of `node`.
-    """
-
-    kind: str
-    node: torch.fx.Node
-    dims: Dims
-    factor: Any = 1
-    fill: float = -math.inf
 
 
 @dataclass(frozen=True, slots=True)
 class Mask:
     """The `attn_mask` of the fused call, whether it is causal instead, and where rows may be masked throughout.
 
-    `dead` (batch, heads, queries, 1) is True for rows whose scores are all -inf, `even` for rows whose scores are all
-    a finite fill that the dtype cannot make low enough; None when there is none.
+    `dead` (batch, heads, queries, 1) is True for rows whose scores are all -inf, `still` for rows hidden throughout by
+    fills beside which their scores would show: their queries must be 0. None when there is none.
     """
 
     node: torch.fx.Node | None = None
     causal: bool = False
     dead: torch.fx.Node | None = None
-    even: torch.fx.Node | None = None
+    still: torch.fx.Node | None = None
     note: str = ""
 
 
@@ -64,46 +47,31 @@ def aligned(node: torch.fx.Node, dims: Dims) -> Dims:
     return [() if equal(size, 1) else axes for size, axes in zip(shape, own, strict=True)]
 
 
-def fill_of(value: Any, known: Known) -> float:
-    """The number that hidden scores become; Unmatched where it is not one that hides."""
-    number = _number(value, known)
-    if number is None:
-        raise Unmatched("what hidden scores are replaced by is no known number")
-    if math.isnan(number) or number > LEAST_FILL:
-        raise Unmatched(f"hidden scores become {number:g}, which leaves weight on them")
-    return number
-
-
-_LIKE = {aten.full_like.default: 1, aten.full.default: 1, aten.new_full.default: 2, aten.scalar_tensor.default: 0}
-
-
-def _number(value: Any, known: Known) -> float | None:
-    """A number, a tensor of one element or one filled with a number, whatever its size."""
-    if isinstance(value, torch.fx.Node) and value.op == "call_function":
-        if value.target in _LIKE:
-            return known.number(value.args[_LIKE[value.target]])
-        if value.target in LAYOUT or value.target in SAME_OPS:
-            return _number(value.args[0], known)
-    return known.number(value)
-
-
 def combined(
-    draft: Draft, terms: list[Term], target: Dims, dtype: torch.dtype, known: Known, *, exact: bool, at: torch.fx.Node
+    draft: Draft,
+    terms: list[Term],
+    target: Dims,
+    dtype: torch.dtype,
+    known: Known,
+    *,
+    exact: bool,
+    nan: bool,
+    at: torch.fx.Node,
 ) -> Mask:
     """The Mask of `terms` for scores with the dimensions `target` (batch, heads, queries, keys).
 
-    With `exact` rows that may be masked throughout are given back as `dead`.
+    With `nan` rows that may be -inf throughout are given back as `dead`, with `exact` those of fills are kept right.
     """
     if not terms:
         return Mask()
     if all(term.kind != "add" and term.fill == -math.inf for term in terms):
-        return _boolean(draft, terms, target, known, exact, at)
-    return _additive(draft, terms, target, dtype, known, exact, at)
+        return _boolean(draft, terms, target, known, nan, at)
+    return _additive(draft, terms, target, dtype, known, exact, nan, at)
 
 
-def _boolean(draft: Draft, terms: list[Term], target: Dims, known: Known, exact: bool, at: torch.fx.Node) -> Mask:
+def _boolean(draft: Draft, terms: list[Term], target: Dims, known: Known, nan: bool, at: torch.fx.Node) -> Mask:
     keep: torch.fx.Node | None = None
-    alive = len(terms) == 1 and _no_dead_row(terms[0], known)
+    alive = len(terms) == 1 and _no_dead_row(terms[0], target, known)
     if len(terms) == 1 and _is_causal(terms[0], target, known):
         return Mask(causal=True, note="causal flag")
     values = [known.tensor(term.node) for term in terms]
@@ -111,7 +79,7 @@ def _boolean(draft: Draft, terms: list[Term], target: Dims, known: Known, exact:
         node = rearranged(draft, _truth(draft, term, at), term.dims, target, at=at, stretch=False)
         keep = node if keep is None else draft.call(aten.logical_and.default, keep, node, at=at)
     assert keep is not None
-    if alive or not exact or (all(v is not None for v in values) and _rows_alive(known, keep)):
+    if alive or not nan or (all(v is not None for v in values) and _rows_alive(known, keep)):
         return Mask(keep, note="boolean mask")
     some = draft.call(aten.any.dim, keep, -1, True, at=at)
     dead = draft.call(aten.logical_not.default, some, at=at)
@@ -132,56 +100,85 @@ def _truth(draft: Draft, term: Term, at: torch.fx.Node) -> torch.fx.Node:
 
 
 def _additive(
-    draft: Draft, terms: list[Term], target: Dims, dtype: torch.dtype, known: Known, exact: bool, at: torch.fx.Node
+    draft: Draft,
+    terms: list[Term],
+    target: Dims,
+    dtype: torch.dtype,
+    known: Known,
+    exact: bool,
+    nan: bool,
+    at: torch.fx.Node,
 ) -> Mask:
     """One additive mask; a fill is made low enough that the scores below it do not show."""
+    added = [term for term in terms if term.kind == "add"]
+    filled = [term for term in terms if term.kind != "add" and term.fill != -math.inf]
+    depths = [depth(draft, term, known) for term in added]
+    holes = [may_be_infinite(draft, term, known) for term in added]
+    below = any(holes) or any(term.kind != "add" and term.fill == -math.inf for term in terms)
+    late = bool(filled) and any(term.kind == "add" for term in terms[terms.index(filled[0]) :])
+    hides = math.inf if late and any(holes) else max(depths, default=0.0)
+    levels = fill_levels(terms, dtype, hides=hides, exact=exact)
     total: torch.fx.Node | None = None
-    infinite = False
     for term in terms:
         if term.kind == "add":
-            node = _scaled(draft, term, at)
-            node = rearranged(draft, node, term.dims, target, at=at, stretch=False)
-            infinite = infinite or may_be_infinite(draft, term.node, known)
+            node = rearranged(draft, _scaled(draft, term, dtype, at), term.dims, target, at=at, stretch=False)
             total = node if total is None else draft.call(aten.add.Tensor, total, node, at=at)
         else:
-            infinite = infinite or term.fill == -math.inf
-            total = _filled(draft, total, term, target, dtype, at)
+            total = _filled(draft, total, term, levels, target, dtype, at)
     assert total is not None
-    if total.meta["val"].dtype == torch.bool or not total.meta["val"].dtype.is_floating_point:
-        total = draft.call(aten.to.dtype, total, dtype, at=at)
-    dead = _all_infinite(draft, total, known, at) if infinite and exact else None
+    # Two numbers near the least of a dtype add up to -inf.
+    below = below or sum(low > 0 for low in depths) + bool(filled) > 1
+    dead = _all_infinite(draft, total, known, at) if below and nan else None
     note = "additive mask" if dead is None else "additive mask; rows masked throughout stay NaN"
-    even = _even(draft, terms, target, known, at) if exact and dtype is torch.float16 else None
-    return Mask(_narrowed(draft, total, dtype, at), dead=dead, even=even, note=note)
+    still = _still(draft, terms, target, known, at) if levels.still else None
+    return Mask(_narrowed(draft, total, dtype, at), dead=dead, still=still, note=note)
 
 
-def _even(draft: Draft, terms: list[Term], target: Dims, known: Known, at: torch.fx.Node) -> torch.fx.Node | None:
-    """(.., queries, 1): rows hidden throughout by finite fills, which weigh every key alike.
-
-    In other dtypes the fill is low enough that scores do not show beside it; float16 has no such number.
-    """
+def _still(draft: Draft, terms: list[Term], target: Dims, known: Known, at: torch.fx.Node) -> torch.fx.Node | None:
+    """(.., queries, 1): rows hidden throughout by fills; None where it is known that there is none."""
+    fills = [term for term in terms if term.kind != "add"]
+    if len(fills) == 1 and _no_dead_row(fills[0], target, known):
+        return None
     every: torch.fx.Node | None = None
-    for term in terms:
-        if term.kind == "add" or term.fill == -math.inf or _no_dead_row(term, known):
-            continue
+    for term in fills:
         node = rearranged(draft, _hidden(draft, term, at), term.dims, target, at=at, stretch=False)
         every = node if every is None else draft.call(aten.logical_or.default, every, node, at=at)
-    return None if every is None else draft.call(aten.all.dim, every, -1, True, at=at)
+    assert every is not None
+    value = known.tensor(every)
+    if value is not None and not bool(value.all(-1).any()):
+        return None
+    return draft.call(aten.all.dim, every, -1, True, at=at)
 
 
-def _scaled(draft: Draft, term: Term, at: torch.fx.Node) -> torch.fx.Node:
-    return term.node if term.factor == 1 else draft.call(aten.mul.Tensor, term.node, term.factor, at=at)
+def _scaled(draft: Draft, term: Term, dtype: torch.dtype, at: torch.fx.Node) -> torch.fx.Node:
+    """What `term` adds, as floating-point numbers."""
+    node = term.node
+    if not node.meta["val"].dtype.is_floating_point:
+        node = draft.call(aten.to.dtype, node, term.dtype or dtype, at=at)
+    if term.factor != 1:
+        node = draft.call(aten.mul.Tensor, node, term.factor, at=at)
+    if term.dtype in (None, node.meta["val"].dtype):
+        return node
+    return draft.call(aten.to.dtype, node, term.dtype, at=at)
 
 
 def _filled(
-    draft: Draft, total: torch.fx.Node | None, term: Term, target: Dims, dtype: torch.dtype, at: torch.fx.Node
+    draft: Draft,
+    total: torch.fx.Node | None,
+    term: Term,
+    levels: Levels,
+    target: Dims,
+    dtype: torch.dtype,
+    at: torch.fx.Node,
 ) -> torch.fx.Node:
     hidden = rearranged(draft, _hidden(draft, term, at), term.dims, target, at=at, stretch=False)
-    kind = dtype if total is None else total.meta["val"].dtype
-    fill = -math.inf if term.fill == -math.inf else torch.finfo(kind).min / 2
+    kind = dtype if total is None else torch.promote_types(total.meta["val"].dtype, dtype)
+    fill = levels.written.get(term.fill, -math.inf)
     device = term.node.meta["val"].device
     low = draft.call(aten.full.default, [], fill, dtype=kind, device=device, at=at)
     rest = total or draft.call(aten.full.default, [], 0.0, dtype=kind, device=device, at=at)
+    if rest.meta["val"].dtype != kind:
+        rest = draft.call(aten.to.dtype, rest, kind, at=at)
     return draft.call(aten.where.self, hidden, low, rest, at=at)
 
 
@@ -212,36 +209,14 @@ def _all_infinite(draft: Draft, mask: torch.fx.Node, known: Known, at: torch.fx.
     return draft.call(aten.all.dim, equal_low, -1, True, at=at)
 
 
-def may_be_infinite(draft: Draft, node: torch.fx.Node, known: Known) -> bool:
-    """Whether an additive mask may hold -inf: it is an input as it came, a constant that does, or made with -inf."""
-    value = known.tensor(node)
-    if value is not None:
-        return bool((value == -math.inf).any())
-    base = node
-    while base.op == "call_function" and (base.target in LAYOUT or base.target in SAME_OPS):
-        base = base.args[0]  # type: ignore[assignment]  # these operators take a tensor first
-    if base.op == "placeholder" and draft.weight_key(base) is None:
-        return True
-    pending, seen = [node], set()
-    while pending:
-        item = pending.pop()
-        if item in seen:
-            continue
-        seen.add(item)
-        if any(isinstance(arg, float) and arg == -math.inf for arg in (*item.args, *item.kwargs.values())):
-            return True
-        if item.target in (aten.log.default, aten.reciprocal.default):
-            return True
-        pending.extend(item.all_input_nodes)
-    return False
-
-
-def _no_dead_row(term: Term, known: Known) -> bool:
+def _no_dead_row(term: Term, target: Dims, known: Known) -> bool:
     """Whether every row keeps a key, shown by value or because it is causal from the first key on."""
-    value = known.tensor(term.node)
+    value, last = known.tensor(term.node), dims_of(term.dims)[-1:]
+    if last != dims_of([target[3]]):  # its rows are no rows of keys, or it has one value for all keys
+        return value is not None and not bool((value == 0 if term.kind == "keep" else value != 0).any())
     if value is not None:
         kept = value != 0 if term.kind == "keep" else value == 0
-        return bool(kept.any(-1).all()) if kept.dim() else bool(kept)
+        return bool(kept.any(-1).all())
     return triangle(term.node, keeps=term.kind == "keep") is not None
 
 
@@ -260,104 +235,3 @@ def _is_causal(term: Term, target: Dims, known: Known) -> bool:
         lower = torch.ones(kept.shape[-2:], dtype=torch.bool).tril()
         return bool((kept == lower).all())
     return triangle(term.node, keeps=term.kind == "keep") == 0
-
-
-def triangle(node: torch.fx.Node, *, keeps: bool) -> int | None:
-    """The diagonal up to which a boolean triangle keeps keys: 0 is causal; None for any other tensor.
-
-    Read off how it is made (`tril`, `triu`, comparing two ranges from 0), so that it holds at every size.
-    """
-    while _keeps_triangle(node):
-        node = node.args[0]  # type: ignore[assignment]
-    if node.target is aten.logical_not.default or node.target is aten.bitwise_not.default:
-        inner = node.args[0]
-        return triangle(inner, keeps=not keeps) if isinstance(inner, torch.fx.Node) else None
-    diagonal = node.args[1] if len(node.args) > 1 else node.kwargs.get("diagonal", 0)
-    if node.target in (aten.tril.default, aten.triu.default):
-        if not _ones(node.args[0]) or not isinstance(diagonal, int):
-            return None
-        if node.target is aten.tril.default and keeps and diagonal >= 0:
-            return diagonal
-        return diagonal - 1 if node.target is aten.triu.default and not keeps and diagonal >= 1 else None
-    return _compared(node, keeps)
-
-
-def _keeps_triangle(node: torch.fx.Node) -> bool:
-    """Whether the last two dimensions of `node` are those of its argument, from their first element on."""
-    if node.op != "call_function" or not node.args or not isinstance(node.args[0], torch.fx.Node):
-        return False
-    if node.target in SAME_OPS:
-        return True
-    rank = node.meta["val"].dim()
-    if node.target is aten.unsqueeze.default:
-        place = node.args[1]
-        assert isinstance(place, int)
-        return bool(place % rank <= rank - 3)
-    if node.target is aten.slice.Tensor:
-        start = node.args[2] if len(node.args) > 2 else 0
-        return bool(start in (0, None)) and bool(len(node.args) < 5 or node.args[4] == 1)
-    if node.target is aten.expand.default:
-        inner = shape_of(node.args[0])
-        same = zip(shape_of(node)[-2:], inner[-2:], strict=False)
-        return len(inner) >= 2 and all(equal(a, b) for a, b in same)
-    return False
-
-
-def _ones(node: Any) -> bool:
-    """Whether `node` is a tensor of ones, or of True."""
-    if not isinstance(node, torch.fx.Node) or node.op != "call_function":
-        return False
-    if node.target in (aten.ones.default, aten.ones_like.default):
-        return True
-    if node.target in (aten.full.default, aten.full_like.default):
-        return node.args[1] in (1, True)
-    return node.target in SAME_OPS and _ones(node.args[0])
-
-
-def _compared(node: torch.fx.Node, keeps: bool) -> int | None:
-    """`key position <= query position`, written either way round."""
-    names = {aten.le.Tensor: ("k", "q", True), aten.ge.Tensor: ("q", "k", True),
-             aten.gt.Tensor: ("k", "q", False), aten.lt.Tensor: ("q", "k", False)}  # fmt: skip
-    if node.target not in names or len(node.args) < 2:
-        return None
-    first, second, kept = names[node.target]
-    places = {first: _range_axis(node.args[0]), second: _range_axis(node.args[1])}
-    return 0 if kept is keeps and places == {"k": -1, "q": -2} else None
-
-
-def _range_axis(node: Any) -> int | None:
-    """The axis (from the right) along which `node` counts 0, 1, 2, ...; None for any other tensor."""
-    if not isinstance(node, torch.fx.Node) or not isinstance(node.meta.get("val"), torch.Tensor):
-        return None
-    base, shape = node, shape_of(node)
-    while base.op == "call_function" and (base.target in LAYOUT or base.target in SAME_OPS):
-        if base.target in (aten.expand.default, aten.expand_as.default, *_TURNING):
-            return None if base.target not in _TURNING else _turned(node, base, shape)
-        base = base.args[0]  # type: ignore[assignment]
-    if not _counts(base):
-        return None
-    long = [index - len(shape) for index, size in enumerate(shape) if not equal(size, 1)]
-    return long[0] if len(long) == 1 else None
-
-
-_TURNING = (aten.view.default, aten.reshape.default)
-
-
-def _turned(node: torch.fx.Node, base: torch.fx.Node, shape: list[Any]) -> int | None:
-    """A view of a range that only adds dimensions of size 1."""
-    inner = base.args[0]
-    if not isinstance(inner, torch.fx.Node) or not _counts(inner):
-        return None
-    long = [index - len(shape) for index, size in enumerate(shape) if not equal(size, 1)]
-    return long[0] if len(long) == 1 and equal(shape[long[0]], shape_of(inner)[0]) else None
-
-
-def _counts(node: torch.fx.Node) -> bool:
-    """Whether `node` is arange(n): 0, 1, 2, ..."""
-    if node.target is aten.arange.default:
-        return True
-    if node.target is aten.arange.start:
-        return bool(node.args[0] == 0)
-    if node.target is not aten.arange.start_step:
-        return False
-    return bool(node.args[0] == 0 and (len(node.args) < 3 or node.args[2] == 1))

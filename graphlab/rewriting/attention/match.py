@@ -23,6 +23,7 @@ from graphlab.rewriting.attention.path import Path, Step, back, example, forward
 from graphlab.rewriting.attention.products import Product
 from graphlab.rewriting.attention.uses import data_inputs, is_assertion, is_dead, reads_shape
 from graphlab.rewriting.draft import Draft
+from graphlab.rewriting.purity import removable
 
 aten = torch.ops.aten
 
@@ -87,8 +88,10 @@ def match(draft: Draft, norm: Normalisation, weights: frozenset[torch.fx.Node]) 
     if not keys:
         raise Unmatched("the softmax runs over an axis of size 1")
     members = {path.product.node, *(step.node for step in path.steps), *norm.members}
+    _check_numbers([path.product.node, *(step.node for step in path.steps)], "scores")
     after = forward(norm.out, members, weights)
     members |= {after.product.node, *(step.node for step in after.steps)}
+    _check_numbers([step.node for step in after.steps], "probabilities")
     after_steps, last = _follow(after.steps, dims)
     query, key = _sides(Operand(path.product.left, left), Operand(path.product.right, right), keys)
     value, out = _values(after, last, keys)
@@ -98,6 +101,15 @@ def match(draft: Draft, norm: Normalisation, weights: frozenset[torch.fx.Node]) 
     _check_uses(found)
     _check_weights(found, weights)
     return found
+
+
+def _check_numbers(nodes: list[torch.fx.Node], what: str) -> None:
+    """Unmatched where one of `nodes` holds whole numbers, booleans or numbers of 8 bits."""
+    for node in nodes:
+        value = node.meta["val"]
+        dtype = (value[0] if isinstance(value, (tuple, list)) else value).dtype
+        if not dtype.is_floating_point or dtype.itemsize < 2:
+            raise Unmatched(f"{node.name} rounds the {what} to {str(dtype).removeprefix('torch.')}")
 
 
 def _letters(product: Product) -> list[str]:
@@ -296,8 +308,8 @@ def _is_random(node: torch.fx.Node) -> bool:
         if item in seen:
             continue
         seen.add(item)
-        if torch.Tag.nondeterministic_seeded in getattr(item.target, "tags", ()):
-            return True
+        if torch.Tag.nondeterministic_seeded in getattr(item.target, "tags", ()) and not removable(item):
+            return True  # what could drop and does not is removable
         pending.extend(data_inputs(item))
     return False
 

@@ -70,7 +70,7 @@ def spelled(exp: torch.fx.Node) -> Normalisation | None:
 def _over_sum(exp: torch.fx.Node, argument: torch.fx.Node, rank: int) -> Normalisation | None:
     """exp(x) / sum(exp(x), dim, keepdim)."""
     for total in exp.users:
-        if total.target is not aten.sum.dim_IntList:
+        if total.target is not aten.sum.dim_IntList or not total.meta["val"].dtype.is_floating_point:
             continue
         dim = _kept_dim(total, rank)
         kept, dim = (total, dim) if dim is not None else _unsqueezed(total, rank)

@@ -17,7 +17,8 @@ from graphlab.rewriting.draft import Draft
 aten = torch.ops.aten
 _REGROUPED = frozenset({
     aten.view.default, aten.reshape.default, aten._unsafe_view.default, aten.flatten.using_ints, aten.unflatten.int,
-    aten.unsqueeze.default, aten.squeeze.default, aten.squeeze.dim, aten.squeeze.dims,
+    aten.unsqueeze.default, aten.squeeze.default, aten.squeeze.dim, aten.squeeze.dims, aten.view_copy.default,
+    aten.unsqueeze_copy.default, aten.squeeze_copy.dim,
 })  # fmt: skip
 _COPIES = (aten.clone.default, aten.contiguous.default, aten.alias.default)
 

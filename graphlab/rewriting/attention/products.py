@@ -74,6 +74,9 @@ def _linear(node: torch.fx.Node) -> Product | None:
 def _tensordot(node: torch.fx.Node) -> Product:
     left, right, summed_left, summed_right = _args(node)
     a, b = left.meta["val"].dim(), right.meta["val"].dim()
+    pairs = [(shape_of(left)[i], shape_of(right)[j]) for i, j in zip(summed_left, summed_right, strict=True)]
+    if any(equal(one, 1) != equal(other, 1) for one, other in pairs):
+        raise Unmatched(f"{node.name} sums over an axis of one operand alone")
     left_dims, right_dims = list(_names(a)), list(_names(a + b)[a:])
     for first, second in zip(summed_left, summed_right, strict=True):
         right_dims[second % b] = left_dims[first % a]
