@@ -331,8 +331,11 @@ class Draft:
         check_graph(self.pass_name, self.origin.graph, self.graph, lambda node: node.name in weights, self._check_same)
 
     def finish(self, history: Sequence[str] = ()) -> RewriteResult:
-        """The rewritten program with the account of it; the draft is spent."""
+        """The rewritten program with the account of it; the program given where nothing changed. The draft is spent."""
         self.check()
+        details = tuple(self.details.items())
+        if not self.changes:
+            return RewriteResult(self.program, skips=tuple(self.skips), details=details)
         used_before = {node.name for node in self.origin.graph.find_nodes(op="placeholder") if node.users}
         for node in self.graph.find_nodes(op="placeholder"):
             if not node.users and self.fixed_key(node) and (node.name in used_before or not self._original(node)):
@@ -348,7 +351,7 @@ class Draft:
             tuple(self.skips),
             needed(self.new_tensors, self.state.keys() | self.constants.keys()),
             tuple(self._dropped),
-            details=tuple(self.details.items()),
+            details=details,
         )
 
     def _original(self, node: Node) -> bool:
