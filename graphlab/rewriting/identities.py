@@ -70,8 +70,6 @@ def _repeats(node: Node) -> bool:
     if rule.axes == "permute":
         order = permutation(node)
         return order is not None and list(order) == sorted(order)
-    if rule.axes == "squeeze" and any(not isinstance(size, int) for size in node.meta["val"].shape):
-        return False  # torch takes a moving size for 2 and more; a batch of 1 may be bound all the same
     return rule.moves in ("cast", "contiguous") or rule.axes in _REGROUP
 
 
