@@ -168,7 +168,8 @@ class Tally:
 
     def model_holds(self, options: VerifyOptions) -> bool:
         """Whether the runs in the model's dtype agree as well as that dtype can: in the root mean square, and more
-        loosely in the largest error, which for one rounding is the luck of one element. Integers may differ in `factor` x as many places as the program's own do from float64."""
+        loosely in the largest error, which for one rounding is the luck of one element. Integers may differ in `factor`
+        x as many places as the program's own do from float64."""
         if self.exact:
             return self.model.squares <= options.factor * self.own.squares
         mean = options.factor * self.own.rms + self._floor(options)

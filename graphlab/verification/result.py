@@ -22,9 +22,9 @@ class VerifyOptions:
     `mode` is one of MODES; "auto" takes "whole" when float64 weights and activations fit `limit_bytes`. `tolerance`
     bounds the relative error in float64. `factor`, `tail_factor` and `floor_eps` make the bounds in the model's dtype:
     the root mean square error may be `factor` x its own, the largest, which is the luck of one element,
-    `tail_factor` x its own, and `floor_eps` x its machine epsilon more. `masked_rows` adds a run whose masks are empty in the first entry
-    of the batch and full in the last. `device` runs the programs; `widenings` is how often a region that differs is
-    cut larger before it counts as broken.
+    `tail_factor` x its own, and `floor_eps` x its machine epsilon more. `masked_rows` adds a run whose masks are empty
+    in the first entry of the batch and full in the last. `device` runs the programs; `widenings` is how often a region
+    that differs is cut larger before it counts as broken.
     """
 
     mode: str = "auto"
