@@ -69,7 +69,7 @@ def rewrite(
     if level is None and not passes:
         level = DEFAULT_LEVEL
     from graphlab.cli.render import progress
-    from graphlab.rewriter import chosen_passes
+    from graphlab.rewriter import chosen_passes, rewrite_stage, rewrites
 
     chosen = chosen_passes(level, passes or (), invariant=invariant or (), schedule=schedule or ())
     _check_split(output, chosen)
@@ -80,7 +80,10 @@ def rewrite(
     with progress(len(names)) as tell:
         for name in names:
             tell(name)
-            before, result = _rewritten(workload, name, chosen, static, verify, output is None or keep_fused)
+            last = () if output is None or keep_fused else ("decompose-fused",)
+            before, result = rewrite_stage(
+                workload, name, chosen, verify, dynamic=not static, last=rewrites(last), trusted=trust_pickle
+            )
             place = _place(output, name, result, alone=len(names) == 1)
             if place in written:
                 raise OutputError(f"two stages would both be {place}: pick one with --stage")
@@ -152,17 +155,6 @@ def _place(output: str | None, name: str, result: RewriteResult, *, alone: bool)
     if result.hoisted is not None and result.hoisted.modified:
         return Path(output) if alone else Path(output) / safe
     return Path(output) / f"{safe}.pt2"
-
-
-def _rewritten(
-    workload: Workload, name: str, chosen: Chosen, static: bool, verify: bool, keep_fused: bool
-) -> tuple[Program, RewriteResult]:
-    """(capture, result) of one stage; graphlab's own operators are spelled out unless `keep_fused`."""
-    from graphlab.rewriter import rewrite_stage
-    from graphlab.rewriting.pipeline import rewrite_from
-
-    last = () if keep_fused else (rewrite_from("decompose-fused"),)
-    return rewrite_stage(workload, name, chosen, verify, dynamic=not static, last=last)
 
 
 def _row(

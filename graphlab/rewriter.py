@@ -11,11 +11,12 @@ from graphlab.errors import GraphlabError
 from graphlab.hoisting.result import HoistResult
 from graphlab.hoisting.stage_rewrite import StageRewrite
 from graphlab.hoisting.verify import verify_split
+from graphlab.measuring.stage import refuse_foreign
 from graphlab.passes_base import Pass
 from graphlab.plugins import find_pass
 from graphlab.program import Program
 from graphlab.rewriting.options import build, pass_from, spelled
-from graphlab.rewriting.pipeline import LEVELS, level_passes, run_passes
+from graphlab.rewriting.pipeline import LEVELS, level_passes, rewrite_from, run_passes
 from graphlab.rewriting.result import NewTensor, RewriteResult, needed
 from graphlab.rewriting.rewrite import Rewrite
 from graphlab.sources.stage import program_for
@@ -90,7 +91,7 @@ def rewrite(
     if isinstance(source, Program):
         return rewrite_program(source, chosen, verify)
     workload = workload_of(source, bindings, config, trust_pickle, inputs, dynamic)
-    return rewrite_stage(workload, one_stage(workload, stage), chosen, verify, dynamic=dynamic)[1]
+    return rewrite_stage(workload, one_stage(workload, stage), chosen, verify, dynamic=dynamic, trusted=trust_pickle)[1]
 
 
 def chosen_passes(
@@ -123,6 +124,11 @@ def chosen_passes(
     return Chosen(level, (*most, *rewrites), splits[0] if splits else None)
 
 
+def rewrites(names: Sequence[str]) -> tuple[Rewrite, ...]:
+    """The rewrites of these names."""
+    return tuple(rewrite_from(name) for name in names)
+
+
 SPLITTING = 3
 """The level that has the passes of the one below it and then splits the stage over its loop."""
 
@@ -146,9 +152,15 @@ def rewrite_stage(
     *,
     dynamic: bool = True,
     last: Sequence[Rewrite] = (),
+    trusted: bool = False,
 ) -> tuple[Program, RewriteResult]:
-    """(capture of the stage `name` of `workload`, its rewrite by `chosen`, then once by `last`)."""
+    """(capture of the stage `name` of `workload`, its rewrite by `chosen`, then once by `last`).
+
+    A program from a file is only run, which verifying does, if its operators are torch's own or it is `trusted`.
+    """
     before = stage_program(workload, name, dynamic=dynamic)
+    if verify and workload.stage(name).program is not None and not trusted:
+        refuse_foreign(before)  # verification runs it
     if chosen.splits is None or workload.stage(name).program is not None:  # a bare program has no loop around it
         return before, rewrite_program(before, chosen, verify, last=last)
     result = rewrite_program(before, replace(chosen, splits=None), verify, last=last)

@@ -12,7 +12,7 @@ from torch import nn
 
 import graphlab
 from graphlab.cli.main import main
-from graphlab.errors import GraphlabError, UnknownNameError
+from graphlab.errors import GraphlabError, UnknownNameError, UnsafeSourceError
 from graphlab.hoisting.stage_rewrite import StageRewrite
 from graphlab.passes_base import Analysis
 from graphlab.plugins import find_pass
@@ -168,3 +168,24 @@ def test_a_pass_finds_nothing_the_second_time_and_gives_the_same_twice() -> None
     assert one.program.graph == two.program.graph
     assert one.changes == two.changes
     assert not graphlab.rewrite(one.program, 0, [Named(), Swollen()]).modified
+
+
+def test_a_file_s_foreign_operators_are_run_for_their_user_only(tmp_path: Path) -> None:
+    library = torch.library.Library("graphlab_test_rewriter", "DEF")
+    library.define("twice(Tensor x) -> Tensor")
+    library.impl("twice", lambda x: x * 2, "CompositeExplicitAutograd")
+    library.impl("twice", lambda x: torch.empty_like(x), "Meta")
+
+    class Twice(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            twice: torch.Tensor = torch.ops.graphlab_test_rewriter.twice(x * 1)
+            return twice + 1
+
+    program = graphlab.capture(Twice(), (torch.ones(2, 3),), dynamic=False)
+    assert graphlab.rewrite(program, 1, verify=True).verification is not None
+    path = tmp_path / "twice.pt2"
+    torch.export.save(program.exported, path)
+    assert graphlab.rewrite(path, 1).modified
+    with pytest.raises(UnsafeSourceError, match="operator of the library 'graphlab_test_rewriter'; nothing was run"):
+        graphlab.rewrite(path, 1, verify=True)
+    assert graphlab.rewrite(path, 1, verify=True, trust_pickle=True).modified

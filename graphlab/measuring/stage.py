@@ -30,7 +30,7 @@ from graphlab.sources.stage import axis_sizes, program_for, tensor_inputs
 from graphlab.stage_analysis import changing
 from graphlab.workload import Stage, Workload
 
-PURE = ("aten", "prims", "higher_order")
+PURE = ("aten", "prims", "higher_order", "graphlab")
 """Namespaces of operators that compute and do nothing else: what a file's program may run."""
 
 
@@ -119,14 +119,15 @@ def _captured(
             hint="profile the model's folder, a .pt2, or file.py:function",
         )
     if stage.program is not None and not trusted:
-        _refuse_impure(program)
+        refuse_foreign(program)
     sizes = axis_sizes(stage, values)
     packed = {f"{n}.d{i}": tuple(m) for n, spec in tensor_inputs(stage).items() for i, m in spec.axes.items()}
     facts = Facts(program.graph, {symbol: sizes[symbol] for symbol in program.graph.symbols}, packed)
     return Captured(step, times, program, facts, plan(program.exported, program.graph, device))
 
 
-def _refuse_impure(program: Program) -> None:
+def refuse_foreign(program: Program) -> None:
+    """UnsafeSourceError when `program` calls operators of other libraries, which could do anything."""
     assert program.exported is not None
     for module in program.exported.graph_module.modules():
         nodes = module.graph.nodes if isinstance(module, torch.fx.GraphModule) else ()
