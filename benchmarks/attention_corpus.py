@@ -257,9 +257,29 @@ def table(engine: str, verdicts: Sequence[Verdict]) -> None:
             print(f"- {verdict.kind}: {verdict.name} ({verdict.count} of {verdict.wanted}): {verdict.note}")
 
 
+def summary(by_engine: dict[str, list[Verdict]]) -> None:
+    """A row a family: what each engine fuses of what it must, what it leaves of what it must, what it gets wrong."""
+    engines = list(by_engine)
+    heads = [f"{what} {engine}" for what in ("fused:", "left:", "wrong:") for engine in engines]
+    print("\n## All engines\n\n| family | must fuse | must be left | " + " | ".join(heads) + " |")
+    print("|---|" + "---|" * (2 + len(heads)))
+    first = by_engine[engines[0]]
+    for family in (*dict.fromkeys(verdict.family for verdict in first), "all"):
+        rows = {e: [v for v in found if family in (v.family, "all")] for e, found in by_engine.items()}
+        plain = {e: [v for v in found if not v.either] for e, found in rows.items()}
+        cells = [sum(bool(v.wanted) for v in plain[engines[0]]), sum(not v.wanted for v in plain[engines[0]])]
+        cells += [sum(v.kind == "fused" and bool(v.wanted) for v in plain[e]) for e in engines]
+        cells += [sum(v.kind == "refused" and not v.wanted for v in plain[e]) for e in engines]
+        cells += [sum(v.kind == "wrong" for v in rows[e]) for e in engines]
+        print(f"| {family} | " + " | ".join(map(str, cells)) + " |")
+
+
 def _print_again(files: Sequence[Path]) -> None:
     """The tables of verdicts kept in `files`, of spellings that are in the corpus still, in its order."""
     kept = {(row["engine"], row["name"]): Verdict(**row) for file in files for row in json.loads(file.read_text())}
+    by_engine = {e: [kept[e, entry.name] for entry in corpus() if (e, entry.name) in kept] for e in ENGINES}
+    if all(len(found) == len(corpus()) for found in by_engine.values()):
+        summary(by_engine)
     for engine in ENGINES:
         found = [kept[engine, entry.name] for entry in corpus() if (engine, entry.name) in kept]
         if found:
