@@ -70,7 +70,12 @@ def test_an_interrupt_ends_with_130(tmp_path: Path) -> None:
     source.write_text(
         "import sys, time\nprint('there', file=sys.stderr, flush=True)\ndef f():\n    time.sleep(60)\ntime.sleep(60)\n"
     )
-    with subprocess.Popen([*COMMAND, "analyze", f"{source}:f"], stderr=subprocess.PIPE, text=True) as process:
+
+    def heard() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a test run in the background inherits that it is ignored
+
+    command = [*COMMAND, "analyze", f"{source}:f"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heard) as process:
         assert process.stderr is not None
         assert process.stderr.readline() == "there\n"
         process.send_signal(signal.SIGINT)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import graphlab.fused
 from graphlab.ops import TABLE, OpRule
 
 PAGE = Path(__file__).parents[2] / "docs" / "cost_model.md"
 BEGIN, END = "<!-- ops: begin (python -m tests.ops.cost_table) -->", "<!-- ops: end -->"
 FAMILIES = (
     "contraction", "einsum", "convolution", "attention", "normalization", "activation", "elementwise", "reduction",
-    "resampling", "embedding", "scatter", "movement", "views", "creation",
+    "resampling", "embedding", "scatter", "movement", "views", "creation", "fused",
 )  # fmt: skip
 
 
@@ -19,7 +20,8 @@ def _families() -> dict[str, dict[str, list[OpRule]]]:
     """{family: {convention: rules that state it}}, in the order the rules stand in the files."""
     found: dict[str, dict[str, list[OpRule]]] = {family: {} for family in FAMILIES}
     for rule in TABLE.values():
-        family = rule.body.__module__.rsplit(".", 1)[-1]
+        package, _, module = rule.body.__module__.rpartition(".")
+        family = "fused" if package == graphlab.fused.__name__ else module
         found[family].setdefault(" ".join(rule.convention.split()), []).append(rule)
     return found
 
@@ -27,7 +29,7 @@ def _families() -> dict[str, dict[str, list[OpRule]]]:
 def _names(rules: list[OpRule]) -> str:
     """Operator names without namespace, overload and in-place variants."""
     names = [re.sub(r"^aten\.", "", rule.target).split(".")[0] for rule in rules]
-    if any(rule.target.startswith("transformers.") for rule in rules):
+    if any(rule.target.startswith(("transformers.", "graphlab.")) for rule in rules):
         names = [rule.target.removesuffix(".default") for rule in rules]
     plain = set(names)
     shown = dict.fromkeys(n for n in names if n.startswith("__") or n[:-1] not in plain or not n.endswith("_"))
