@@ -67,7 +67,11 @@ def test_full_size_equals_the_oracle(model: str, name: str, row: dict[str, int])
     assert sum(group.flops for group in report.roles.values()) == report.flops_per_step
 
 
-def tiny_stages() -> Iterator[tuple[str, str]]:
+REPEATS = ("stable-video-diffusion-xt-tiny", "stable-diffusion-xl-refiner-tiny", "stable-diffusion-2-1-tiny")
+"""Tiny presets of a class that another one tests in the same way."""
+
+
+def tiny_stages() -> Iterator[Any]:
     """(model, stage) of the tiny presets; a module that repeats is taken once."""
     seen: set[tuple[str, str]] = set()
     for model in model_names():
@@ -76,7 +80,8 @@ def tiny_stages() -> Iterator[tuple[str, str]]:
         for stage in find_model(model).workload().stages:
             if (stage.identity, repr(stage.inputs)) not in seen:
                 seen.add((stage.identity, repr(stage.inputs)))
-                yield model, stage.name
+                slow = (pytest.mark.slow,) if model in REPEATS else ()
+                yield pytest.param(model, stage.name, marks=slow, id=f"{model}-{stage.name}")
 
 
 @cache
