@@ -16,17 +16,23 @@ from torch import nn
 import graphlab
 from graphlab.errors import GraphlabError
 from graphlab.masks import MaskRow, read_mask, write_mask
-from graphlab.program import Program
 from graphlab.rewriting.draft import Draft
 from graphlab.rewriting.options import OptionError
 from graphlab.rewriting.pipeline import rewrite_from, run_passes
-from graphlab.rewriting.result import RewriteResult
 from graphlab.rewriting.rewrite import Rewrite
-from graphlab.sources.archive import load_exported_program
-from graphlab.sources.extract import extract
 from graphlab.sources.module import capture
-
-X = torch.randn(3, 8, generator=torch.Generator().manual_seed(1))
+from tests.passes.weight_masks import (
+    Case,
+    X,
+    case_of,
+    contents,
+    edit_of,
+    masks_of,
+    refused,
+    reloaded,
+    rows_of,
+    weights_of,
+)
 
 
 class Net(nn.Module):
@@ -41,77 +47,10 @@ class Net(nn.Module):
         return self.last(torch.relu(self.norm(self.first(x)))) * self.scale
 
 
-@dataclass
-class Case:
-    """A model, its program, and the files of an edit of it."""
-
-    folder: Path
-    module: nn.Module
-    program: Program
-
-    @property
-    def state(self) -> dict[str, torch.Tensor]:
-        return dict(self.module.state_dict())
-
-    def write(
-        self, masks: Mapping[str, torch.Tensor], edited: Mapping[str, torch.Tensor], name: str = "", prefix: str = ""
-    ) -> str:
-        """The files of an edit; how the pass is called with them."""
-        mask, weights = self.folder / f"mask{name}.safetensors", self.folder / f"edited{name}.safetensors"
-        write_mask(mask, masks, self.state)
-        save_file(
-            {prefix + key: tensor.clone(memory_format=torch.contiguous_format) for key, tensor in edited.items()},
-            str(weights),
-        )
-        return f"apply-weight-mask,mask={mask},weights={weights}"
-
-    def run(self, spec: str) -> RewriteResult:
-        return graphlab.run_pass(spec, self.program)
-
-
-def case_of(folder: Path, module: nn.Module) -> Case:
-    torch.manual_seed(0)
-    return Case(folder, module.eval(), capture(module, (X,)))
-
-
 @pytest.fixture
 def case(tmp_path: Path) -> Case:
     torch.manual_seed(0)
     return case_of(tmp_path, Net())
-
-
-def edit_of(state: Mapping[str, torch.Tensor], seed: int = 0) -> dict[str, torch.Tensor]:
-    """Every entry of every weight changed."""
-    generator = torch.Generator().manual_seed(seed)
-    return {
-        key: value + (1 + torch.rand(value.shape, generator=generator)).to(value.dtype)
-        if value.is_floating_point()
-        else value + 1
-        for key, value in state.items()
-    }
-
-
-def masks_of(state: Mapping[str, torch.Tensor], share: float = 0.3) -> dict[str, torch.Tensor]:
-    generator = torch.Generator().manual_seed(5)
-    return {key: torch.rand(value.shape, generator=generator) < share for key, value in state.items()}
-
-
-def weights_of(result: RewriteResult) -> dict[str, torch.Tensor]:
-    assert result.program.exported is not None
-    return result.program.exported.state_dict
-
-
-def rows_of(result: RewriteResult) -> dict[str, MaskRow]:
-    ((name, rows),) = result.details
-    assert name == "apply-weight-mask"
-    return {row.key: row for row in rows}
-
-
-def reloaded(program: Program, path: Path) -> Program:
-    assert program.exported is not None
-    torch.export.save(program.exported, path)
-    exported = load_exported_program(path)
-    return Program("loaded", extract(exported), exported)
 
 
 # It fires
@@ -267,12 +206,6 @@ class Doubled(Rewrite):
                 draft.replace(node, draft.call(torch.ops.aten.mul.Tensor, half, 0.5, at=node), "doubled")
 
 
-def refused(spec: str, program: Program, words: str) -> None:
-    with pytest.raises(GraphlabError, match=re.escape(words)) as caught:
-        graphlab.run_pass(spec, program)
-    assert "\n" not in str(caught.value)
-
-
 def test_after_a_pass_that_changed_weights(case: Case) -> None:
     masks = {"first.weight": torch.ones(16, 8).bool()}  # a weight the other pass left alone
     spec = case.write(masks, edit_of(case.state))
@@ -362,89 +295,6 @@ def test_options(case: Case) -> None:
     refused("apply-weight-mask,mask=none.safetensors,weights=x", case.program, "none.safetensors does not exist")
 
 
-# Tied weights and shared memory
-
-
-class Tied(nn.Module):
-    """An embedding that is also the last layer, and two layers that are views of one buffer."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.table = nn.Linear(8, 8, bias=False)
-        self.again = nn.Linear(8, 8, bias=False)
-        self.again.weight = self.table.weight
-        flat = torch.randn(2, 8, 8)
-        self.left, self.right = nn.Linear(8, 8, bias=False), nn.Linear(8, 8, bias=False)
-        self.left.weight, self.right.weight = nn.Parameter(flat[0]), nn.Parameter(flat[1])
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.right(self.left(self.again(torch.sin(self.table(x)))))
-
-
-TABLE, AGAIN = "table.weight", "again.weight"
-
-
-@pytest.mark.parametrize("keys", [[TABLE], [AGAIN], [TABLE, AGAIN]], ids=["first", "second", "both"])
-def test_tied_weights_change_together(tmp_path: Path, keys: list[str]) -> None:
-    case = case_of(tmp_path, Tied())
-    mask = torch.eye(8).bool()
-    edited = edit_of({TABLE: case.state[TABLE]})[TABLE]
-    result = case.run(case.write(dict.fromkeys(keys, mask), dict.fromkeys(keys, edited)))
-    found = weights_of(result)
-    expected = torch.where(mask, edited, case.state[TABLE])
-    assert torch.equal(found[TABLE], expected)
-    assert found[TABLE] is found[AGAIN]
-    module = Tied().eval()
-    module.load_state_dict({**case.state, TABLE: expected, AGAIN: expected})
-    assert result.program.exported is not None
-    assert torch.equal(result.program.exported.module()(X), module(X))
-    assert set(rows_of(result)) == set(keys)
-
-
-@pytest.mark.parametrize("what", ["mask", "values", "empty first", "empty second"])
-def test_ties_do_not_break(tmp_path: Path, what: str) -> None:
-    case = case_of(tmp_path, Tied())
-    masks = {TABLE: torch.eye(8).bool(), AGAIN: torch.eye(8).bool()}
-    edited = edit_of({TABLE: case.state[TABLE]})
-    edited[AGAIN] = edited[TABLE] + (what == "values")
-    if what != "values":
-        masks[TABLE if what == "empty first" else AGAIN] = torch.zeros(8, 8).bool()
-    masks[AGAIN][0, 1] = what == "mask"
-    refused(case.write(masks, edited), case.program, "are one weight of the program, and their masks or edited values")
-
-
-def test_another_view_of_the_same_memory(tmp_path: Path) -> None:
-    module = Tied()
-    module.again.weight = nn.Parameter(module.table.weight.detach().t())
-    case = case_of(tmp_path, module)
-    spec = case.write({TABLE: torch.eye(8).bool()}, edit_of(case.state))
-    refused(spec, case.program, "again.weight is another view of the memory of table.weight")
-
-
-class Cached(nn.Module):
-    """A layer beside a constant that is the memory of its weight."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layer = nn.Linear(8, 8, bias=False)
-        self.kept = self.layer.weight.detach()
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.layer(x) + x @ self.kept
-
-
-def test_a_constant_tied_to_a_weight_changes_with_it(tmp_path: Path) -> None:
-    case = case_of(tmp_path, Cached())
-    old = case.state["layer.weight"].clone()
-    edited = edit_of(case.state)
-    result = case.run(case.write({"layer.weight": torch.ones(8, 8).bool()}, edited))
-    assert result.program.exported is not None
-    new = edited["layer.weight"]
-    torch.testing.assert_close(result.program.exported.module()(X), X @ new.t() + X @ new)
-    after = contents(result.program, tmp_path / "after.pt2")
-    assert [value for value in old.reshape(-1) if value.numpy().tobytes() in after] == []
-
-
 def test_a_buffer_that_is_not_saved_is_no_weight(case: Case) -> None:
     write_mask(case.folder / "mask.safetensors", {"scale": torch.tensor(True)}, {"scale": torch.tensor(2.0)})
     save_file({"scale": torch.tensor(3.0)}, str(case.folder / "e.safetensors"))
@@ -453,12 +303,6 @@ def test_a_buffer_that_is_not_saved_is_no_weight(case: Case) -> None:
 
 
 # Nothing of the old model is left in a saved program
-
-
-def contents(program: Program, path: Path) -> bytes:
-    assert program.exported is not None
-    torch.export.save(program.exported, path)
-    return path.read_bytes()
 
 
 def test_a_saved_program_holds_neither_old_values_nor_mask(case: Case) -> None:
@@ -475,21 +319,6 @@ def test_a_saved_program_holds_neither_old_values_nor_mask(case: Case) -> None:
         assert len(packed) >= 8
         assert packed not in after
     assert str(case.folder).encode() not in after
-
-
-def test_memory_beside_a_masked_weight_is_not_saved_with_it(tmp_path: Path) -> None:
-    """torch saves the whole storage of a weight: the neighbour of a masked one must not bring the old values along."""
-    case = case_of(tmp_path, Tied())
-    key = "left.weight"
-    old = case.state[key].clone()
-    result = case.run(case.write({key: torch.ones(8, 8).bool()}, edit_of(case.state)))
-    after = contents(result.program, tmp_path / "after.pt2")
-    assert [value for value in old.reshape(-1) if value.numpy().tobytes() in after] == []
-    assert torch.equal(weights_of(result)["right.weight"], case.state["right.weight"])
-    assert {new.key for new in result.new_tensors} == {"left.weight", "right.weight"}
-    again = reloaded(result.program, tmp_path / "again.pt2")
-    assert again.exported is not None
-    assert torch.equal(again.exported.state_dict["right.weight"], case.state["right.weight"])
 
 
 def test_nans_are_values(case: Case) -> None:
@@ -537,11 +366,3 @@ def test_an_input_called_like_a_builtin_keeps_its_name(tmp_path: Path) -> None:
 
 
 # torch says so of every program with weights that are slices of one storage.
-@pytest.mark.filterwarnings("ignore:No complete tensor found in the group")
-def test_ties_hold_after_a_program_was_saved(tmp_path: Path) -> None:
-    case = case_of(tmp_path, Tied())
-    spec = case.write({AGAIN: torch.ones(8, 8).bool()}, edit_of(case.state))
-    result = graphlab.run_pass(spec, reloaded(case.program, tmp_path / "base.pt2"))
-    after = contents(result.program, tmp_path / "after.pt2")
-    assert [value for value in case.state[TABLE].reshape(-1) if value.numpy().tobytes() in after] == []
-    assert torch.equal(weights_of(result)[TABLE], weights_of(result)[AGAIN])
