@@ -166,6 +166,6 @@ def _replayed(draft: Draft, item: Node, value: Node, at: Node) -> Node:
     if item.target in (aten.reshape.default, aten.view.default):
         rest[0] = [*rest[0][:-1], draft.size(value, -1)]  # type: ignore[index,misc]  # a list of sizes
     elif item.target in (aten.expand.default, aten.broadcast_to.default):
-        rest[0] = [*rest[0][:-1], -1]  # type: ignore[index,misc]
+        rest[0] = [*rest[0][:-1], -1]  # type: ignore[index,misc]  # an fx argument may be anything
     target = aten.reshape.default if item.target is aten.view.default else item.target
     return draft.call(target, value, *rest, at=at, **item.kwargs)

@@ -121,7 +121,7 @@ class Attend(nn.Module):
 class Self(Attend):
     """Attention of a tensor over itself."""
 
-    def forward(self, states: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, states: Tensor) -> Tensor:  # type: ignore[override]  # one tensor for all four
         return super().forward(states, states, states, states)
 
 

@@ -233,7 +233,7 @@ def test_names_of_a_tape_are_those_of_the_graph() -> None:
 @pytest.mark.parametrize(("name", "value"), [("mode", "sideways"), ("bindings", 0), ("limit_bytes", 0)])
 def test_options_out_of_range_are_refused(name: str, value: object) -> None:
     with pytest.raises(GraphlabError):
-        VerifyOptions(**{name: value})  # type: ignore[arg-type]
+        VerifyOptions(**{name: value})  # type: ignore[arg-type]  # checked by running it
 
 
 def test_constants_keep_their_numbers_or_get_some() -> None:

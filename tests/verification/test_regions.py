@@ -31,10 +31,10 @@ def fused_everywhere(program: Program, wrong: int | None = None) -> tuple[Progra
         for index, name in enumerate(softmaxes):
             weights = find(graph, name)
             (old,) = weights.users
-            scores = weights.args[0].args[0]  # type: ignore[union-attr]
-            query, turned = scores.args  # type: ignore[union-attr]
-            key, value = turned.args[0], old.args[1]  # type: ignore[union-attr]
-            scale = weights.args[0].args[1]  # type: ignore[union-attr]
+            scores = weights.args[0].args[0]  # type: ignore[union-attr]  # checked by running it
+            query, turned = scores.args  # type: ignore[union-attr]  # checked by running it
+            key, value = turned.args[0], old.args[1]  # type: ignore[union-attr]  # checked by running it
+            scale = weights.args[0].args[1]  # type: ignore[union-attr]  # checked by running it
             factor = 1.000001 if index == wrong else 1.0
             new = call(graph, old, SDPA, query, key, value, name=f"sdpa_{index}", scale=scale * factor)
             changes.append(Change("fuse-attention", ((old.name, new.name),), ""))

@@ -149,7 +149,7 @@ def moved(node: torch.fx.Node, dims: Dims) -> Dims:
         assert isinstance(order, (list, tuple))
         return [dims[int(index)] for index in order]  # type: ignore[arg-type]  # permutations hold ints
     if target in (aten.transpose.int, aten.swapaxes.default, aten.swapdims.default, aten.transpose_copy.int):
-        return _swapped(dims, int(args[1]), int(args[2]))  # type: ignore[arg-type]
+        return _swapped(dims, int(args[1]), int(args[2]))  # type: ignore[arg-type]  # an fx argument may be anything
     if target in (aten.t.default, aten.mT.default, aten.numpy_T.default, aten.adjoint.default):
         return list(reversed(dims)) if rank <= 2 or target is aten.numpy_T.default else _swapped(dims, -1, -2)
     if target in (aten.movedim.int, aten.movedim.intlist):

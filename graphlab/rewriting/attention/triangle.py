@@ -18,7 +18,7 @@ def triangle(node: torch.fx.Node, *, keeps: bool) -> int | None:
     Read off how it is made (`tril`, `triu`, comparing two ranges from 0), so that it holds at every size.
     """
     while _keeps_triangle(node):
-        node = node.args[0]  # type: ignore[assignment]
+        node = node.args[0]  # type: ignore[assignment]  # an fx argument may be anything
     if node.target in (aten.logical_not.default, aten.bitwise_not.default):
         inner = node.args[0]
         if node.meta["val"].dtype != torch.bool:  # the bits of a number turned round are no negation
@@ -85,7 +85,7 @@ def _range_axis(node: Any) -> int | None:
     while base.op == "call_function" and (base.target in LAYOUT or base.target in SAME_OPS):
         if base.target in (aten.expand.default, aten.expand_as.default, *_TURNING):
             return None if base.target not in _TURNING else _turned(node, base, shape)
-        base = base.args[0]  # type: ignore[assignment]
+        base = base.args[0]  # type: ignore[assignment]  # an fx argument may be anything
     if not _counts(base):
         return None
     long = [index - len(shape) for index, size in enumerate(shape) if not equal(size, 1)]
