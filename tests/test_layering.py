@@ -10,7 +10,12 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 LAYERS = """
+benching exporter running
+onnx_pipeline timing
+lowering
+exporting
 api profiling characterizing calibrating rewriter
+weights
 hoisting
 verification
 rewriting
@@ -22,6 +27,7 @@ stage_analysis
 loading masks
 models
 sources
+onnx_graph
 prediction
 kernels
 pipeline plugins

@@ -1,0 +1,1 @@
+"""Backends: a program, or a hoisted stage, as a callable of some runtime."""

@@ -1,0 +1,1 @@
+"""Honest timings: interleaved rounds in child processes, paired ratios, intervals."""
