@@ -1,4 +1,7 @@
-"""Passes by name with their options: `fuse-attention,masked_rows=trust` to an instance, and back to text."""
+"""Passes by name with their options: `fuse-attention,masked_rows=trust` to an instance, and back to text.
+
+Backends are spelled the same way: what is said of a pass holds for any class with a `name` whose fields are options.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,21 @@ import dataclasses
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from graphlab.errors import GraphlabError, UnknownNameError
 from graphlab.names import nearest
 from graphlab.passes_base import Pass
 from graphlab.plugins import find_pass
+
+
+class Named(Protocol):
+    """What has options: a class with a name."""
+
+    name: ClassVar[str]
+
+
+T = TypeVar("T", bound=Named)
 
 
 class OptionError(GraphlabError):
@@ -41,6 +53,12 @@ def pass_from(spec: str) -> Pass:
 
     UnknownNameError names the nearest pass, OptionError the option's type and range.
     """
+    name, values = split_spec(spec)
+    return build(find_pass(name), values)
+
+
+def split_spec(spec: str) -> tuple[str, dict[str, str]]:
+    """(name, {key: value}) of "NAME[,KEY=VALUE]..."; OptionError for another syntax or a key given twice."""
     name, *settings = spec.split(",")
     values: dict[str, str] = {}
     for setting in settings:
@@ -50,11 +68,11 @@ def pass_from(spec: str) -> Pass:
         if key.strip().replace("-", "_") in {known.replace("-", "_") for known in values}:
             raise OptionError(f"{key.strip()!r} is given twice in {spec!r}")
         values[key.strip()] = value.strip()
-    return build(find_pass(name.strip()), values)
+    return name.strip(), values
 
 
-def build(kind: type[Pass], values: Mapping[str, Any]) -> Pass:
-    """An instance of the pass `kind` with options `values`, texts or values of the right type."""
+def build(kind: type[T], values: Mapping[str, Any], noun: str = "pass") -> T:
+    """An instance of `kind` with options `values`, texts or values of the right type; `noun` is what errors call it."""
     fields: dict[str, dataclasses.Field[Any]] = {}
     if dataclasses.is_dataclass(kind):
         fields = {field.name: field for field in dataclasses.fields(kind)}
@@ -64,11 +82,11 @@ def build(kind: type[Pass], values: Mapping[str, Any]) -> Pass:
         key = name.replace("-", "_")
         if key not in fields:
             known = f"{nearest(key, fields)}options: {', '.join(fields)}" if fields else "it has no options"
-            raise UnknownNameError(f"pass {kind.name} has no option {name!r}", hint=known)
-        given[key] = _value(kind.name, fields[key], types[key], value)
+            raise UnknownNameError(f"{noun} {kind.name} has no option {name!r}", hint=known)
+        given[key] = _value(f"{noun} {kind.name}", fields[key], types[key], value)
     for field in fields.values():
         if field.name not in given and field.default is field.default_factory is dataclasses.MISSING:
-            raise OptionError(f"pass {kind.name} needs {field.name}=...", hint=field.metadata.get("help"))
+            raise OptionError(f"{noun} {kind.name} needs {field.name}=...", hint=field.metadata.get("help"))
     return kind(**given)
 
 
@@ -82,8 +100,8 @@ class OptionHelp:
     help: str
 
 
-def options_of(kind: type[Pass]) -> tuple[OptionHelp, ...]:
-    """The options of the pass `kind`, in the order of its fields."""
+def options_of(kind: type[Named]) -> tuple[OptionHelp, ...]:
+    """The options of `kind`, in the order of its fields."""
     if not dataclasses.is_dataclass(kind):
         return ()
     types = typing.get_type_hints(kind)
@@ -104,19 +122,19 @@ def _default(field: dataclasses.Field[Any]) -> str | None:
     return "+".join(value) if isinstance(value, tuple) else str(value)
 
 
-def _value(name: str, field: dataclasses.Field[Any], kind: Any, value: Any) -> Any:
-    """`value` as the type of `field`, within its limits."""
+def _value(owner: str, field: dataclasses.Field[Any], kind: Any, value: Any) -> Any:
+    """`value` as the type of `field` of `owner` ("pass NAME"), within its limits."""
     expected = _expected(field, kind)
     try:
         parsed = _parsed(kind, value)
     except (ValueError, TypeError, KeyError, OverflowError) as error:
-        raise OptionError(f"pass {name}: {field.name}={value} is not {expected}") from error
+        raise OptionError(f"{owner}: {field.name}={value} is not {expected}") from error
     limits = field.metadata
     low, high, choices = limits.get("minimum"), limits.get("maximum"), limits.get("choices") or ()
     numeric = isinstance(parsed, (int, float)) and not isinstance(parsed, bool)
     outside = numeric and ((low is not None and not parsed >= low) or (high is not None and not parsed <= high))
     if outside or (choices and parsed not in choices):
-        raise OptionError(f"pass {name}: {field.name}={value} is not {expected}")
+        raise OptionError(f"{owner}: {field.name}={value} is not {expected}")
     return parsed
 
 
@@ -161,7 +179,7 @@ def _expected(field: dataclasses.Field[Any], kind: Any) -> str:
     return f"{text} of at most {high}" if high is not None else text
 
 
-def spelled(item: Pass) -> str:
+def spelled(item: Named) -> str:
     """`item` as one would write it: "NAME,KEY=VALUE" with the options that are not at their defaults."""
     if not dataclasses.is_dataclass(item):
         return item.name

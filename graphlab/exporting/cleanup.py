@@ -1,0 +1,58 @@
+"""What every model goes through after translation: constants folded, duplicates and dead nodes gone, torch's notes out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from graphlab.exporting.targets import Target
+
+_KEPT = ("pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy")
+"""Notes of a node that say which module it comes from; stack traces and fx text are three quarters of a file."""
+
+
+def clean(model: Any, target: Target) -> None:
+    """Optimises `model` in place, without reading weights, and sets its opsets."""
+    from onnx_ir.passes import common
+    from onnxscript import optimizer
+
+    with _weights_as_inputs(model):
+        optimizer.optimize_ir(model, num_iterations=2, onnx_shape_inference=False, stop_if_no_change=True)
+        common.CommonSubexpressionEliminationPass()(model)
+    common.RemoveUnusedNodesPass()(model)
+    common.RemoveUnusedFunctionsPass()(model)
+    _strip(model)
+    model.opset_imports.clear()
+    model.opset_imports[""] = target.opset
+    for domain in sorted({node.domain for node in model.graph if node.domain}):
+        model.opset_imports[domain] = 1
+
+
+@contextmanager
+def _weights_as_inputs(model: Any) -> Iterator[None]:
+    """Inside, weights are inputs without values: nothing tries to read them."""
+    weights = [(value, value.const_value) for value in model.graph.initializers.values()]
+    for value, _ in weights:
+        del model.graph.initializers[value.name]
+        value.const_value = None
+        model.graph.inputs.append(value)
+    try:
+        yield
+    finally:
+        for value, tensor in weights:
+            model.graph.inputs.remove(value)
+            value.const_value = tensor
+            model.graph.initializers[value.name] = value
+
+
+def _strip(model: Any) -> None:
+    model.graph.metadata_props.clear()
+    model.metadata_props.clear()
+    for node in model.graph:
+        for key in [key for key in node.metadata_props if key not in _KEPT]:
+            del node.metadata_props[key]
+        for value in node.outputs:
+            value.metadata_props.clear()
+    for value in (*model.graph.inputs, *model.graph.initializers.values(), *model.graph.outputs):
+        value.metadata_props.clear()

@@ -1,0 +1,174 @@
+"""The last rewrite before translating: what ONNX says otherwise than ATen, said in the words of ONNX.
+
+Operators no translation knows become those they are made of; arguments of several dtypes are cast as torch promotes
+them; views lose sizes that follow from the others; weights of linear layers are transposed once, when they are written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+
+from graphlab.exporting.decompose import spell_out
+from graphlab.exporting.errors import ExportError
+from graphlab.exporting.promote import promote
+from graphlab.exporting.reshape import RESHAPE
+from graphlab.exporting.torchlib import first_opset, registry, translates
+from graphlab.exporting.translations import translations
+from graphlab.exporting.targets import Target
+from graphlab.fused.registry import arguments
+from graphlab.rewriting.draft import Draft
+from graphlab.rewriting.fake import same_size
+from graphlab.rewriting.rewrite import Rewrite
+
+aten = torch.ops.aten
+
+_CASTS = (aten.to.dtype, aten.to.dtype_layout, aten.to.device, aten.to.other, aten.type_as.default)
+_VIEWS = (aten.view.default, aten.reshape.default, aten._unsafe_view.default)
+_ROUNDS = 8
+"""Decompositions inside decompositions; real ones are two or three deep."""
+
+
+@dataclass(frozen=True)
+class PrepareForOnnx(Rewrite):
+    """A program whose every operator the target's translations know."""
+
+    target: Target
+
+    name: ClassVar[str] = "prepare-for-onnx"
+
+    def apply(self, draft: Draft) -> None:
+        """Checks dropped, casts, decompositions, promotions, views, linear layers."""
+        _drop_checks(draft)
+        for node in draft.calls(*_CASTS):
+            _cast(node, draft)
+        self._decompose(draft)
+        promote(draft)
+        for node in draft.calls(*_VIEWS):
+            _view(node, draft)
+        for node in draft.calls(aten.linear.default):
+            _linear(node, draft)
+        draft.sweep()
+
+    def _decompose(self, draft: Draft) -> None:
+        table = registry(self.target.opset, translations(self.target))
+        for _ in range(_ROUNDS):
+            unknown = [node for node in draft.calls() if not translates(table, node.target)]
+            if not unknown:
+                return
+            for node in unknown:
+                if not spell_out(node, draft):
+                    raise _untranslatable(node, self.target)
+                _drop_checks(draft)
+        raise _untranslatable(unknown[0], self.target)
+
+
+def _untranslatable(node: torch.fx.Node, target: Target) -> ExportError:
+    later = first_opset(node.target, target.opset)
+    if later is not None:
+        return ExportError(
+            f"{node.target} (node {node.name}) cannot be written at opset {target.opset}",
+            hint=f"it is of opset {later}: --opset {later}",
+        )
+    hint = "" if target.name == "standard" else "try --target standard, or "
+    return ExportError(
+        f"{node.target} (node {node.name}) has no ONNX translation for target {target.name}",
+        hint=f"{hint}rewrite the model without it",
+    )
+
+
+def _drop_checks(draft: Draft) -> None:
+    """Assertions compute nothing; what only they read goes with them."""
+    for node in draft.calls():
+        if node.users or "assert" not in str(node.target) and "sym_constrain" not in str(node.target):
+            continue
+        read = node.all_input_nodes
+        draft.graph.erase_node(node)
+        for item in read:
+            draft.erase_dead(item)
+
+
+def _cast(node: torch.fx.Node, draft: Draft) -> None:
+    source = node.args[0]
+    assert isinstance(source, torch.fx.Node)
+    dtype = node.meta["val"].dtype
+    if source.meta["val"].dtype == dtype:
+        draft.replace(node, source, "a cast to the dtype it has")
+        return
+    draft.replace(
+        node, draft.call(aten._to_copy.default, source, at=node, dtype=dtype, value=node.meta["val"]), "a cast"
+    )
+
+
+def _view(node: torch.fx.Node, draft: Draft) -> None:
+    """Sizes that stay become 0, one that follows from the others -1; static views stay as they are."""
+    source, sizes = node.args[0], list(node.args[1])  # type: ignore[arg-type]  # a list of sizes by the schema
+    assert isinstance(source, torch.fx.Node)
+    before, after = source.meta["val"].shape, node.meta["val"].shape
+    if all(isinstance(size, int) for size in sizes):
+        return
+    made: list[Any] = []
+    for index, size in enumerate(sizes):
+        fixed = isinstance(after[index], int) or after[index].node.expr.is_Integer
+        if fixed:
+            made.append(int(after[index]))
+        elif index < len(before) and same_size(before[index], after[index]):
+            made.append(0)
+        else:
+            made.append(size)
+    open_ = [index for index, size in enumerate(made) if not isinstance(size, int)]
+    if open_ and not any(size == 0 and after[i] == 0 for i, size in enumerate(made) if isinstance(after[i], int)):
+        made[open_[-1]] = -1  # the innermost: the outer ones are read more often
+    new = draft.call(RESHAPE, source, made, at=node, value=node.meta["val"])
+    draft.replace(node, new, "sizes that stay or follow are not computed")
+
+
+def _linear(node: torch.fx.Node, draft: Draft) -> None:
+    """x W^T + b over more than two axes becomes a product with W^T, written once; ONNX has no operator for it.
+
+    A weight that is read elsewhere too (a tied embedding) stays as it is: twice on disk is worse than a transposition
+    when a session is made.
+    """
+    given = arguments(node)
+    x, weight, bias = given["input"], given["weight"], given["bias"]
+    key = draft.fixed_key(weight)
+    if x.meta["val"].dim() == 2 or key is None or any(user.target is not aten.linear.default for user in weight.users):
+        return
+    if not isinstance(draft.weight(weight), torch.Tensor) or _tied(draft, key):
+        return
+    turned = _turned(draft, weight, key)
+    product = draft.call(aten.matmul.default, x, turned, at=node)
+    new = draft.call(aten.add.Tensor, product, bias, at=node) if bias is not None else product
+    draft.replace(node, new, "the weight is written transposed")
+
+
+def _turned(draft: Draft, weight: torch.fx.Node, key: str) -> torch.fx.Node:
+    name = f"{key}.T"
+    known = next((n for n in draft.graph.find_nodes(op="placeholder") if draft.weight_key(n) == name), None)
+    return known if known is not None else draft.add_weight(name, [key], Transposed(key))
+
+
+@dataclass(frozen=True, slots=True)
+class Transposed:
+    """The recipe of a transposed weight."""
+
+    key: str
+
+    def __call__(self, tensors: Any) -> torch.Tensor:
+        """(out, in) to (in, out), in memory of its own."""
+        value: torch.Tensor = tensors[self.key].t().contiguous()
+        return value
+
+
+def _tied(draft: Draft, key: str) -> bool:
+    """Whether another key of the program is the same memory."""
+    tensor = draft.state.get(key, draft.constants.get(key))
+    assert isinstance(tensor, torch.Tensor)
+    place = tensor.untyped_storage()._cdata
+    return any(
+        other != key and isinstance(value, torch.Tensor) and value.untyped_storage()._cdata == place
+        for home in (draft.state, draft.constants)
+        for other, value in home.items()
+    )

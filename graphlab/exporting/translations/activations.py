@@ -1,0 +1,55 @@
+"""Activations: ONNX Runtime has x * sigmoid(a x) as one kernel, and an exact gelu."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from graphlab.exporting.contrib import contrib, node
+from graphlab.exporting.targets import Target
+from graphlab.fused.geglu import GEGLU
+
+aten = torch.ops.aten
+
+
+def silu(x: Any) -> Any:
+    """x * sigmoid(x): com.microsoft QuickGelu with alpha 1."""
+    return contrib("QuickGelu", x, alpha=1.0)
+
+
+def gelu(x: Any, approximate: str = "none") -> Any:
+    """Gelu of opset 20."""
+    return node("", "Gelu", (x,), {"approximate": approximate})
+
+
+def fused_gelu(x: Any, approximate: str = "none") -> Any:
+    """com.microsoft Gelu, or FastGelu for the tanh form."""
+    return contrib("FastGelu" if approximate == "tanh" else "Gelu", x)
+
+
+def geglu(x: Any, approximate: str = "none", gate_first: bool = False) -> Any:
+    """Split, Gelu, Mul."""
+    first, second = node("", "Split", (x,), {"axis": -1, "num_outputs": 2}, outputs=2)
+    hidden, gate = (second, first) if gate_first else (first, second)
+    return node("", "Mul", (hidden, gelu(gate, approximate)), {})
+
+
+def fused_geglu(x: Any, approximate: str = "none", gate_first: bool = False) -> Any:
+    """Split, com.microsoft Gelu, Mul: no kernel of the CPU provider does more."""
+    first, second = node("", "Split", (x,), {"axis": -1, "num_outputs": 2}, outputs=2)
+    hidden, gate = (second, first) if gate_first else (first, second)
+    return node("", "Mul", (hidden, fused_gelu(gate, approximate)), {})
+
+
+def translations(target: Target) -> Mapping[Callable[..., Any], Callable[..., Any]]:
+    """Those of activations for `target`."""
+    found: dict[Callable[..., Any], Callable[..., Any]] = {}
+    if target.opset >= 20:
+        found |= {aten.gelu.default: gelu, GEGLU: geglu}
+    if target.has("Gelu") and target.has("FastGelu"):
+        found |= {aten.gelu.default: fused_gelu, GEGLU: fused_geglu}
+    if target.has("QuickGelu"):
+        found[aten.silu.default] = silu
+    return found

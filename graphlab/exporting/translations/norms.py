@@ -1,0 +1,61 @@
+"""Norms: with the residual sum where a kernel makes both; group norms as what the provider computes fastest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from graphlab.exporting.contrib import contrib, node
+from graphlab.exporting.targets import Target
+from graphlab.fused.group_norm_silu import GROUP_NORM_SILU
+from graphlab.fused.skip_layer_norm import SKIP_LAYER_NORM
+from graphlab.fused.skip_layer_norm import onnx as spelled_skip_layer_norm
+
+aten = torch.ops.aten
+
+
+def skip_layer_norm(
+    x: Any, residual: Any, shape: Sequence[int], weight: Any = None, bias: Any = None, eps: float = 1e-5
+) -> Any:
+    """SkipLayerNormalization where the norm is over the last axis and has a weight; otherwise Add and a norm."""
+    if len(shape) != 1 or weight is None or len(x.shape) not in (2, 3):
+        return spelled_skip_layer_norm(x, residual, shape, weight, bias, eps)
+    made = contrib("SkipLayerNormalization", x, residual, weight, bias, outputs=4, epsilon=eps)
+    return made[0], made[3]
+
+
+def group_norm(x: Any, groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
+    """InstanceNormalization over the groups, then weight and bias a channel."""
+    from onnxscript import opset18 as op
+
+    ones, zeros = (op.CastLike(op.Constant(value_floats=[v] * groups), x) for v in (1.0, 0.0))
+    rows = op.Reshape(x, op.Constant(value_ints=[0, groups, -1]))
+    normed = op.Reshape(op.InstanceNormalization(rows, ones, zeros, epsilon=eps), op.Shape(x))
+    per_channel = op.Constant(value_ints=[-1, *[1] * (len(x.shape) - 2)])
+    if weight is not None:
+        normed = op.Mul(normed, op.Reshape(weight, per_channel))
+    return normed if bias is None else op.Add(normed, op.Reshape(bias, per_channel))
+
+
+def aten_group_norm(
+    x: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5, cudnn_enabled: bool = True
+) -> Any:
+    """`group_norm`."""
+    return group_norm(x, num_groups, weight, bias, eps)
+
+
+def group_norm_silu(x: Any, groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
+    """`group_norm`, then QuickGelu with alpha 1."""
+    return contrib("QuickGelu", group_norm(x, groups, weight, bias, eps), alpha=1.0)
+
+
+def translations(target: Target) -> Mapping[Callable[..., Any], Callable[..., Any]]:
+    """Those of norms for `target`."""
+    found: dict[Callable[..., Any], Callable[..., Any]] = {}
+    if target.has("SkipLayerNormalization"):
+        found[SKIP_LAYER_NORM] = skip_layer_norm
+    if target.has("QuickGelu"):
+        found |= {GROUP_NORM_SILU: group_norm_silu}
+    return found
