@@ -11,10 +11,12 @@ import typer
 
 from graphlab import __version__
 from graphlab.cli.analyze import analyze
+from graphlab.cli.bench import bench
 from graphlab.cli.calibrate import calibrate
 from graphlab.cli.characterize import characterize
 from graphlab.cli.devices import devices
 from graphlab.cli.explain import explain
+from graphlab.cli.export import export
 from graphlab.cli.models import models
 from graphlab.cli.passes import passes
 from graphlab.cli.profile import profile
@@ -32,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for command in (analyze, explain, rewrite, characterize, profile, calibrate, models, devices, passes):
+for command in (analyze, explain, rewrite, export, characterize, profile, bench, calibrate, models, devices, passes):
     app.command()(command)
 
 

@@ -37,7 +37,19 @@ Config = Annotated[
 ]
 TrustPickle = Annotated[bool, typer.Option("--trust-pickle", help="Run the code in a pickled module. Dangerous.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Capture again, neither reading nor writing the cache.")]
+Passes = Annotated[
+    list[str] | None,
+    typer.Option("--pass", metavar="NAME[,KEY=VALUE]...", help="A pass, after those of the level; repeat."),
+]
+RewriteLevel = Annotated[
+    str, typer.Option("--rewrite", metavar="-O0|-O1|-O2", help="Passes to run first: none, clean-up, all exact ones.")
+]
+Weights = Annotated[
+    str | None,
+    typer.Option("--weights", metavar="PATH|random:SEED", help="Values of the weights; the source's own without."),
+]
 
+_LEVEL = re.compile(r"(?:-?O)?([0-9])")
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _SHAPE = re.compile(r"[0-9]+(x[0-9]+)*")
@@ -100,3 +112,11 @@ def load_workload(
 
     workload = load(source, config=config, trust_pickle=trust_pickle, inputs=shapes, dynamic=not static)
     return workload.bind(values) if values else workload
+
+
+def parse_level(text: str) -> int:
+    """2 of "-O2", "O2" or "2"; BadParameter for another spelling, and for -O3, which splits a stage."""
+    found = _LEVEL.fullmatch(text.strip())
+    if found is None or int(found.group(1)) > 2:
+        raise typer.BadParameter(f"{text!r} is no level: -O0, -O1 or -O2", param_hint="'--rewrite'")
+    return int(found.group(1))

@@ -26,6 +26,10 @@ from graphlab.rewriting.rewrite import Rewrite
 aten = torch.ops.aten
 
 _CASTS = (aten.to.dtype, aten.to.dtype_layout, aten.to.device, aten.to.other, aten.type_as.default)
+_SELECTIONS = (
+    aten.where.Scalar, aten.where.ScalarSelf, aten.where.ScalarOther, aten.masked_fill.Scalar, aten.masked_fill.Tensor,
+)  # fmt: skip
+_SPLITS = (aten.chunk.default, aten.split.Tensor, aten.split.sizes, aten.split_with_sizes.default)
 _VIEWS = (aten.view.default, aten.reshape.default, aten._unsafe_view.default)
 _ROUNDS = 8
 """Decompositions inside decompositions; real ones are two or three deep."""
@@ -45,7 +49,11 @@ class PrepareForOnnx(Rewrite):
         for node in draft.calls(*_CASTS):
             _cast(node, draft)
         self._decompose(draft)
+        for node in draft.calls(*_SELECTIONS):
+            _select(node, draft)
         promote(draft)
+        for node in draft.calls(*_SPLITS):
+            _split(node, draft)
         for node in draft.calls(*_VIEWS):
             _view(node, draft)
         for node in draft.calls(aten.linear.default):
@@ -100,6 +108,42 @@ def _cast(node: torch.fx.Node, draft: Draft) -> None:
     draft.replace(
         node, draft.call(aten._to_copy.default, source, at=node, dtype=dtype, value=node.meta["val"]), "a cast"
     )
+
+
+def _select(node: torch.fx.Node, draft: Draft) -> None:
+    """where and masked_fill with numbers as where of tensors of the result's dtype."""
+    made = node.meta["val"]
+    masked = node.target in (aten.masked_fill.Scalar, aten.masked_fill.Tensor)
+    condition, first, second = (node.args[1], node.args[2], node.args[0]) if masked else node.args[:3]
+    chosen = [
+        value
+        if isinstance(value, torch.fx.Node)
+        else draft.call(aten.full.default, [], value, at=node, dtype=made.dtype, device=made.device)
+        for value in (first, second)
+    ]
+    if masked:  # the filled value takes the dtype of what it is filled into
+        chosen = [_as(value, made.dtype, draft, node) for value in chosen]
+    new = draft.call(aten.where.self, condition, *chosen, at=node, value=made)
+    draft.replace(node, new, "numbers as tensors")
+
+
+def _as(value: torch.fx.Node, dtype: torch.dtype, draft: Draft, at: torch.fx.Node) -> torch.fx.Node:
+    if value.meta["val"].dtype == dtype:
+        return value
+    return draft.call(aten._to_copy.default, value, at=at, dtype=dtype)
+
+
+def _split(node: torch.fx.Node, draft: Draft) -> None:
+    """Parts of known sizes as one split with sizes; parts whose sizes depend on the inputs stay as they are."""
+    given, parts = arguments(node), node.meta["val"]
+    dim = int(given["dim"])
+    sizes = [part.shape[dim] for part in parts]
+    if not all(isinstance(size, int) or size.node.expr.is_Integer for size in sizes):
+        return
+    made = draft.call(aten.split_with_sizes.default, given["self"], list(map(int, sizes)), dim, at=node, value=parts)
+    readers = {user: draft.item(made, user.args[1], at=node) for user in node.users}  # type: ignore[arg-type]  # getitem
+    if readers and node.target is not aten.split_with_sizes.default:
+        draft.replace_all(readers, "one split")
 
 
 def _view(node: torch.fx.Node, draft: Draft) -> None:

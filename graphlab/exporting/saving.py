@@ -22,6 +22,8 @@ MOST_IN_ONE_FILE = 2_000_000_000
 """Bytes of weights up to which a model is one file: protobuf takes no message over 2 GiB."""
 ALIGNMENT = 4096
 """Offsets in the file of weights: a page, so that a runtime can map a weight where it lies."""
+SMALLEST_OUTSIDE = 1024
+"""Bytes below which a weight stays in the model: shapes and axes, which runtimes read before they look elsewhere."""
 _SPARE_BYTES = 1 << 20
 
 _GRAPH_FIELD, _INITIALIZER_FIELD, _RAW_FIELD = 7, 5, 9
@@ -138,7 +140,7 @@ def _write_one(model: Any, specs: list[_Spec], values: Mapping[str, torch.Tensor
         file.write(graph)
         for spec, head, size in zip(specs, heads, sizes, strict=True):
             file.write(_tag(_INITIALIZER_FIELD, size) + head + _tag(_RAW_FIELD, spec.nbytes))
-            _write_tensor(file, spec, values)
+            file.write(_bytes(spec, values))
 
 
 def _write_two(model: Any, specs: list[_Spec], values: Mapping[str, torch.Tensor], path: Path, data: Path) -> None:
@@ -147,13 +149,15 @@ def _write_two(model: Any, specs: list[_Spec], values: Mapping[str, torch.Tensor
     proto = _structure(model)
     with data.open("wb") as file:
         for spec in specs:
+            tensor = proto.graph.initializer.add(name=spec.key, data_type=spec.dtype, dims=spec.dims)
+            if spec.nbytes < SMALLEST_OUTSIDE:
+                tensor.raw_data = _bytes(spec, values).tobytes()
+                continue
             file.write(b"\0" * (-file.tell() % ALIGNMENT))
-            tensor = onnx.TensorProto(name=spec.key, data_type=spec.dtype, dims=spec.dims)
             tensor.data_location = onnx.TensorProto.EXTERNAL
             for key, value in (("location", data.name), ("offset", file.tell()), ("length", spec.nbytes)):
                 tensor.external_data.add(key=key, value=str(value))
-            proto.graph.initializer.append(tensor)
-            _write_tensor(file, spec, values)
+            file.write(_bytes(spec, values))
     path.write_bytes(proto.SerializeToString())
 
 
@@ -177,10 +181,10 @@ def _varint(value: int) -> bytes:
     return bytes(made)
 
 
-def _write_tensor(file: BinaryIO, spec: _Spec, values: Mapping[str, torch.Tensor]) -> None:
+def _bytes(spec: _Spec, values: Mapping[str, torch.Tensor]) -> memoryview:
+    """The bytes of an initializer, in the order ONNX has them."""
     if spec.torch_dtype is None:
-        file.write(spec.folded)
-        return
+        return memoryview(spec.folded)
     try:
         value = values[spec.key]
     except KeyError:
@@ -188,13 +192,11 @@ def _write_tensor(file: BinaryIO, spec: _Spec, values: Mapping[str, torch.Tensor
             f"weight {spec.key} has no value", hint="pass --weights PATH or --weights random:SEED"
         ) from None
     if tuple(value.shape) != spec.dims or value.dtype != spec.torch_dtype:
-        found, wanted = (
-            f"{tuple(shape)} {dtype}" for shape, dtype in ((value.shape, value.dtype), (spec.dims, spec.torch_dtype))
+        raise ExportError(
+            f"weight {spec.key} is {tuple(value.shape)} {value.dtype}, the model has {spec.dims} {spec.torch_dtype}"
         )
-        raise ExportError(f"weight {spec.key} is {found}, the model has {wanted}")
-    if spec.nbytes:
-        flat = value.detach().cpu().contiguous().reshape(-1)
-        file.write(memoryview(flat.view(torch.uint8).numpy()))
+    flat = value.detach().cpu().contiguous().reshape(-1)
+    return memoryview(flat.view(torch.uint8).numpy() if spec.nbytes else b"")
 
 
 def _check_space(path: Path, nbytes: int) -> None:

@@ -3,7 +3,7 @@
 One file an operator holds all there is to it: definition in ATen, cost, axes and ONNX translation.
 """
 
-from graphlab.fused import geglu, group_norm_silu, multi_head_attention, skip_layer_norm
+from graphlab.fused import geglu, group_norm_silu, multi_head_attention, quick_gelu, skip_layer_norm
 from graphlab.fused.registry import FUSED, NAMESPACE, FusedOp, is_registered, onnx_translations
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     "is_registered",
     "multi_head_attention",
     "onnx_translations",
+    "quick_gelu",
     "skip_layer_norm",
 ]

@@ -15,6 +15,7 @@ from torch.export.graph_signature import InputKind
 from graphlab.fused import FUSED
 from graphlab.lowering.base import Tensors
 from graphlab.lowering.errors import BackendError
+from graphlab.lowering.regions import own_regions
 from graphlab.program import Program
 from graphlab.rewriting.clone import graph_copy
 from graphlab.rewriting.functional import functional
@@ -54,7 +55,8 @@ def flat_module(program: Program, values: Tensors, device: torch.device) -> torc
             _fix(node, value, program.name)
         elif spec is not None and spec.kind is not InputKind.USER_INPUT and spec.target is not None:
             attributes.put(node, spec.target)
-    _move(module, device)
+    for graph in own_regions(module):
+        _move(graph, device)
     output = module.graph.output_node()
     output.args = (tuple(output.args[0]),)  # type: ignore[arg-type]  # a list or tuple of nodes
     module.graph.lint()
@@ -100,23 +102,10 @@ def _fix(node: torch.fx.Node, value: Any, name: str) -> None:
     node.graph.erase_node(node)
 
 
-def _move(module: torch.fx.GraphModule, device: torch.device) -> None:
-    """Devices in the graph of `module` become `device`; regions in it are copied first, as they are the program's own.
-
-    The example values, which may lie on the meta device, are left out: compilers make their own.
-    """
-    for node in module.graph.nodes:
+def _move(graph: torch.fx.Graph, device: torch.device) -> None:
+    """Devices in `graph` become `device`. Its example values, which may lie on the meta device, are left out."""
+    for node in graph.nodes:
         node.meta.pop("val", None)
-        if node.op == "get_attr":
-            inner = getattr(module, str(node.target), None)
-            if isinstance(inner, torch.fx.GraphModule):
-                copied = torch.fx.Graph()
-                copied.output(copied.graph_copy(inner.graph, {}))
-                own = torch.fx.GraphModule(inner, copied)
-                _move(own, device)
-                own.recompile()
-                setattr(module, str(node.target), own)
-            continue
         node.args = _replaced(node.args, device)
         node.kwargs = _replaced(node.kwargs, device)
 

@@ -219,7 +219,7 @@ class RewriteReport:
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain dictionaries and lists, in the order of docs/json_schema.md."""
-        found: dict[str, Any] = {"schema": SCHEMA, **_plain(self)}
+        found: dict[str, Any] = {"schema": SCHEMA, **as_json(self)}
         return found
 
 
@@ -228,10 +228,11 @@ def pattern(module: str) -> str:
     return re.sub(r"(?<![^.])\d+(?![^.])", "*", module)
 
 
-def _plain(value: Any) -> Any:
+def as_json(value: Any) -> Any:
+    """`value` of dataclasses, mappings and tuples as JSON types; a field `pass_name` becomes "pass"."""
     if is_dataclass(value):
-        named = {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        named = {field.name: as_json(getattr(value, field.name)) for field in fields(value)}
         return {"pass" if name == "pass_name" else name: item for name, item in named.items()}
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+        return {str(key): as_json(item) for key, item in value.items()}
+    return [as_json(item) for item in value] if isinstance(value, tuple) else value

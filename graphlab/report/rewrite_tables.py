@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from graphlab.report.rewrite_data import (
     RegionGroup,
@@ -118,9 +118,13 @@ def masks_table(stage: StageRewrite) -> Table:
 
 def skips_table(stage: StageRewrite) -> Table:
     """One row a pass, reason and pattern of modules."""
+    return skipped_table(stage.name, stage.skips)
+
+
+def skipped_table(stage: str, skips: Sequence[SkipGroup]) -> Table:
+    """`skips_table` of the candidates `skips` of a stage."""
     heads = (Column("skipped"), *(Column(head, number=False) for head in ("pass", "why", "in")))
-    rows = tuple(map(_skip_row, stage.skips))
-    return Table(f"{stage.name}: what stayed, and why", heads, rows)
+    return Table(f"{stage}: what stayed, and why", heads, tuple(map(_skip_row, skips)))
 
 
 def _skip_row(group: SkipGroup) -> tuple[str, ...]:

@@ -29,29 +29,31 @@ def rewrite_json(report: RewriteReport) -> str:
 def rewrite_markdown(report: RewriteReport) -> str:
     """The report as GitHub-flavoured Markdown, ending in one newline."""
     fields = "\n".join(f"- {escape(name)}: {escape(value)}" for name, value in rewrite_fields(report))
-    blocks = [f"# {escape(report.workload)}", fields, *map(_table, rewrite_tables(report))]
+    blocks = [f"# {escape(report.workload)}", fields, *map(markdown_table, rewrite_tables(report))]
     for stage in report.stages:
         blocks += _stage(stage)
-    blocks += _list("Assumptions", report.assumptions)
+    blocks += markdown_list("Assumptions", report.assumptions)
     return "\n\n".join(blocks) + "\n"
 
 
 def _stage(stage: StageRewrite) -> Iterator[str]:
     for title, row in verifications(stage):
-        yield from _list(title, verification_lines(row))
+        yield from markdown_list(title, verification_lines(row))
     if stage.diff is not None:
         lines = [line for group in stage.diff for line in diff_lines(group)]
         yield "\n".join([f"## {escape(stage.name)}: what changed", "", *(f"    {line}" for line in lines)])
-    yield from _list(f"{stage.name}: notes", stage_notes(stage))
+    yield from markdown_list(f"{stage.name}: notes", stage_notes(stage))
 
 
-def _list(title: str, lines: Iterator[str] | tuple[str, ...]) -> Iterator[str]:
+def markdown_list(title: str, lines: Iterator[str] | tuple[str, ...]) -> Iterator[str]:
+    """A heading and `lines` under it; nothing without lines."""
     rows = [f"- {escape(line)}" for line in lines]
     if rows:
         yield f"## {escape(title)}\n\n" + "\n".join(rows)
 
 
-def _table(table: Table) -> str:
+def markdown_table(table: Table) -> str:
+    """A heading, the table and its note."""
     rule = ["---:" if column.number else ":---" for column in table.columns]
     rows = [[escape(column.head) for column in table.columns], rule]
     rows += [[escape(cell) for cell in row] for row in table.rows]

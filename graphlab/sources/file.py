@@ -14,6 +14,7 @@ from graphlab.errors import SourceError, UnsafeSourceError
 from graphlab.names import nearest
 from graphlab.sources.bare import program_workload
 from graphlab.sources.json_file import read_json
+from graphlab.sources.onnx_file import onnx_workload
 from graphlab.sources.sniff import STATE_DICTS, SourceKind, sniff
 from graphlab.workload import Stage, Variable, Workload
 
@@ -32,6 +33,9 @@ def file_workload(path: Path, source: str, options: LoadOptions) -> Workload:
     if kind in (SourceKind.EXPORTED_PROGRAM, SourceKind.EXPORTED_PROGRAM_OLD):
         refuse_unused(options, source, inputs=True, config=True)
         return _exported(path, source)
+    if kind is SourceKind.ONNX:
+        refuse_unused(options, source, config=True)
+        return onnx_workload(path, source, options.inputs, dynamic=options.dynamic)
     if kind is SourceKind.TORCHSCRIPT:
         from graphlab.sources.torchscript import hide_scripted, load_torchscript, script_inputs
 
@@ -69,7 +73,7 @@ def script_names(module: Any) -> tuple[str, ...]:
 def refuse_unused(options: LoadOptions, source: str, *, inputs: bool = False, config: bool = False) -> None:
     """SourceError for an option that `source` has no use for: it would be ignored without a word."""
     if inputs and options.inputs:
-        raise SourceError(f"{source} has its own input shapes", hint="--input is for TorchScript and pickled modules")
+        raise SourceError(f"{source} has its own input shapes", hint="--input is for ONNX, TorchScript and pickled modules")
     if config and options.config is not None:
         raise SourceError(f"{source} is not a state dict", hint="--config is for state dicts")
 

@@ -23,6 +23,7 @@ class SourceKind(enum.Enum):
     TORCH_SAVE_LEGACY = "torch.save file in the layout before torch 1.6"
     SAFETENSORS = "safetensors file"
     GGUF = "GGUF file"
+    ONNX = "ONNX model"
     SHARD_INDEX = "index of a sharded checkpoint"
     PIPELINE_FOLDER = "diffusers pipeline folder"
     MODEL_FOLDER = "model folder with config.json"
@@ -54,7 +55,9 @@ _FOREIGN = (
     (b"%PDF", "a PDF"),
     (b"\x7fELF", "a native library"),
 )
-_SUPPORTED = "graphlab reads .pt2, TorchScript, torch.save, safetensors and GGUF files and diffusers folders"
+_SUPPORTED = "graphlab reads .pt2, ONNX, TorchScript, torch.save, safetensors and GGUF files and diffusers folders"
+_ONNX_FIELDS = (0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42)
+"""Tags of the fields of an ONNX ModelProto that may follow its version."""
 
 
 def sniff(path: Path) -> SourceKind:
@@ -95,6 +98,8 @@ def sniff_bytes(view: memoryview, what: str) -> SourceKind:
         return SourceKind.SAFETENSORS
     if _is_torch_pickle(view, head, what):
         return SourceKind.TORCH_SAVE_LEGACY
+    if head[:1] == b"\x08" and b"\0" < head[1:2] < b"\x20" and head[2:3] and head[2] in _ONNX_FIELDS:
+        return SourceKind.ONNX
     _refuse_foreign(head, what)
     if head.lstrip()[:1] in (b"{", b"["):
         return _sniff_json(view, what)
@@ -146,10 +151,10 @@ def _refuse_foreign(head: bytes, what: str) -> None:
             raise SourceError(f"{what} is {name}, not a PyTorch model", hint=_SUPPORTED)
     if head[257:262] == b"ustar":
         raise SourceError(f"{what} is a tar archive (torch before 0.1.10 wrote such)", hint="unpack or save it again")
-    if head[:1] == b"\x08" and head[1:2] < b"\x20" and head[2:3] in (b"\x12", b"\x1a", b"\x3a", b"\x42"):
+    if head[4:8] == b"ORTM":
         raise SourceError(
-            f"{what} looks like an ONNX model; graphlab starts from PyTorch",
-            hint="give the PyTorch model that it was exported from",
+            f"{what} is a model in ONNX Runtime's own format (.ort), optimised for one machine",
+            hint="give the .onnx file it was made from",
         )
 
 

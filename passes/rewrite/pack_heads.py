@@ -69,7 +69,7 @@ def _pack(node: Node, draft: Draft) -> None:
     given = arguments(node)
     heads = int(node.meta["val"].shape[1]) if node.meta["val"].dim() == 4 else 1
     operands = [_packed(given[name], draft, node) for name in ("query", "key", "value")]
-    bias = _bias(given["attn_mask"], given["query"], draft, node)
+    bias = _bias(given["attn_mask"], given["query"], given["key"], draft, node)
     options = (heads, bias, bool(given["is_causal"]), given["scale"])
     out = draft.call(MULTI_HEAD_ATTENTION, *operands, *options, at=node)
     if heads == 1 and node.meta["val"].dim() == 3:
@@ -138,8 +138,8 @@ def _joins(user: Node, attention: Node) -> list[Node]:
     return views
 
 
-def _bias(mask: Node | None, query: Node, draft: Draft, at: Node) -> Node | None:
-    """The mask as a term (b or 1, heads or 1, q, k) added to the scores."""
+def _bias(mask: Node | None, query: Node, key: Node, draft: Draft, at: Node) -> Node | None:
+    """The mask as a term (b or 1, heads or 1, q, k) added to the scores; kernels broadcast neither queries nor keys."""
     if mask is None:
         return None
     value = mask.meta["val"]
@@ -149,7 +149,12 @@ def _bias(mask: Node | None, query: Node, draft: Draft, at: Node) -> Node | None
         low = draft.call(aten.full.default, [], float("-inf"), at=at, dtype=dtype, device=device)
         mask = draft.call(aten.where.self, mask, zero, low, at=at)
     if query.meta["val"].dim() == 3 and value.dim() == 3:
-        return draft.call(aten.unsqueeze.default, mask, 1, at=at)
-    for _ in range(4 - value.dim()):
-        mask = draft.call(aten.unsqueeze.default, mask, 0, at=at)
-    return mask
+        mask = draft.call(aten.unsqueeze.default, mask, 1, at=at)
+    else:
+        for _ in range(4 - value.dim()):
+            mask = draft.call(aten.unsqueeze.default, mask, 0, at=at)
+    scores = (query.meta["val"].shape[-2], key.meta["val"].shape[-2])
+    if all(same_size(have, want) for have, want in zip(mask.meta["val"].shape[2:], scores, strict=True)):
+        return mask
+    sizes = [-1, -1, draft.size(query, -2), draft.size(key, -2)]
+    return draft.call(aten.expand.default, mask, sizes, at=at)

@@ -7,7 +7,7 @@ from typing import Any
 
 from graphlab.exporting import reshape
 from graphlab.exporting.targets import Target
-from graphlab.exporting.translations import activations, attention, norms, splits
+from graphlab.exporting.translations import activations, attention, norms, selection, splits
 from graphlab.fused.registry import onnx_translations
 
 
@@ -16,6 +16,7 @@ def translations(target: Target) -> Mapping[Callable[..., Any], Callable[..., An
     return {
         **onnx_translations(),
         reshape.RESHAPE: reshape.onnx,
+        **selection.translations(target),
         **splits.translations(target),
         **activations.translations(target),
         **norms.translations(target),

@@ -1,0 +1,178 @@
+"""`graphlab bench`: which runtime is fastest for a model on this machine, checked first and timed in turn."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from graphlab.cli.options import Bindings, Config, Inputs, Source, Stage, TrustPickle, load_workload
+from graphlab.cli.output import STDOUT, OutputError, check_outputs, write_outputs
+
+if TYPE_CHECKING:
+    from graphlab.report.bench_data import BenchReport
+    from graphlab.report.figure import Figure
+
+FAILED = 1
+PLOTS = (".html", ".svg", ".png", ".json")
+
+
+def bench(
+    source: Source,
+    backend: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--backend",
+            metavar="NAME[,KEY=VALUE]...",
+            help="eager, inductor, inductor-aot, onnxruntime, openvino, ...; rewrite=-O2 among the keys; repeat.",
+        ),
+    ] = None,
+    rewrite: Annotated[
+        str, typer.Option("--rewrite", metavar="-O1|-O2", help="Rewrite the program first; for every candidate.")
+    ] = "-O0",
+    stage: Stage = None,
+    bindings: Bindings = None,
+    inputs: Inputs = None,
+    weights: Annotated[
+        str | None, typer.Option("--weights", metavar="SPEC", help="A path or random:SEED; the source's own if any.")
+    ] = None,
+    dtype: Annotated[str | None, typer.Option("--dtype", metavar="D", help="float32, float16 or bfloat16.")] = None,
+    threads: Annotated[int | None, typer.Option("--threads", metavar="N", help="Of one call; all cores.")] = None,
+    rounds: Annotated[int, typer.Option("--rounds", metavar="N", help="Timed rounds at most.")] = 20,
+    budget: Annotated[
+        float | None, typer.Option("--budget", metavar="SECONDS", help="Of compiling, checking and timing.")
+    ] = None,
+    whole: Annotated[bool, typer.Option("--whole", help="Time a generation: all stages, steps and guidance.")] = False,
+    dynamic: Annotated[bool, typer.Option("--dynamic", help="Capture with symbolic sizes.")] = False,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of the order in each round.")] = 0,
+    config: Config = None,
+    trust_pickle: TrustPickle = False,
+    json: Annotated[str | None, typer.Option("--json", metavar="PATH", help="Report as JSON; - is stdout.")] = None,
+    markdown: Annotated[str | None, typer.Option("--markdown", metavar="PATH", help="Tables; - is stdout.")] = None,
+    plot: Annotated[
+        str | None, typer.Option("--plot", metavar="PATH", help="A chart: .html, .svg, .png, or .json (Vega-Lite).")
+    ] = None,
+) -> None:
+    """Times a model on several runtimes, after checking that they agree, and says which is fastest."""
+    given = {"--json": json, "--markdown": markdown, "--plot": plot}
+    outputs = {option: path for option, path in given.items() if path is not None}
+    if plot is not None and Path(plot).suffix not in PLOTS:
+        raise typer.BadParameter(f"{plot} is none of {', '.join(PLOTS)}", param_hint="'--plot'")
+    check_outputs(outputs)
+    from graphlab.benching import bench as run_bench
+    from graphlab.timing.candidates import candidates, level
+
+    candidates(backend or (), rewrite=level(rewrite))  # what is misspelled is said before the model is loaded
+    workload = load_workload(source, bindings, inputs, config, trust_pickle=trust_pickle, static=not dynamic)
+    with _progress() as tell:
+        report = run_bench(
+            workload,
+            backend or (),
+            rewrite=rewrite,
+            stage=stage,
+            weights=weights,
+            dtype=dtype,
+            threads=threads,
+            rounds=rounds,
+            budget=budget,
+            whole=whole,
+            dynamic=dynamic,
+            seed=seed,
+            trust_pickle=trust_pickle,
+            progress=tell,
+        )
+    show(report, sys.stderr if STDOUT in outputs.values() else sys.stdout)
+    _write(report, outputs)
+    if report.failed:
+        raise typer.Exit(FAILED)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """A function that shows a line of what is going on, on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda text: None
+        return
+    from graphlab.cli.render import console, literal
+
+    with console(sys.stderr).status("") as status:
+        yield lambda text: status.update(literal(text))
+
+
+def show(report: BenchReport, stream: Any) -> None:
+    """The whole report on `stream`, for a human."""
+    from graphlab.cli.render import console, print_fields, print_lines, print_table
+    from graphlab.report.bench_tables import bench_fields, bench_tables, failures, stage_lines
+
+    out = console(stream)
+    print_fields(out, bench_fields(report))
+    for table in bench_tables(report):
+        print_table(out, table)
+    for stage in report.stages:
+        print_lines(out, f"{stage.name}: not timed", failures(stage))
+        print_lines(out, f"{stage.name}: notes", stage_lines(stage))
+    print_lines(out, "Assumptions", report.assumptions)
+    print_lines(out, "Notes", report.notes)
+
+
+def _write(report: BenchReport, outputs: dict[str, str]) -> None:
+    from graphlab.report.bench_writers import bench_json, bench_markdown
+    from graphlab.timing.figure import bench_figure
+
+    texts: dict[str, str] = {}
+    if "--json" in outputs:
+        texts[outputs["--json"]] = bench_json(report)
+    if "--markdown" in outputs:
+        texts[outputs["--markdown"]] = bench_markdown(report)
+    plot = outputs.get("--plot")
+    if plot is None:
+        write_outputs(texts)
+        return
+    figure = bench_figure(report)
+    if Path(plot).suffix == ".png":
+        write_outputs(texts)
+        _write_png(figure, Path(plot))
+        return
+    write_outputs({**texts, plot: _drawn(figure, report, Path(plot).suffix)})
+
+
+def _drawn(figure: Figure, report: BenchReport, suffix: str) -> str:
+    """The figure as text of the kind `suffix`; OutputError where nothing was timed."""
+    if suffix == ".html":
+        from graphlab.report.bench_writers import bench_html
+
+        return bench_html(report, figure)
+    if suffix == ".json":
+        import json
+
+        return json.dumps(_specification(figure), indent=1, allow_nan=False) + "\n"
+    drawn = figure.to_svg()
+    if drawn is None:
+        raise OutputError("there is nothing to draw: no candidate was timed")
+    return drawn
+
+
+def _specification(figure: Figure) -> dict[str, Any]:
+    found = figure.vega_lite()
+    if found is None:
+        raise OutputError("there is nothing to draw: no candidate was timed")
+    return found
+
+
+def _write_png(figure: Figure, path: Path) -> None:
+    """Beside its place and renamed, as text is."""
+    import vl_convert
+
+    data = vl_convert.vegalite_to_png(_specification(figure), scale=2)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,113 @@
+"""`bench`: which backend runs a source fastest on this machine, checked first and timed in turn."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from graphlab.api import Source, workload_of
+from graphlab.errors import GraphlabError
+from graphlab.measuring.machine import find_dtype
+from graphlab.profiling import check_effort
+from graphlab.program import Program
+from graphlab.report.bench_data import BenchReport, StageBench
+from graphlab.timing.candidates import candidates, level
+from graphlab.timing.contest import Limits
+from graphlab.timing.prepare import Wanted
+from graphlab.timing.rounds import WARMUP_RULE
+from graphlab.timing.stage import StageRun
+from graphlab.timing.stamp import environment, usable_cores
+from graphlab.timing.statistics import LEAST_ROUNDS
+from graphlab.timing.surroundings import surroundings
+from graphlab.timing.totals import totals
+from graphlab.workload import Workload
+
+ROUNDS = 20
+
+
+def bench(
+    source: Source,
+    backends: Sequence[str],
+    *,
+    rewrite: int | str = 0,
+    stage: str | None = None,
+    weights: str | None = None,
+    dtype: str | None = None,
+    threads: int | None = None,
+    rounds: int = ROUNDS,
+    budget: float | None = None,
+    whole: bool = False,
+    dynamic: bool = False,
+    seed: int = 0,
+    memory_bytes: int | None = None,
+    progress: Callable[[str], None] | None = None,
+    config: str | os.PathLike[str] | None = None,
+    trust_pickle: bool = False,
+    inputs: Mapping[str, str] | None = None,
+    **bindings: int | float,
+) -> BenchReport:
+    """Seconds of each of `backends` on every stage of `source`, on this machine, and their ratios with intervals.
+
+    A backend is spelled "NAME[,rewrite=LEVEL][,KEY=VALUE]...". Each is compiled in a process of its own and compared
+    with eager float32 of the unrewritten program; only those that agree are timed, one at a time, in rounds of random
+    order. Ratios are to the first that was timed. `rewrite` (0 to 2) holds for backends without their own. `weights`
+    is "random:SEED" or a path; by default the source's own, or random:0. `budget` bounds the seconds of compiling,
+    checking and timing, over all stages; without it there are `rounds` rounds. `whole` times all calls a generation
+    makes. `dynamic` captures with symbolic sizes. `memory_bytes` bounds what all processes may take together, beyond
+    which they take turns. `threads` are those of one call, all cores by default; `dtype` casts stages built from a
+    configuration. The other options are those of `analyze`. GraphlabError for a name there is none of, a stage that
+    cannot be captured or weights that do not fit; what goes wrong with one backend is in the report.
+    """
+    check_effort(rounds, budget, threads)
+    count = threads if threads is not None else usable_cores()
+    chosen = candidates(backends, rewrite=level(rewrite), threads=count)
+    asked = find_dtype(dtype)
+    workload = workload_of(source, bindings, config, trust_pickle, inputs, dynamic)
+    stages = workload.active if stage is None else (workload.running(stage),)
+    wanted = Wanted(dynamic, weights, trust_pickle or isinstance(source, Program) or is_own(workload))
+    stamp = environment(count)
+    end = None if budget is None else time.monotonic() + budget
+    found: list[StageBench] = []
+    with tempfile.TemporaryDirectory(prefix="graphlab-bench-") as place:
+        for index, item in enumerate(stages):
+            folder = Path(place) / f"stage-{index}"
+            folder.mkdir()
+            run = StageRun(workload, item, chosen, folder, wanted, asked, whole, count)
+            limits = Limits(rounds, _share(end, len(stages) - index), seed, memory_bytes, LEAST_ROUNDS)
+            found.append(run.run(limits, surroundings(folder, count), _say(progress, item.name)))
+    return BenchReport(
+        source=workload.source,
+        workload=workload.name,
+        bindings=workload.values(),
+        whole=whole,
+        rounds=rounds,
+        budget_seconds=budget,
+        seed=seed,
+        environment=stamp,
+        stages=tuple(found),
+        totals=totals(found) if whole else (),
+        assumptions=workload.assumptions,
+        notes=(WARMUP_RULE,),
+    )
+
+
+def is_own(workload: Workload) -> bool:
+    """Whether `workload` is the user's own code or object, rather than read from a file of anybody's."""
+    return not Path(workload.source).is_file()
+
+
+def _share(end: float | None, stages: int) -> float | None:
+    """The seconds of the next of `stages`: an equal share of what is left."""
+    if end is None:
+        return None
+    left = end - time.monotonic()
+    if left <= 0:
+        raise GraphlabError("the budget is spent before the last stage", hint="raise --budget, or pick one --stage")
+    return left / stages
+
+
+def _say(progress: Callable[[str], None] | None, stage: str) -> Callable[[str], None]:
+    return lambda text: progress(f"{stage}: {text}") if progress is not None else None

@@ -1,0 +1,80 @@
+"""Bytes of an ONNX file to an onnx_ir model whose functions are inlined; nothing beside the file is opened."""
+
+from __future__ import annotations
+
+import onnx
+import onnx_ir as ir
+from google.protobuf.message import DecodeError
+from onnx_ir.passes.common import InlinePass
+
+from graphlab.errors import SourceError
+from graphlab.onnx_graph.call import TRANSLATIONS
+from graphlab.onnx_graph.wire import without_weights
+
+_DAMAGED = "fetch or export the file again"
+
+
+def load_model(view: memoryview, what: str) -> ir.Model:
+    """The model in `view`, its nodes sorted, its functions inlined; SourceError in one line otherwise.
+
+    Weights are left out. Operators of the standard set that graphlab does not know and that are functions by their
+    schema are inlined too.
+    """
+    proto = onnx.ModelProto()
+    try:
+        proto.ParseFromString(without_weights(view, what))
+    except DecodeError as error:
+        raise SourceError(f"{what} is no sound ONNX model: {error}", hint=_DAMAGED) from error
+    if not proto.HasField("graph") or not (proto.graph.node or proto.graph.output):
+        raise SourceError(f"{what} is an ONNX file without a graph", hint=_DAMAGED)
+    _check_names(proto.graph, what)
+    proto = _inline_schemas(proto, what)
+    try:
+        model = ir.from_proto(proto)
+        if model.functions:
+            InlinePass()(model)
+        model.graph.sort()
+    except Exception as error:  # onnx_ir raises ValueError, TypeError, KeyError and its own for damaged files
+        raise SourceError(f"{what} is no sound ONNX model: {_line(error)}", hint=_DAMAGED) from error
+    return model
+
+
+def _check_names(graph: onnx.GraphProto, what: str) -> None:
+    taken = {value.name for value in graph.input}
+    if len(taken) != len(graph.input):
+        raise SourceError(f"{what} names an input twice", hint=_DAMAGED)
+    for node in graph.node:
+        for name in node.output:
+            if name and name in taken:
+                raise SourceError(f"{what} makes the value {name!r} twice", hint=_DAMAGED)
+            taken.add(name)
+
+
+def _inline_schemas(proto: onnx.ModelProto, what: str) -> onnx.ModelProto:
+    """`proto` with operators graphlab has no translation for, and whose schema is a function, written out."""
+    versions = {entry.domain: entry.version for entry in proto.opset_import}
+    wanted = set()
+    for node in proto.graph.node:
+        domain = "" if node.domain == "ai.onnx" else node.domain
+        if (domain, node.op_type) not in TRANSLATIONS and _is_function(node.op_type, domain, versions.get(domain)):
+            wanted.add((node.domain, node.op_type))
+    if not wanted:
+        return proto
+    try:
+        return onnx.inliner.inline_selected_functions(proto, sorted(wanted), inline_schema_functions=True)
+    except Exception as error:  # the inliner is C++ and raises RuntimeError and its own kinds
+        raise SourceError(f"{what} cannot be inlined: {_line(error)}", hint=_DAMAGED) from error
+
+
+def _is_function(name: str, domain: str, version: int | None) -> bool:
+    if version is None or not onnx.defs.has(name, domain):
+        return False
+    try:
+        schema = onnx.defs.get_schema(name, version, domain)
+    except onnx.defs.SchemaError:
+        return False
+    return bool(schema.has_function or schema.has_context_dependent_function)
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,0 +1,26 @@
+"""An `ExportReport` as JSON and Markdown text."""
+
+from __future__ import annotations
+
+import json
+
+from graphlab.report.export_data import ExportReport
+from graphlab.report.export_tables import export_fields, export_tables, model_notes
+from graphlab.report.markdown_writer import escape
+from graphlab.report.rewrite_writers import markdown_list, markdown_table
+
+
+def export_json(report: ExportReport) -> str:
+    """`report.to_dict()` as indented ASCII JSON in the order of the keys, ending in a newline."""
+    return json.dumps(report.to_dict(), indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def export_markdown(report: ExportReport) -> str:
+    """The report as GitHub-flavoured Markdown, ending in one newline."""
+    fields = "\n".join(f"- {escape(name)}: {escape(value)}" for name, value in export_fields(report))
+    blocks = [f"# {escape(report.workload)}", fields, *map(markdown_table, export_tables(report))]
+    for model in report.models:
+        blocks += markdown_list(f"{model.stage}: notes", model_notes(model))
+    blocks += markdown_list("Other files", report.files)
+    blocks += markdown_list("Assumptions", report.assumptions)
+    return "\n\n".join(blocks) + "\n"

@@ -1,0 +1,152 @@
+"""What a candidate's process does: loads its programs, compiles them, writes their outputs, runs samples."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import graphlab.fused  # noqa: F401  # programs in files may call its operators
+from graphlab.lowering.base import Backend, Compiled, Lowered, measured
+from graphlab.lowering.errors import BackendError
+from graphlab.lowering.registry import backend_from
+from graphlab.lowering.resident import peak_bytes, release, reset_peak, resident_bytes
+from graphlab.program import Program
+from graphlab.sources.archive import load_exported_program
+from graphlab.sources.extract import extract
+from graphlab.timing.job import Job, ProgramFiles, job_from
+from graphlab.timing.sampling import Sampler
+from graphlab.timing.store import StoredTensors, write_tensors
+
+SETTLE_SECONDS = 0.05
+"""Samples shorter than this are made after a call that is not timed: caches and threads of an idle process are cold."""
+
+Tensors = Mapping[str, torch.Tensor]
+
+
+@dataclass
+class CandidateRun:
+    """A job being done."""
+
+    job: Job
+    backend: Backend
+    before_bytes: int | None
+    inputs: list[dict[str, torch.Tensor]] = field(default_factory=list)
+    calls: list[Callable[[Tensors], Any]] = field(default_factory=list)
+    sampler: Sampler | None = None
+    _short: bool = False
+
+    def compile(self) -> dict[str, Any]:
+        """Compiles every program; the sums over them, and what the backend has to say."""
+        made = [self._compiled(files) for files in self.job.programs]
+        self.calls = [item.call for item in made]
+        if self.job.sampling is not None:
+            self.sampler = Sampler(self.job.sampling, self.inputs[0])
+        release()
+        reset_peak()
+        device = [item.device_bytes for item in made if item.device_bytes is not None]
+        return {
+            "seconds": sum(item.compile_seconds for item in made),
+            "peak_bytes": max((item.peak_bytes for item in made if item.peak_bytes is not None), default=None),
+            "device_bytes": sum(device) if device else None,
+            "notes": list(dict.fromkeys(note for item in made for note in item.notes)),
+        }
+
+    def _compiled(self, files: ProgramFiles) -> Compiled:
+        if files.is_onnx:
+            compiled = measured(self.backend, files.name, lambda: _open(self.backend, Path(files.path)))
+            stored = StoredTensors([Path(files.inputs)])
+            self.inputs.append({name: stored[name].to(self.backend.place) for name in stored})
+            return compiled
+        exported = load_exported_program(Path(files.path))
+        program = Program(files.name, extract(exported), exported)
+        self.inputs.append(self._inputs(program, Path(files.inputs)))
+        return self.backend.compile(program, StoredTensors([Path(path) for path in files.values]))
+
+    def _inputs(self, program: Program, path: Path) -> dict[str, torch.Tensor]:
+        """The inputs in the dtypes of the program, where the backend wants them; copies, nothing maps the file."""
+        stored = StoredTensors([path])
+        return {
+            node.name: stored[node.name].to(self.backend.place, getattr(torch, node.out.dtype)).clone()
+            for node in program.graph.inputs
+        }
+
+    def write_outputs(self, path: str) -> dict[str, Any]:
+        """Runs every program once; the results go to a file as "PROGRAM.RESULT"."""
+        outputs: dict[str, torch.Tensor] = {}
+        for number, (call, inputs) in enumerate(zip(self.calls, self.inputs, strict=True)):
+            results = call(inputs)
+            for index, value in enumerate(results):
+                if isinstance(value, torch.Tensor):
+                    outputs[f"{number}.{index}"] = value.detach().cpu().contiguous()
+        write_tensors(Path(path), outputs, outputs)
+        return {"outputs": len(outputs)}
+
+    def sample(self, calls: int, *, whole: bool) -> dict[str, Any]:
+        """Mean seconds of `calls` runs: of the sequence where `whole`, else of every program, times what it counts.
+
+        A run before them is not timed where they are short.
+        """
+        if whole:
+            return {"seconds": self._timed(self._generation, calls, warm=False)}
+        each = [self._timed(partial(call, inputs), calls, warm=True) for call, inputs in self._pairs()]
+        return {"seconds": sum(w * seconds for w, seconds in zip(self.job.weights, each, strict=True))}
+
+    def _pairs(self) -> list[tuple[Callable[[Tensors], Any], Tensors]]:
+        return list(zip(self.calls, self.inputs, strict=True))
+
+    def _timed(self, run: Callable[[], Any], calls: int, *, warm: bool) -> float:
+        """Mean seconds of `calls` runs in a row, garbage collection off."""
+        if warm and self._short:
+            run()
+        self.backend.synchronize()
+        gc.collect()
+        gc.disable()
+        try:
+            start = time.perf_counter()
+            for _ in range(calls):
+                run()
+            self.backend.synchronize()
+            seconds = (time.perf_counter() - start) / calls
+        finally:
+            gc.enable()
+        self._short = seconds < SETTLE_SECONDS
+        return seconds
+
+    def _generation(self) -> None:
+        """Every call of the stage in a whole generation."""
+        if self.sampler is not None:
+            self.sampler.run(self.calls[0])
+            return
+        for index in self.job.sequence:
+            self.calls[index](self.inputs[index])
+
+    def memory(self) -> dict[str, Any]:
+        """Bytes resident before compiling, now, and at most since compiling ended; CPU seconds of the process."""
+        spent = time.process_time()
+        return {"before": self.before_bytes, "now": resident_bytes(), "peak": peak_bytes(), "cpu_seconds": spent}
+
+
+def load(document: Mapping[str, Any]) -> tuple[CandidateRun, dict[str, Any]]:
+    """The run of a job, nothing compiled yet; BackendError where its backend cannot run here."""
+    job = job_from(document)
+    backend = backend_from(job.backend)
+    backend.require()
+    release()
+    before = resident_bytes()
+    return CandidateRun(job, backend, before), {"before_bytes": before}
+
+
+def _open(backend: Backend, path: Path) -> Lowered:
+    opener = getattr(backend, "open_file", None)
+    if opener is None:
+        raise BackendError(f"backend {backend.name} does not run .onnx files", hint="onnxruntime and openvino do")
+    made = opener(path)
+    assert isinstance(made, Lowered)
+    return made

@@ -1,0 +1,182 @@
+"""A stage made ready for other processes: captured in every dtype asked for, rewritten, weights and inputs on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from graphlab.errors import GraphlabError
+from graphlab.measuring.casting import in_dtype
+from graphlab.measuring.materialize import inputs
+from graphlab.measuring.stage import refuse_foreign
+from graphlab.pipeline import Facts
+from graphlab.program import Program
+from graphlab.rewriter import chosen_passes, rewrite_program
+from graphlab.sources.stage import axis_sizes, program_for, tensor_inputs
+from graphlab.timing.candidates import Candidate
+from graphlab.timing.job import ProgramFiles
+from graphlab.timing.programs import held_tensors, save_graph
+from graphlab.timing.store import StoredTensors, write_tensors
+from graphlab.weights.errors import WeightsError
+from graphlab.weights.source import WeightSource, weight_source
+from graphlab.weights.values import Values
+from graphlab.workload import Stage, Workload
+
+FULL = "float32"
+RANDOM = "random:0"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How to capture and what to fill in: symbolic or not, the spec of the weights, and whether files are trusted."""
+
+    dynamic: bool = False
+    weights: str | None = None
+    trusted: bool = False
+
+
+@dataclass
+class StageFiles:
+    """The files of one stage at one step, in `folder`; each is made when it is first asked for.
+
+    `values` are the variables in force. Weights are made once in the dtype of the reference; those of every other
+    dtype are casts of them, and those of a rewritten program are made of these.
+    """
+
+    workload: Workload
+    stage: Stage
+    values: Mapping[str, int | float]
+    folder: Path
+    wanted: Wanted
+    lender: StageFiles | None = None
+    _programs: dict[str, Program] = field(default_factory=dict)
+    _weights: dict[str, Path] = field(default_factory=dict)
+    _made: dict[tuple[str, int], ProgramFiles] = field(default_factory=dict)
+
+    @property
+    def reference_dtype(self) -> str:
+        """float32 where the stage can be captured in it: what is captured already stays as it is."""
+        return FULL if self.stage.build is not None else self.stage.dtype
+
+    @cached_property
+    def source(self) -> WeightSource:
+        """Where weights come from: the source itself where it has some, random ones otherwise."""
+        trusted = self.wanted.trusted
+        try:
+            return weight_source(self.workload, self.stage.name, self.wanted.weights, trust_pickle=trusted)
+        except WeightsError:
+            if self.wanted.weights is not None:
+                raise
+            return weight_source(self.workload, self.stage.name, RANDOM)
+
+    def program(self, dtype: str) -> Program:
+        """The stage captured in `dtype`; GraphlabError where that is impossible, or a file's program is not trusted."""
+        if dtype not in self._programs:
+            stage = in_dtype(self.stage, dtype)
+            found = program_for(stage, self.values, dynamic=self.wanted.dynamic, disk=False)
+            if found.exported is None:
+                raise GraphlabError(
+                    f"{self.stage.name} is only known by its graph, which cannot be run",
+                    hint="bench the model's folder, a .pt2, or file.py:function",
+                )
+            if self.stage.program is not None and not self.wanted.trusted:
+                refuse_foreign(found)
+            self._programs[dtype] = found
+        return self._programs[dtype]
+
+    def files(self, dtype: str, rewrite: int) -> ProgramFiles:
+        """The stage in `dtype` after -O`rewrite`."""
+        key = (dtype, rewrite)
+        if key not in self._made:
+            self._made[key] = self._make(dtype, rewrite)
+        return self._made[key]
+
+    def _make(self, dtype: str, rewrite: int) -> ProgramFiles:
+        base = self.program(dtype)
+        stored = [self._base_weights(dtype)]
+        program = base
+        if rewrite:
+            result = rewrite_program(base, chosen_passes(rewrite))
+            program = result.program
+            held = held_tensors(program)
+            new = {item.key: held[item.key] for item in result.held}
+            if new:
+                stored.append(self.folder / f"weights-{dtype}-O{rewrite}.safetensors")
+                made = Values(program, self._cast_source(dtype), result.new_tensors, base)
+                write_tensors(stored[-1], new, made)
+        path = self.folder / f"{dtype}-O{rewrite}.pt2"
+        save_graph(program, path)
+        return ProgramFiles(self.stage.name, str(path), tuple(map(str, stored)), str(self.inputs))
+
+    def _base_weights(self, dtype: str) -> Path:
+        """The file of the weights of the unrewritten program in `dtype`."""
+        if self.lender is not None:
+            return self.lender._base_weights(dtype)
+        if dtype not in self._weights:
+            program = self.program(dtype)
+            path = self.folder / f"weights-{dtype}.safetensors"
+            write_tensors(path, held_tensors(program), Values(program, self._cast_source(dtype)))
+            self._weights[dtype] = path
+        return self._weights[dtype]
+
+    def _cast_source(self, dtype: str) -> WeightSource:
+        """The source itself for the dtype of the reference, its rounded values for any other."""
+        if dtype == self.reference_dtype:
+            return self.source
+        return _Rounded(self.source, StoredTensors([self._base_weights(self.reference_dtype)]))
+
+    @cached_property
+    def facts(self) -> Facts:
+        """Facts about the reference's program, at the sizes in force."""
+        stage, program = in_dtype(self.stage, self.reference_dtype), self.program(self.reference_dtype)
+        sizes = axis_sizes(stage, self.values)
+        return Facts(program.graph, {symbol: sizes[symbol] for symbol in program.graph.symbols})
+
+    @cached_property
+    def inputs(self) -> Path:
+        """The file of the inputs, in the dtype of the reference: random, the same for every candidate."""
+        roles = {name: spec.role for name, spec in tensor_inputs(self.stage).items()}
+        made = inputs(self.facts.graph, roles, torch.device("cpu"))
+        path = self.folder / "inputs.safetensors"
+        write_tensors(path, made, made)
+        return path
+
+
+@dataclass(frozen=True, slots=True)
+class _Rounded:
+    """A source of weights that gives those already stored in another dtype; what is not stored comes from `source`."""
+
+    source: WeightSource
+    stored: Mapping[str, torch.Tensor]
+
+    @property
+    def spec(self) -> str:
+        """That of the source."""
+        return self.source.spec
+
+    @property
+    def is_random(self) -> bool:
+        """That of the source."""
+        return self.source.is_random
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Those of the source."""
+        return self.source.notes
+
+    def read(self, key: str, like: torch.Tensor) -> torch.Tensor:
+        """The stored value in the dtype of `like`."""
+        if key in self.stored and self.stored[key].shape == like.shape:
+            return self.stored[key].to(like.dtype)
+        return self.source.read(key, like)
+
+
+def default_dtype(stage: Stage, chosen: Sequence[Candidate]) -> str:
+    """The dtype of the stage; float32 in the place of half precision where nothing but the CPU is used."""
+    half = stage.dtype in ("float16", "bfloat16") and stage.build is not None
+    on_cpu = all(item.backend.place.type == "cpu" for item in chosen)
+    return FULL if half and on_cpu else stage.dtype
