@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from graphlab.cli.options import Bindings, Config, Inputs, Source, Stage, TrustPickle, load_workload
+from graphlab.cli.options import (
+    Bindings,
+    Config,
+    Inputs,
+    RewriteLevel,
+    Source,
+    Stage,
+    TrustPickle,
+    Weights,
+    load_workload,
+    parse_level,
+)
 from graphlab.cli.output import STDOUT, OutputError, check_outputs, write_outputs
 
 if TYPE_CHECKING:
@@ -31,15 +42,11 @@ def bench(
             help="eager, inductor, inductor-aot, onnxruntime, openvino, ...; rewrite=-O2 among the keys; repeat.",
         ),
     ] = None,
-    rewrite: Annotated[
-        str, typer.Option("--rewrite", metavar="-O1|-O2", help="Rewrite the program first; for every candidate.")
-    ] = "-O0",
+    rewrite: RewriteLevel = "-O0",
     stage: Stage = None,
     bindings: Bindings = None,
     inputs: Inputs = None,
-    weights: Annotated[
-        str | None, typer.Option("--weights", metavar="SPEC", help="A path or random:SEED; the source's own if any.")
-    ] = None,
+    weights: Weights = None,
     dtype: Annotated[str | None, typer.Option("--dtype", metavar="D", help="float32, float16 or bfloat16.")] = None,
     threads: Annotated[int | None, typer.Option("--threads", metavar="N", help="Of one call; all cores.")] = None,
     rounds: Annotated[int, typer.Option("--rounds", metavar="N", help="Timed rounds at most.")] = 20,
@@ -64,15 +71,16 @@ def bench(
         raise typer.BadParameter(f"{plot} is none of {', '.join(PLOTS)}", param_hint="'--plot'")
     check_outputs(outputs)
     from graphlab.benching import bench as run_bench
-    from graphlab.timing.candidates import candidates, level
+    from graphlab.timing.candidates import candidates
 
-    candidates(backend or (), rewrite=level(rewrite))  # what is misspelled is said before the model is loaded
-    workload = load_workload(source, bindings, inputs, config, trust_pickle=trust_pickle, static=not dynamic)
+    candidates(backend or (), rewrite=parse_level(rewrite))  # what is misspelled is said before the model is loaded
+    static = not dynamic and not source.endswith(".onnx")  # a file says its free sizes, which cost nothing
+    workload = load_workload(source, bindings, inputs, config, trust_pickle=trust_pickle, static=static)
     with _progress() as tell:
         report = run_bench(
             workload,
             backend or (),
-            rewrite=rewrite,
+            rewrite=parse_level(rewrite),
             stage=stage,
             weights=weights,
             dtype=dtype,

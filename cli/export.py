@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from graphlab.cli.options import (
-    Bindings, Config, Inputs, Passes, RewriteLevel, Source, Stage, Static, TrustPickle, Weights, load_workload,
+    Bindings,
+    Config,
+    Inputs,
+    Passes,
+    RewriteLevel,
+    Source,
+    Stage,
+    Static,
+    TrustPickle,
+    Weights,
+    load_workload,
     parse_level,
 )  # fmt: skip
 from graphlab.cli.output import STDOUT, check_folder, check_outputs, write_outputs

@@ -21,6 +21,7 @@ from graphlab.cli.models import models
 from graphlab.cli.passes import passes
 from graphlab.cli.profile import profile
 from graphlab.cli.rewrite import rewrite
+from graphlab.cli.run import run
 from graphlab.errors import GraphlabError
 
 OK, FAILURE, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -34,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for command in (analyze, explain, rewrite, export, characterize, profile, bench, calibrate, models, devices, passes):
+for command in (analyze, explain, rewrite, export, run, characterize, profile, bench, calibrate, models, devices, passes):
     app.command()(command)
 
 

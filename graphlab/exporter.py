@@ -17,6 +17,7 @@ from graphlab.pipeline import Facts
 from graphlab.program import Program
 from graphlab.report.export_data import ExportReport, ModelReport
 from graphlab.rewriter import Chosen, chosen_passes, rewrite_program, stage_program
+from graphlab.rewriting.pipeline import level_passes
 from graphlab.rewriting.rewrite import Rewrite
 from graphlab.sources.stage import axis_sizes
 from graphlab.weights.source import weight_source
@@ -86,6 +87,18 @@ def export_models(
     return report_of(plan, [export_stage(plan, name, Path(output))])
 
 
+def _export_folder(plan: ExportPlan, folder: Path, stage: str | None, tell: Callable[[str], None]) -> ExportReport:
+    from graphlab.onnx_pipeline.layout import pipeline_layout, write_pipeline
+
+    layout = pipeline_layout(plan.workload)
+    names = [one_stage(plan.workload, stage)] if stage is not None else [item.name for item in plan.workload.active]
+    models = []
+    for name in names:
+        tell(name)
+        models.append(export_stage(plan, name, folder / layout.path(name), layout.naming(name)))
+    return report_of(plan, models, write_pipeline(layout, folder))
+
+
 def is_folder(output: str | os.PathLike[str]) -> bool:
     """Whether `output` is a folder: it is one, or ends like one, or has no suffix; ExportError for another suffix."""
     text, path = os.fspath(output), Path(output)
@@ -100,14 +113,24 @@ def export_stage(plan: ExportPlan, name: str, path: Path, naming: Naming | None 
     """The stage `name` of `plan` as the model at `path`."""
     source = weight_source(plan.workload, name, plan.weights, trust_pickle=plan.trust_pickle)
     program = stage_program(plan.workload, name, dynamic=plan.dynamic)
-    result = rewrite_program(program, plan.chosen)
+    result = rewrite_program(program, _for_target(plan.chosen, plan.options.target))
     named = naming or Naming()
     if not named.axes:
         named = replace(named, axes=shown_axes(program))
     stage = plan.workload.running(name)
     sizes = axis_sizes(stage, plan.workload.step_values(stage, 0))
     at = {symbol: sizes[symbol] for symbol in program.graph.symbols}
-    return export_program(program, result, source, path, plan.options, naming=named, sizes=at)
+    origin = f"{plan.workload.source}, {name}"
+    return export_program(program, result, source, path, plan.options, naming=named, sizes=at, origin=origin)
+
+
+def _for_target(chosen: Chosen, target: Target) -> Chosen:
+    """`chosen` less the passes of its level that make a model slower on `target`; those asked for by name stay."""
+    if chosen.level is None:
+        return chosen
+    asked = chosen.rewrites[len(level_passes(chosen.level)) :]
+    kept = tuple(item for item in level_passes(chosen.level) if item.name not in target.without)
+    return replace(chosen, rewrites=(*kept, *asked))
 
 
 def shown_axes(program: Program) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What every model goes through after translation: constants folded, duplicates and dead nodes gone, torch's notes out."""
+"""What every model goes through after translation: constants folded, duplicates and dead nodes out, notes too."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def clean(model: Any, target: Target) -> None:
         optimizer.optimize_ir(model, num_iterations=2, onnx_shape_inference=False, stop_if_no_change=True)
         common.CommonSubexpressionEliminationPass()(model)
     common.RemoveUnusedNodesPass()(model)
-    common.RemoveUnusedFunctionsPass()(model)
+    common.RemoveUnusedFunctionsPass()(model)  # type: ignore[no-untyped-call]  # its constructor has no types
     _strip(model)
     model.opset_imports.clear()
     model.opset_imports[""] = target.opset

@@ -56,7 +56,7 @@ def _hand_over(node: torch.fx.Node, results: Any, draft: Draft) -> None:
     if not isinstance(results, (tuple, list)):
         draft.replace(node, results, why)
         return
-    readers = {user: results[user.args[1]] for user in node.users}
+    readers = {user: results[int(str(user.args[1]))] for user in node.users}
     if readers:
         draft.replace_all(readers, why)
     draft.erase_dead(node)

@@ -11,13 +11,16 @@ from typing import Any, ClassVar
 
 import torch
 
+from graphlab.exporting.attention import four_axes, widen_mask
 from graphlab.exporting.decompose import spell_out
 from graphlab.exporting.errors import ExportError
+from graphlab.exporting.linear import halve, tied_keys, transpose
 from graphlab.exporting.promote import promote
 from graphlab.exporting.reshape import RESHAPE
+from graphlab.exporting.targets import Target
 from graphlab.exporting.torchlib import first_opset, registry, translates
 from graphlab.exporting.translations import translations
-from graphlab.exporting.targets import Target
+from graphlab.fused.geglu import GEGLU
 from graphlab.fused.registry import arguments
 from graphlab.rewriting.draft import Draft
 from graphlab.rewriting.fake import same_size
@@ -51,13 +54,21 @@ class PrepareForOnnx(Rewrite):
         self._decompose(draft)
         for node in draft.calls(*_SELECTIONS):
             _select(node, draft)
+        for node in draft.calls(aten.scaled_dot_product_attention.default):
+            four_axes(node, draft)
+        for node in draft.calls(aten.scaled_dot_product_attention.default):
+            widen_mask(node, draft)
         promote(draft)
         for node in draft.calls(*_SPLITS):
             _split(node, draft)
         for node in draft.calls(*_VIEWS):
             _view(node, draft)
+        tied = tied_keys(draft)
+        if self.target.halves_geglu:
+            for node in draft.calls(GEGLU):
+                halve(node, draft, tied)
         for node in draft.calls(aten.linear.default):
-            _linear(node, draft)
+            transpose(node, draft, tied)
         draft.sweep()
 
     def _decompose(self, draft: Draft) -> None:
@@ -90,7 +101,7 @@ def _untranslatable(node: torch.fx.Node, target: Target) -> ExportError:
 def _drop_checks(draft: Draft) -> None:
     """Assertions compute nothing; what only they read goes with them."""
     for node in draft.calls():
-        if node.users or "assert" not in str(node.target) and "sym_constrain" not in str(node.target):
+        if node.users or ("assert" not in str(node.target) and "sym_constrain" not in str(node.target)):
             continue
         read = node.all_input_nodes
         draft.graph.erase_node(node)
@@ -167,52 +178,3 @@ def _view(node: torch.fx.Node, draft: Draft) -> None:
         made[open_[-1]] = -1  # the innermost: the outer ones are read more often
     new = draft.call(RESHAPE, source, made, at=node, value=node.meta["val"])
     draft.replace(node, new, "sizes that stay or follow are not computed")
-
-
-def _linear(node: torch.fx.Node, draft: Draft) -> None:
-    """x W^T + b over more than two axes becomes a product with W^T, written once; ONNX has no operator for it.
-
-    A weight that is read elsewhere too (a tied embedding) stays as it is: twice on disk is worse than a transposition
-    when a session is made.
-    """
-    given = arguments(node)
-    x, weight, bias = given["input"], given["weight"], given["bias"]
-    key = draft.fixed_key(weight)
-    if x.meta["val"].dim() == 2 or key is None or any(user.target is not aten.linear.default for user in weight.users):
-        return
-    if not isinstance(draft.weight(weight), torch.Tensor) or _tied(draft, key):
-        return
-    turned = _turned(draft, weight, key)
-    product = draft.call(aten.matmul.default, x, turned, at=node)
-    new = draft.call(aten.add.Tensor, product, bias, at=node) if bias is not None else product
-    draft.replace(node, new, "the weight is written transposed")
-
-
-def _turned(draft: Draft, weight: torch.fx.Node, key: str) -> torch.fx.Node:
-    name = f"{key}.T"
-    known = next((n for n in draft.graph.find_nodes(op="placeholder") if draft.weight_key(n) == name), None)
-    return known if known is not None else draft.add_weight(name, [key], Transposed(key))
-
-
-@dataclass(frozen=True, slots=True)
-class Transposed:
-    """The recipe of a transposed weight."""
-
-    key: str
-
-    def __call__(self, tensors: Any) -> torch.Tensor:
-        """(out, in) to (in, out), in memory of its own."""
-        value: torch.Tensor = tensors[self.key].t().contiguous()
-        return value
-
-
-def _tied(draft: Draft, key: str) -> bool:
-    """Whether another key of the program is the same memory."""
-    tensor = draft.state.get(key, draft.constants.get(key))
-    assert isinstance(tensor, torch.Tensor)
-    place = tensor.untyped_storage()._cdata
-    return any(
-        other != key and isinstance(value, torch.Tensor) and value.untyped_storage()._cdata == place
-        for home in (draft.state, draft.constants)
-        for other, value in home.items()
-    )

@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from graphlab.fused.registry import opset18
+
 
 def _sizes(x: torch.Tensor, sizes: Sequence[Any]) -> list[Any]:
     return [x.shape[index] if isinstance(size, int) and size == 0 else size for index, size in enumerate(sizes)]
@@ -31,7 +33,7 @@ RESHAPE = torch.ops.graphlab.reshape.default
 
 def onnx(x: Any, sizes: Sequence[Any]) -> Any:
     """Reshape; sizes that are values become one tensor with the others."""
-    from onnxscript import opset18 as op
+    op = opset18()
 
     if all(isinstance(size, int) for size in sizes):
         return op.Reshape(x, op.Constant(value_ints=list(sizes)))

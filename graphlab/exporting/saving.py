@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -195,8 +195,10 @@ def _bytes(spec: _Spec, values: Mapping[str, torch.Tensor]) -> memoryview:
         raise ExportError(
             f"weight {spec.key} is {tuple(value.shape)} {value.dtype}, the model has {spec.dims} {spec.torch_dtype}"
         )
-    flat = value.detach().cpu().contiguous().reshape(-1)
-    return memoryview(flat.view(torch.uint8).numpy() if spec.nbytes else b"")
+    if not spec.nbytes:
+        return memoryview(b"")
+    flat = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+    return flat.numpy().data
 
 
 def _check_space(path: Path, nbytes: int) -> None:

@@ -6,16 +6,16 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 
-import torch
-from importlib.metadata import version
-
+from graphlab.exporting.checking.check import check_model
+from graphlab.exporting.errors import ExportError
 from graphlab.exporting.options import ExportOptions, Naming
 from graphlab.exporting.ports import ports, rename_ports
-from graphlab.exporting.saving import Saved, add_metadata, staged, write_model
+from graphlab.exporting.saving import add_metadata, staged, write_model
 from graphlab.exporting.targets import CONTRIB
-from graphlab.exporting.translate import Lowered, to_onnx
+from graphlab.exporting.translate import to_onnx
 from graphlab.pipeline import Facts
 from graphlab.program import Program
 from graphlab.report.export_data import CheckRow, ModelReport, Phase
@@ -52,6 +52,7 @@ def export_program(
     naming: Naming | None = None,
     sizes: Mapping[str, int] | None = None,
     notes: Sequence[str] = (),
+    origin: str = "",
 ) -> ModelReport:
     """Writes `result`, a rewrite of the captured `program`, with the values of `source` to `path`; what was written.
 
@@ -63,13 +64,13 @@ def export_program(
     with clock("translate"):
         lowered = to_onnx(result.program, options.target, naming.axes)
         rename_ports(lowered.model, naming)
-    values = Values(lowered.program, source, (*result.new_tensors, *lowered.new_tensors), result.base)
+    values = Values(lowered.program, source, (*result.new_tensors, *lowered.new_tensors), program)
     with staged(path) as folder:
         with clock("write"):
             saved = write_model(lowered, values, folder / path.name)
         with clock("check"):
             check = _check(program, result, source, saved.path, options, naming)
-        add_metadata(saved.path, _provenance(program, result, source, options, check))
+        add_metadata(saved.path, _provenance(origin or program.name, program, result, source, options, check))
         nbytes = sum(item.stat().st_size for item in folder.iterdir())
     facts = Facts(result.program.graph, dict(sizes or result.program.graph.symbols))
     found = figures(facts)
@@ -95,7 +96,37 @@ def export_program(
         check=check,
         phases=tuple(Phase(name, seconds) for name, seconds in clock.phases.items()),
         skips=grouped_skips((*result.skips, *lowered.skips)),
-        notes=(*program.notes, *notes),
+        notes=(*program.notes, *source.notes, *notes),
+    )
+
+
+def _check(
+    program: Program,
+    result: RewriteResult,
+    source: WeightSource,
+    path: Path,
+    options: ExportOptions,
+    naming: Naming,
+) -> CheckRow:
+    if not options.check:
+        return CheckRow(False, True, "--no-check", "", 0.0, None, ())
+    reference = result.base or program
+    found = check_model(
+        path,
+        reference,
+        source,
+        options.target,
+        new_tensors=result.new_tensors if result.base is not None else (),
+        base=program,
+        input_names=naming.inputs,
+        dtype=options.dtype,
+        tolerance=options.tolerance,
+    ).row()
+    if found.ok or options.force:
+        return found
+    raise ExportError(
+        f"{path.name} differs from PyTorch: {found.why or _verdict(found)}",
+        hint="nothing was written; --force keeps it",
     )
 
 
@@ -110,14 +141,14 @@ def _dtype(program: Program) -> str:
 
 
 def _provenance(
-    program: Program, result: RewriteResult, source: WeightSource, options: ExportOptions, check: CheckRow
+    origin: str, program: Program, result: RewriteResult, source: WeightSource, options: ExportOptions, check: CheckRow
 ) -> dict[str, str]:
     """What metadata_props say of a model: where it comes from, what was done to it, by what, and how far it is off."""
     said = {
-        "graphlab.source": program.name,
+        "graphlab.source": origin,
         "graphlab.passes": "; ".join(result.program.history) or "none",
         "graphlab.target": options.target.name,
-        "graphlab.weights": f"{'random: ' if source.is_random else ''}{source.spec}",
+        "graphlab.weights": source.spec,
         "graphlab.dtype": options.dtype or _dtype(program),
         "graphlab.verification": _verdict(check),
         "graphlab.versions": ", ".join(

@@ -25,6 +25,8 @@ class Target:
 
     `provider` is the execution provider a model must load on; None for any runtime of the standard. `kernels` are the
     operators of com.microsoft that may be written, `passes` the rewrites that make them, after the user's own.
+    `without` are passes of the level that make a model slower there, `halves_geglu` says that a gated layer is two
+    products: both chosen by measurement (benchmarks/export_choices.py).
     """
 
     name: str
@@ -32,6 +34,8 @@ class Target:
     provider: str | None = None
     kernels: frozenset[str] = frozenset()
     passes: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    halves_geglu: bool = False
     opset: int = DEFAULT_OPSET
 
     def has(self, kernel: str) -> bool:
@@ -66,7 +70,13 @@ TARGETS = {
     for target in (
         Target("standard", "operators of the ONNX standard alone: any runtime"),
         Target(
-            "ort-cpu", "ONNX Runtime on CPUs", "CPUExecutionProvider", _ANY_PROVIDER, ("pack-heads",)
+            "ort-cpu",
+            "ONNX Runtime on CPUs",
+            "CPUExecutionProvider",
+            _ANY_PROVIDER,
+            ("pack-heads",),
+            without=("fuse-qkv", "fuse-kv"),
+            halves_geglu=True,
         ),
         Target(
             "ort-cuda",

@@ -66,7 +66,9 @@ def first_opset(target: Any, above: int) -> int | None:
     """The first opset after `above` at which torch's table knows `target`; None for none."""
     from graphlab.exporting.targets import HIGHEST_OPSET
 
-    name = target.name() if isinstance(target, torch._ops.OpOverload) else target
+    name: Any = target
+    if isinstance(target, torch._ops.OpOverload):
+        name = target.name()  # type: ignore[no-untyped-call]  # torch gives it no types
     return next((opset for opset in range(above + 1, HIGHEST_OPSET + 1) if name in _functions(opset)), None)
 
 

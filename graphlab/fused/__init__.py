@@ -3,7 +3,15 @@
 One file an operator holds all there is to it: definition in ATen, cost, axes and ONNX translation.
 """
 
-from graphlab.fused import geglu, group_norm_silu, multi_head_attention, quick_gelu, skip_layer_norm
+from graphlab.fused import (
+    geglu,
+    group_norm_silu,
+    multi_head_attention,
+    quick_gelu,
+    rotary_embedding,
+    skip_layer_norm,
+    skip_rms_norm,
+)
 from graphlab.fused.registry import FUSED, NAMESPACE, FusedOp, is_registered, onnx_translations
 
 __all__ = [
@@ -16,5 +24,7 @@ __all__ = [
     "multi_head_attention",
     "onnx_translations",
     "quick_gelu",
+    "rotary_embedding",
     "skip_layer_norm",
+    "skip_rms_norm",
 ]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from graphlab.weights.errors import WeightsError
 
-_DECODERS = ("vae", "vqvae", "movq", "vqmodel")
-"""Folders of a pipeline whose decoder is the stage vae_decoder."""
+_AUTOENCODERS = ("vae", "vqvae", "movq", "vqmodel")
+"""Folders of a pipeline that the stages vae_decoder and vae_encoder are halves of."""
 _STANDARD = (
     "diffusion_pytorch_model.safetensors.index.json", "model.safetensors.index.json",
     "diffusion_pytorch_model.safetensors", "model.safetensors",
@@ -21,8 +21,9 @@ _ENDINGS = (".safetensors.index.json", ".bin.index.json", ".safetensors", ".bin"
 def weight_file(path: Path, stage: str) -> tuple[Path, tuple[str, ...]]:
     """(file with the weights of `stage`, notes on the choice) at `path`, a file or a folder.
 
-    A pipeline's folder has one a component: `stage` is its name, "vae_decoder" that of the autoencoder. WeightsError
-    for a folder without weights, without the component, and with several files none of which has a standard name.
+    A pipeline's folder has one a component: `stage` is its name, "vae_decoder" and "vae_encoder" are halves of the
+    autoencoder. WeightsError for a folder without weights, without the component, and with several files none of
+    which has a standard name.
     """
     if not path.is_dir():
         return path, ()
@@ -54,7 +55,7 @@ def holds_weights(path: Path, stage: str) -> bool:
 
 
 def _component(path: Path, stage: str) -> Path:
-    names = _DECODERS if stage == "vae_decoder" else (stage,)
+    names = _AUTOENCODERS if stage in ("vae_decoder", "vae_encoder") else (stage,)
     found = [path / name for name in names if (path / name).is_dir()]
     if len(found) == 1:
         return found[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -28,7 +29,9 @@ class StoredWeights:
 
     def __init__(self, spec: str, stored: Stored, known: Built, names: Spelling, notes: tuple[str, ...] = ()) -> None:
         self.spec = spec
-        self._stored, self._built, self._names = stored, known, names
+        # What a file holds is read from it: of what the constructor computes only the rest is kept.
+        unsaved = {key: value for key, value in known.computed.items() if key in known.unsaved}
+        self._stored, self._built, self._names = stored, replace(known, computed=unsaved), names
         self._notes = notes
         self._casts: dict[tuple[str, str], set[str]] = {}
 
@@ -44,7 +47,7 @@ class StoredWeights:
         MissingWeight, naming the nearest key, when the file lacks it; WeightsError for another shape, numbers of
         another kind or too large for the dtype, and a buffer that neither the file nor a constructor has.
         """
-        if key in self._built.unsaved and key in self._built.computed:
+        if key in self._built.computed:
             return computed(self._built, key, like)
         name = self._names.find(key)
         if name is None:

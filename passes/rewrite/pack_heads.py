@@ -21,8 +21,8 @@ Node = torch.fx.Node
 class PackHeads(Rewrite):
     """Attention over (b, heads, t, d) as one operator over (b, t, heads d), which is what fused kernels take.
 
-    Before: `q = aten.transpose(aten.view(x, [b, t, 8, 40]), 1, 2); ...; sdpa = aten.scaled_dot_product_attention(q, k, v);
-    out = aten.view(aten.transpose(sdpa, 1, 2), [b, t, 320])`
+    Before: `q = aten.transpose(aten.view(x, [b, t, 8, 40]), 1, 2); ...; a = aten.scaled_dot_product_attention(q, k, v);
+    out = aten.view(aten.transpose(a, 1, 2), [b, t, 320])`
     After:  `out = graphlab.multi_head_attention(x, y, z, 8)`
 
     The views around it go where they only split and joined heads; tensors that never were packed are packed. Three
@@ -47,6 +47,8 @@ def _stays(node: Node) -> str | None:
     query, key, value = (given[name].meta["val"] for name in ("query", "key", "value"))
     if query.dim() not in (3, 4) or query.dim() != key.dim() or key.dim() != value.dim():
         return f"operands have {query.dim()}, {key.dim()} and {value.dim()} axes, not three or four"
+    if query.dim() == 4 and not all(isinstance(operand.shape[3], int) for operand in (query, key, value)):
+        return "the width of a head depends on the inputs"
     if given["dropout_p"]:
         return "it drops scores at random"
     if not all(_same(query, other, axis) for other in (key, value) for axis in range(query.dim() - 2)):
@@ -79,8 +81,9 @@ def _pack(node: Node, draft: Draft) -> None:
     if joins and all(_joins(user, node) for user in node.users):
         draft.replace_all(dict.fromkeys(joins, out), "attention of packed heads")
         return
-    shape = draft.shape(node)
-    rows = draft.call(aten.reshape.default, out, [shape[0], shape[2], heads, shape[3]], at=node)
+    query, width = given["query"], int(given["value"].meta["val"].shape[3])
+    sizes = [draft.size(query, 0), draft.size(query, 2), heads, width]
+    rows = draft.call(aten.reshape.default, out, sizes, at=node)
     draft.replace(node, draft.call(aten.transpose.int, rows, 1, 2, at=node), "attention of packed heads")
 
 
@@ -120,9 +123,10 @@ def _swaps_heads(node: Any) -> bool:
         return False
     if node.meta["val"].dim() != 4:
         return False
+    axes: Any = node.args[1:]
     if node.target is aten.permute.default:
-        return [int(axis) % 4 for axis in node.args[1]] == [0, 2, 1, 3]  # type: ignore[union-attr]  # a list of axes
-    return node.target is aten.transpose.int and {int(axis) % 4 for axis in node.args[1:3]} == {1, 2}  # type: ignore[arg-type]  # axes are integers
+        return [int(axis) % 4 for axis in axes[0]] == [0, 2, 1, 3]
+    return node.target is aten.transpose.int and {int(axis) % 4 for axis in axes} == {1, 2}
 
 
 def _joins(user: Node, attention: Node) -> list[Node]:

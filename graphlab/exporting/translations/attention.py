@@ -23,5 +23,5 @@ def multi_head_attention(
 
 
 def translations(target: Target) -> Mapping[Callable[..., Any], Callable[..., Any]]:
-    """Those of attention for `target`; scaled_dot_product_attention has torch's own, which is Attention from opset 23."""
+    """Those of attention for `target`; scaled_dot_product_attention has torch's own: Attention from opset 23 on."""
     return {MULTI_HEAD_ATTENTION: multi_head_attention} if target.has("MultiHeadAttention") else {}

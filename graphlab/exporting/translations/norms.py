@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 
-from graphlab.exporting.contrib import contrib, node
+from graphlab.exporting.contrib import contrib
 from graphlab.exporting.targets import Target
 from graphlab.fused.group_norm_silu import GROUP_NORM_SILU
+from graphlab.fused.registry import opset18
 from graphlab.fused.skip_layer_norm import SKIP_LAYER_NORM
 from graphlab.fused.skip_layer_norm import onnx as spelled_skip_layer_norm
 
@@ -28,7 +29,7 @@ def skip_layer_norm(
 
 def group_norm(x: Any, groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
     """InstanceNormalization over the groups, then weight and bias a channel."""
-    from onnxscript import opset18 as op
+    op = opset18()
 
     ones, zeros = (op.CastLike(op.Constant(value_floats=[v] * groups), x) for v in (1.0, 0.0))
     rows = op.Reshape(x, op.Constant(value_ints=[0, groups, -1]))

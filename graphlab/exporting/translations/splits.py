@@ -9,13 +9,14 @@ import torch
 
 from graphlab.exporting.contrib import node
 from graphlab.exporting.targets import Target
+from graphlab.fused.registry import opset18
 
 aten = torch.ops.aten
 
 
 def split_with_sizes(x: Any, split_sizes: Sequence[int], dim: int = 0) -> Any:
     """Split; sizes are integers (`graphlab.exporting.prepare` sees to that)."""
-    from onnxscript import opset18 as op
+    op = opset18()
 
     sizes = op.Constant(value_ints=list(split_sizes))
     made = node("", "Split", (x, sizes), {"axis": dim}, outputs=len(split_sizes))
