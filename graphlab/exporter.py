@@ -10,6 +10,7 @@ from pathlib import Path
 from graphlab.api import Source, one_stage, workload_of
 from graphlab.exporting.errors import ExportError
 from graphlab.exporting.options import ExportOptions, Naming
+from graphlab.exporting.saving import staged_folder
 from graphlab.exporting.stage import export_program
 from graphlab.exporting.targets import Target, target_named
 from graphlab.input_axes import axis_names
@@ -88,15 +89,23 @@ def export_models(
 
 
 def _export_folder(plan: ExportPlan, folder: Path, stage: str | None, tell: Callable[[str], None]) -> ExportReport:
-    from graphlab.onnx_pipeline.layout import pipeline_layout, write_pipeline
+    from graphlab.onnx_pipeline.layout import pipeline_layout
+    from graphlab.onnx_pipeline.writing import write_pipeline
 
     layout = pipeline_layout(plan.workload)
-    names = [one_stage(plan.workload, stage)] if stage is not None else [item.name for item in plan.workload.active]
+    ready = replace(plan, workload=layout.workload)
+    names = [item.name for item in ready.workload.active] if stage is None else [one_stage(ready.workload, stage)]
     models = []
-    for name in names:
-        tell(name)
-        models.append(export_stage(plan, name, folder / layout.path(name), layout.naming(name)))
-    return report_of(plan, models, write_pipeline(layout, folder))
+    with staged_folder(folder) as made:
+        for name in names:
+            tell(name)
+            place = layout.stage(name)
+            model = export_stage(ready, name, made / place.file, place.naming)
+            data = folder / Path(model.data).relative_to(made) if model.data is not None else None
+            models.append(replace(model, path=str(folder / place.file), data=str(data) if data else None))
+        files = write_pipeline(layout, made) if stage is None else ()
+    found = report_of(plan, models, [str(path) for path in files])
+    return replace(found, assumptions=(*found.assumptions, *layout.notes))
 
 
 def is_folder(output: str | os.PathLike[str]) -> bool:

@@ -234,5 +234,27 @@ def staged(path: Path) -> Iterator[Path]:
             shutil.rmtree(made, ignore_errors=True)
 
 
+@contextmanager
+def staged_folder(folder: Path) -> Iterator[Path]:
+    """A new folder whose files take their places below `folder` when the block ends without an error; else none does.
+
+    What `folder` holds besides stays. ExportError where files cannot be made.
+    """
+    made: Path | None = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        yield made
+        for item in sorted(path for path in made.rglob("*") if path.is_file()):
+            place = folder / item.relative_to(made)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(item, place)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    finally:
+        if made is not None:
+            shutil.rmtree(made, ignore_errors=True)
+
+
 def _unwritable(path: Path, error: OSError) -> ExportError:
     return ExportError(f"cannot write {path}: {error.strerror or error}", hint="nothing was written")

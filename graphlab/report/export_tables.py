@@ -35,22 +35,20 @@ def export_tables(report: ExportReport) -> Iterator[Table]:
 
 
 def models_table(report: ExportReport) -> Table:
-    """One row a model: where it is, how large, how its attention is written, and how far it is off."""
+    """One row a model: where it is, how large, how its attention is written, how far it is off."""
     columns = (
         Column("model", number=False, whole=True),
-        Column("file", number=False),
         Column("size"),
         Column("nodes"),
         Column("attention fused"),
         Column("dtype", number=False),
         Column("weights", number=False),
         Column("error"),
-        Column("check", number=False),
+        Column("check", number=False, whole=True),
     )
     rows = tuple(
         (
             model.stage,
-            model.path,
             format_bytes(model.nbytes),
             str(model.nodes),
             f"{model.attention_fused} of {model.attention_sites}",
@@ -66,11 +64,10 @@ def models_table(report: ExportReport) -> Table:
 
 
 def verdict(model: ModelReport) -> str:
-    """The outcome of a model's check in words."""
-    check = model.check
-    if not check.checked:
-        return f"not compared: {check.why}"
-    return f"agrees on {check.provider}" if check.ok else f"DIFFERS (tolerance {check.tolerance:g})"
+    """The outcome of a model's check in a word or two; the notes say more."""
+    if not model.check.checked:
+        return "not compared"
+    return "agrees" if model.check.ok else "DIFFERS"
 
 
 def operators_table(model: ModelReport) -> Table:
@@ -94,14 +91,19 @@ def phases_table(report: ExportReport) -> Table:
 
 def model_notes(model: ModelReport) -> tuple[str, ...]:
     """What there is to say about a model: sizes it was checked at, nodes in float32, capture's notes."""
-    lines = [f"checked at {_sizes(item.sizes)}: error {item.error:.1e}" for item in model.check.bindings]
+    check = model.check
+    lines = [f"compared on {check.provider}, tolerance {check.tolerance:g}"] if check.checked else []
+    if check.why:
+        lines.append(f"{'it differs' if check.checked else 'not compared'}: {check.why}")
+    lines += [f"checked at {_sizes(item.sizes)}: error {item.error:.1e}" for item in model.check.bindings]
     if model.check.diverges:
         lines.append(f"first differs at {model.check.diverges}")
     if model.islands:
         lines.append(f"in float32: {', '.join(model.islands)}")
     if model.random_weights:
         lines.append("its weights are random: the file is for timing, not for use")
-    return (*lines, *model.notes)
+    where = f"{model.path}, weights in {model.data}" if model.data is not None else model.path
+    return (f"written to {where}", *lines, *model.notes)
 
 
 def _sizes(sizes: Mapping[str, int]) -> str:

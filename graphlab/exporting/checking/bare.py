@@ -26,9 +26,18 @@ def save_bare(program: Program, path: Path) -> None:
     examples = _pytree.tree_map_only(torch.Tensor, _empty, exported.example_inputs)
     state, constants = bare(exported.state_dict), bare(exported.constants)
     made = assemble(exported, module, exported.graph_signature.input_specs, state, constants, examples=examples)
+    _forget_classes(made)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's own deprecations
         torch.export.save(made, path)
+
+
+def _forget_classes(exported: torch.export.ExportedProgram) -> None:
+    """Results as a plain tuple: the process that reads the file need not know the classes a library returns."""
+    entry = exported.module_call_graph[0]
+    if entry.signature is not None:
+        leaves = entry.signature.out_spec.num_leaves
+        entry.signature.out_spec = _pytree.tree_structure((0,) * leaves)
 
 
 def bare(tensors: Mapping[str, Any]) -> dict[str, Any]:
