@@ -19,7 +19,9 @@ FORMATS = (".png", ".npy", ".safetensors")
 
 
 def run(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `graphlab export SOURCE -o DIR/` wrote.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A folder that `graphlab export SOURCE -o DIR/` wrote.")
+    ],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="OUT", help="The result: .png, .npy or .safetensors.")
     ] = None,

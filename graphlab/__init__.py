@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from graphlab.calibrating.device import calibrate
     from graphlab.characterizing import characterize
     from graphlab.errors import GraphlabError
+    from graphlab.exporter import export
     from graphlab.loading import load
     from graphlab.profiling import profile
     from graphlab.program import Program
     from graphlab.report.characterization_data import CharacterizationReport
     from graphlab.report.data import AnalysisReport
+    from graphlab.report.export_data import ExportReport
     from graphlab.report.profile_data import ProfileReport
     from graphlab.rewriter import rewrite, run_pass
     from graphlab.rewriting.result import RewriteResult
@@ -31,12 +33,14 @@ _HOMES = {
     "calibrate": "graphlab.calibrating.device",
     "capture": "graphlab.sources.module",
     "characterize": "graphlab.characterizing",
+    "export": "graphlab.exporter",
     "load": "graphlab.loading",
     "profile": "graphlab.profiling",
     "rewrite": "graphlab.rewriter",
     "run_pass": "graphlab.rewriter",
     "AnalysisReport": "graphlab.report.data",
     "CharacterizationReport": "graphlab.report.characterization_data",
+    "ExportReport": "graphlab.report.export_data",
     "GraphlabError": "graphlab.errors",
     "ProfileReport": "graphlab.report.profile_data",
     "Program": "graphlab.program",
@@ -50,6 +54,7 @@ _HOMES = {
 __all__ = [
     "AnalysisReport",
     "CharacterizationReport",
+    "ExportReport",
     "GraphlabError",
     "ProfileReport",
     "Program",
@@ -62,6 +67,7 @@ __all__ = [
     "calibrate",
     "capture",
     "characterize",
+    "export",
     "load",
     "profile",
     "rewrite",

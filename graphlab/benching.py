@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from graphlab.api import Source, workload_of
-from graphlab.errors import GraphlabError
 from graphlab.measuring.machine import find_dtype
-from graphlab.profiling import check_effort
+from graphlab.profiling import _is_own, check_effort
 from graphlab.program import Program
-from graphlab.report.bench_data import BenchReport, StageBench
+from graphlab.report.bench_data import BenchReport, Environment, StageBench
 from graphlab.timing.candidates import candidates, level
 from graphlab.timing.contest import Limits
+from graphlab.timing.heats import QUIET
+from graphlab.timing.onnx_model import SUFFIX
 from graphlab.timing.prepare import Wanted
 from graphlab.timing.rounds import WARMUP_RULE
 from graphlab.timing.stage import StageRun
@@ -23,9 +23,10 @@ from graphlab.timing.stamp import environment, usable_cores
 from graphlab.timing.statistics import LEAST_ROUNDS
 from graphlab.timing.surroundings import surroundings
 from graphlab.timing.totals import totals
-from graphlab.workload import Workload
 
 ROUNDS = 20
+BUSY = 0.5
+"""Load for each core above which the report warns."""
 
 
 def bench(
@@ -65,19 +66,23 @@ def bench(
     count = threads if threads is not None else usable_cores()
     chosen = candidates(backends, rewrite=level(rewrite), threads=count)
     asked = find_dtype(dtype)
-    workload = workload_of(source, bindings, config, trust_pickle, inputs, dynamic)
+    free = dynamic or str(source).endswith(SUFFIX)  # a file says its free sizes, which cost nothing
+    workload = workload_of(source, bindings, config, trust_pickle, inputs, free)
     stages = workload.active if stage is None else (workload.running(stage),)
-    wanted = Wanted(dynamic, weights, trust_pickle or isinstance(source, Program) or is_own(workload))
+    trusted = trust_pickle or isinstance(source, Program) or _is_own(workload)
+    wanted = Wanted(dynamic, weights, trusted, trust_pickle)
     stamp = environment(count)
-    end = None if budget is None else time.monotonic() + budget
+    left = budget
     found: list[StageBench] = []
     with tempfile.TemporaryDirectory(prefix="graphlab-bench-") as place:
         for index, item in enumerate(stages):
             folder = Path(place) / f"stage-{index}"
             folder.mkdir()
             run = StageRun(workload, item, chosen, folder, wanted, asked, whole, count)
-            limits = Limits(rounds, _share(end, len(stages) - index), seed, memory_bytes, LEAST_ROUNDS)
+            share = None if left is None else left / (len(stages) - index)
+            limits = Limits(rounds, share, seed, memory_bytes, LEAST_ROUNDS)
             found.append(run.run(limits, surroundings(folder, count), _say(progress, item.name)))
+            left = None if left is None else max(left - run.spent, 0.0)
     return BenchReport(
         source=workload.source,
         workload=workload.name,
@@ -90,23 +95,16 @@ def bench(
         stages=tuple(found),
         totals=totals(found) if whole else (),
         assumptions=workload.assumptions,
-        notes=(WARMUP_RULE,),
+        notes=(WARMUP_RULE, QUIET, *_busy(stamp)),
     )
 
 
-def is_own(workload: Workload) -> bool:
-    """Whether `workload` is the user's own code or object, rather than read from a file of anybody's."""
-    return not Path(workload.source).is_file()
-
-
-def _share(end: float | None, stages: int) -> float | None:
-    """The seconds of the next of `stages`: an equal share of what is left."""
-    if end is None:
-        return None
-    left = end - time.monotonic()
-    if left <= 0:
-        raise GraphlabError("the budget is spent before the last stage", hint="raise --budget, or pick one --stage")
-    return left / stages
+def _busy(stamp: Environment) -> tuple[str, ...]:
+    """That others were using the machine: threads that wait for each other suffer far more than their share."""
+    load = stamp.load_average
+    if load is None or load < BUSY * stamp.cores:
+        return ()
+    return (f"the machine was busy before (load {load:.2f} on {stamp.cores} cores): times are not to be relied on",)
 
 
 def _say(progress: Callable[[str], None] | None, stage: str) -> Callable[[str], None]:

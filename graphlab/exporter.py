@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -121,16 +122,28 @@ def is_folder(output: str | os.PathLike[str]) -> bool:
 def export_stage(plan: ExportPlan, name: str, path: Path, naming: Naming | None = None) -> ModelReport:
     """The stage `name` of `plan` as the model at `path`."""
     source = weight_source(plan.workload, name, plan.weights, trust_pickle=plan.trust_pickle)
+    start = time.perf_counter()
     program = stage_program(plan.workload, name, dynamic=plan.dynamic)
+    captured = time.perf_counter()
     result = rewrite_program(program, _for_target(plan.chosen, plan.options.target))
+    before = {"capture": captured - start, "rewrite": time.perf_counter() - captured}
     named = naming or Naming()
     if not named.axes:
         named = replace(named, axes=shown_axes(program))
     stage = plan.workload.running(name)
     sizes = axis_sizes(stage, plan.workload.step_values(stage, 0))
     at = {symbol: sizes[symbol] for symbol in program.graph.symbols}
-    origin = f"{plan.workload.source}, {name}"
-    return export_program(program, result, source, path, plan.options, naming=named, sizes=at, origin=origin)
+    return export_program(
+        program,
+        result,
+        source,
+        path,
+        plan.options,
+        naming=named,
+        sizes=at,
+        origin=f"{plan.workload.source}, {name}",
+        before=before,
+    )
 
 
 def _for_target(chosen: Chosen, target: Target) -> Chosen:

@@ -55,15 +55,26 @@ def to_half(
     return replace(made, new_tensors=(*lowered.new_tensors, *made.new_tensors), skips=lowered.skips)
 
 
-def halved(lowered: Lowered, dtype: str, attempt: Attempt, names: Mapping[str, str] | None = None) -> Halved:
+def halved(
+    lowered: Lowered,
+    dtype: str,
+    attempt: Attempt,
+    names: Mapping[str, str] | None = None,
+    large: Mapping[str, float] | None = None,
+) -> Halved:
     """`lowered` in the half precision `dtype` with as few islands as its check needs; the last attempt's report.
 
-    Tables of sines and cosines are islands from the start (`angle_tables`). Where the check fails, the node at which
+    Tables of sines and cosines are islands from the start (`angle_tables`), and so are the values `large` ({node:
+    magnitude}, of `checking.ranges.overflows`) with those who read them. Where the check fails, the node at which
     the model starts to differ becomes one, with all that do the same in modules of the same class; of a value that
     does not fit the dtype also those that read it. A model that still differs after MOST_ROUNDS, or differs nowhere in
     particular, is given back as it is: `report.ok` is False.
     """
-    islands = dict.fromkeys(angle_tables(lowered.program.graph), "a table of angles")
+    graph = lowered.program.graph
+    islands = dict.fromkeys(sorted(angle_tables(graph)), "a table of angles")
+    for name, largest in (large or {}).items():
+        reach = dict.fromkeys((name, *_readers(graph, name)), f"{name} reaches {largest:.3g}")
+        islands = {**reach, **islands}
     for attempted in range(MOST_ROUNDS):
         made = to_half(lowered, dtype, islands, names)
         report, found = attempt(made)

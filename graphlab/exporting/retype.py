@@ -142,7 +142,7 @@ class _Retyping:
     def _say_dtype(self, node: Node, wide: bool) -> None:
         """A tensor that is made of nothing has torch's default dtype, which is float32 whatever the program's is."""
         target, dtype = node.target, self.before[node]
-        if dtype not in self.to or not isinstance(target, torch._ops.OpOverload):
+        if dtype is None or dtype not in self.to or not isinstance(target, torch._ops.OpOverload):
             return
         reads = any(self.before.get(arg) is not None for arg in node.all_input_nodes)
         if not reads and any(arg.name == "dtype" for arg in target._schema.arguments):
@@ -178,7 +178,7 @@ class _Retyping:
             name = f"{node.name}_{str(dtype).removeprefix('torch.')}"
             made = graph.create_node("call_function", aten._to_copy.default, (node,), {"dtype": dtype}, name=name)
         value = fake.evaluate(self.mode, aten._to_copy.default, (node,), {"dtype": dtype})
-        kept = {key: node.meta[key] for key in ("nn_module_stack", "stack_trace") if key in node.meta}
+        kept: dict[str, Any] = {key: node.meta[key] for key in ("nn_module_stack", "stack_trace") if key in node.meta}
         made.meta.update(kept, val=value)
         self.before[made] = dtype
         return made
@@ -196,8 +196,9 @@ class _Retyping:
         return torch.nn.Parameter(empty, requires_grad=False) if isinstance(value, torch.nn.Parameter) else empty
 
     def _example(self, value: torch.Tensor) -> torch.Tensor:
-        with fake.quietly(self.mode):
-            return value.to(self.to.get(value.dtype, value.dtype))
+        if value.dtype not in self.to:
+            return value
+        return torch.empty_strided(value.shape, value.stride(), dtype=self.to[value.dtype], device="meta")
 
 
 def _attribute(module: torch.nn.Module, path: str) -> Any:

@@ -53,14 +53,16 @@ def export_program(
     sizes: Mapping[str, int] | None = None,
     notes: Sequence[str] = (),
     origin: str = "",
+    before: Mapping[str, float] | None = None,
 ) -> ModelReport:
     """Writes `result`, a rewrite of the captured `program`, with the values of `source` to `path`; what was written.
 
     The model is translated, named, written beside its place, compared with `program` run by PyTorch, stamped, and
     moved there. `sizes` are those the attention is counted at ({symbol: size}; the example's without). ExportError
-    for what cannot be written, and for a model that differs, unless options.force.
+    for what cannot be written, and for a model that differs, unless options.force. `before` are seconds spent before,
+    by what on; `origin` is what the model says it was made of.
     """
-    naming, clock = naming or Naming(), _Clock()
+    naming, clock = naming or Naming(), _Clock(dict(before or {}))
     with clock("translate"):
         lowered = to_onnx(result.program, options.target, naming.axes)
         rename_ports(lowered.model, naming)

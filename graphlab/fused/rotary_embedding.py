@@ -69,8 +69,9 @@ def onnx(x: Any, cos: Any, sin: Any, interleaved: bool = False, heads_first: boo
     real = onnx_op.Sub(onnx_op.Mul(first, cos), onnx_op.Mul(second, sin))
     turned = onnx_op.Add(onnx_op.Mul(second, cos), onnx_op.Mul(first, sin))
     if interleaved:
+        width = onnx_op.Constant(value_ints=[2 * half])
         pairs = onnx_op.Concat(onnx_op.Unsqueeze(real, [-1]), onnx_op.Unsqueeze(turned, [-1]), axis=-1)
-        out = onnx_op.Reshape(pairs, onnx_op.Concat(onnx_op.Shape(real, end=-1), [2 * half], axis=0))
+        out = onnx_op.Reshape(pairs, onnx_op.Concat(onnx_op.Shape(real, end=-1), width, axis=0))
     else:
         out = onnx_op.Concat(real, turned, axis=-1)
     out = onnx_op.CastLike(out, x)

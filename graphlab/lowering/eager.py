@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
+
 from graphlab.hoisting.runner import eager_call
-from graphlab.lowering.base import Lowered, Tensors
+from graphlab.lowering.base import Lowered, Tensors, ordered_inputs
 from graphlab.lowering.in_torch import TorchBackend
 from graphlab.program import Program
 
@@ -21,4 +23,9 @@ class Eager(TorchBackend):
         """A plan of calls over the weights, which stay the tensors they are on the CPU."""
         self.set_threads()
         call = eager_call(program, values, self.place)
-        return Lowered(lambda inputs: tuple(call(inputs)))
+
+        def run(inputs: Tensors) -> tuple[torch.Tensor, ...]:
+            ordered_inputs(program, inputs)  # names what is missing
+            return tuple(call(inputs))
+
+        return Lowered(run)

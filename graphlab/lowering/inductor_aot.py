@@ -48,7 +48,7 @@ class InductorAot(TorchBackend):
     def _package(self, module: torch.fx.GraphModule, example: list[torch.Tensor], path: Path) -> Any:
         """The loaded runner of `module`; what it reads stays mapped when the file is deleted."""
         from torch._inductor import aot_compile
-        from torch._inductor.package import load_package, package_aoti
+        from torch._inductor.package.package import load_package, package_aoti
 
         mode = FakeTensorMode()
         for node, value in zip(module.graph.find_nodes(op="placeholder"), example, strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -71,11 +72,14 @@ class OnnxRuntime(Backend):
             session = open_session(path, self.settings)
             opened = time.perf_counter()
         call = SessionCall(session, [node.name for node in program.graph.inputs])
-        return Lowered(call, (f"export {exported - start:.2f} s, session {opened - exported:.2f} s",))
+        notes = [f"export {exported - start:.2f} s, session {opened - exported:.2f} s"]
+        if self.provider != "cpu":
+            notes.append("results are copied to the host in every call")
+        return Lowered(call, tuple(notes))
 
-    def open_file(self, path: Path) -> Lowered:
-        """The model at `path` as it is."""
-        return Lowered(SessionCall(open_session(path, self.settings)))
+    def open_file(self, path: Path, names: Sequence[str]) -> Lowered:
+        """The model at `path` as it is; `names` are what the caller calls its inputs, in order."""
+        return Lowered(SessionCall(open_session(path, self.settings), names))
 
 
 def _has_driver() -> bool:

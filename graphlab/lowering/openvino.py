@@ -53,9 +53,9 @@ class OpenVino(Backend):
         call = _Call(compiled, [node.name for node in program.graph.inputs])
         return Lowered(call, (f"export {exported - start:.2f} s, OpenVINO {done - exported:.2f} s",))
 
-    def open_file(self, path: Path) -> Lowered:
-        """The model at `path` as it is."""
-        return Lowered(_Call(self._compiled(path)))
+    def open_file(self, path: Path, names: Sequence[str]) -> Lowered:
+        """The model at `path` as it is; `names` are what the caller calls its inputs, in order."""
+        return Lowered(_Call(self._compiled(path), names))
 
     def _compiled(self, path: Path) -> Any:
         import openvino as ov

@@ -21,6 +21,10 @@ from graphlab.onnx_graph.dtypes import torch_dtype
 from graphlab.onnx_graph.value import KNOWN_LIMIT, Value, known_array
 
 Array = np.ndarray[Any, Any]
+_sym_float: Any = torch.sym_float  # torch gives these four no types
+_sym_int: Any = torch.sym_int
+_sym_min: Any = torch.sym_min
+_sym_max: Any = torch.sym_max
 _SYMBOLIC = (torch.SymInt, torch.SymFloat, torch.SymBool)
 
 
@@ -28,7 +32,7 @@ def fold(call: OnnxCall) -> Value | list[Value] | None:
     """The result of `call` where all it reads is known; None where it is not, or too large to follow."""
     body = _FOLDS.get(call.node.op_type)
     given = call.given()
-    if body is None or call.node.domain not in ("", "ai.onnx") or any(value.known is None for value in given):
+    if body is None or call.node.domain not in ("", "ai.onnx") or any(v.known is None or v.weight for v in given):
         return None
     made = body(call, *(None if value is None else value.known for value in call.inputs))
     if made is None:
@@ -93,7 +97,7 @@ def _cast(call: OnnxCall, array: Array, like: Array | None = None) -> Array:
 
 
 def _float(value: Any) -> Any:
-    return torch.sym_float(value) if isinstance(value, torch.SymInt) else value if _real(value) else float(value)
+    return _sym_float(value) if isinstance(value, torch.SymInt) else value if _real(value) else float(value)
 
 
 def _real(value: Any) -> bool:
@@ -101,7 +105,7 @@ def _real(value: Any) -> bool:
 
 
 def _integer(value: Any) -> Any:
-    return torch.sym_int(value) if isinstance(value, torch.SymFloat) else value if _size(value) else int(value)
+    return _sym_int(value) if isinstance(value, torch.SymFloat) else value if _size(value) else int(value)
 
 
 def _size(value: Any) -> bool:
@@ -240,8 +244,8 @@ _FOLDS: dict[str, Callable[..., Any]] = {
     "Log": _any_missing(_unary(math.log)),
     "Sin": _any_missing(_unary(math.sin)),
     "Cos": _any_missing(_unary(math.cos)),
-    "Min": lambda call, *arrays: reduce(lambda a, b: _each(lambda x, y: torch.sym_min(x, y))(call, a, b), arrays),
-    "Max": lambda call, *arrays: reduce(lambda a, b: _each(lambda x, y: torch.sym_max(x, y))(call, a, b), arrays),
+    "Min": lambda call, *arrays: reduce(lambda a, b: _each(lambda x, y: _sym_min(x, y))(call, a, b), arrays),
+    "Max": lambda call, *arrays: reduce(lambda a, b: _each(lambda x, y: _sym_max(x, y))(call, a, b), arrays),
     "Equal": _each(lambda a, b: bool(a == b)),
     "Less": _each(lambda a, b: bool(a < b)),
     "LessOrEqual": _each(lambda a, b: bool(a <= b)),
@@ -275,9 +279,14 @@ _FOLDS: dict[str, Callable[..., Any]] = {
 }
 
 
+def shape_of(tensor: ir.TensorProtocol) -> tuple[int, ...]:
+    """The sizes of a tensor of the file."""
+    return tuple(int(str(size)) for size in tensor.shape)
+
+
 def known_of(tensor: ir.TensorProtocol) -> Array | None:
     """The elements of a small tensor whose values are in the file; None for others."""
-    shape = tuple(tensor.shape.numpy()) if isinstance(tensor.shape, ir.Shape) else tuple(tensor.shape)
+    shape = shape_of(tensor)
     if isinstance(tensor, ir.ExternalTensor) or math.prod(shape) > KNOWN_LIMIT:
         return None
     if tensor.dtype in (ir.DataType.STRING, ir.DataType.UNDEFINED):

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import onnx_ir as ir
-import torch
 
 from graphlab.errors import BindingError, GraphlabError, SourceError
 from graphlab.graph import Graph
 from graphlab.onnx_graph import translations
 from graphlab.onnx_graph.call import TRANSLATIONS, OnnxCall
 from graphlab.onnx_graph.dtypes import PACKED, torch_dtype
-from graphlab.onnx_graph.folding import fold, known_of
+from graphlab.onnx_graph.folding import fold, known_of, shape_of
 from graphlab.onnx_graph.places import Places
 from graphlab.onnx_graph.sizes import MAX_SIZE, Sizes
 from graphlab.onnx_graph.tracer import Tracer
@@ -59,14 +59,16 @@ class Interpreter:
         return self.known[value]
 
     def _weight(self, value: ir.Value, tensor: ir.TensorProtocol) -> Value:
-        shape = tuple(int(size) for size in tensor.shape)
+        shape = shape_of(tensor)
         if any(not 0 <= size <= MAX_SIZE for size in shape):
             raise SourceError(f"{self.what}: weight {value.name!r} has the shape {shape}", hint="the file is damaged")
         dtype = torch_dtype(tensor.dtype, f"{self.what}: {value.name!r}")
         known = known_of(tensor)
         name = value.name or "weight"
         if known is not None:
-            return Value(dtype, shape, known=known, make=lambda made: self._leaf(made, name, tensor))
+            learned = bool(shape) and dtype.is_floating_point
+            make = partial(self._leaf, name=name, tensor=tensor)
+            return Value(dtype, shape, known=known, weight=learned, make=make)
         made = Value(dtype, shape)
         self._leaf(made, name, tensor)
         return made
@@ -75,7 +77,7 @@ class Interpreter:
         shape = value.shape
         if tensor.dtype in PACKED and shape:
             shape = (*shape[:-1], -(-shape[-1] // PACKED[tensor.dtype]))
-        kind = "parameter" if value.rank else "constant"
+        kind = "parameter" if value.dtype.is_floating_point else "buffer"
         if isinstance(tensor, ir.ExternalTensor):
             place = (str(tensor.location), tensor.offset, tuple(value.shape))
             kind = "tied" if place in self.external else kind
@@ -130,8 +132,8 @@ class Interpreter:
         for value in call.node.outputs:
             if value.shape is None or value.dtype is None:
                 raise SourceError(
-                    f"{self.what}: graphlab does not know {domain or 'onnx'}.{call.what}, and the file does not say the "
-                    "shape of what it makes",
+                    f"{self.what}: graphlab does not know {domain or 'onnx'}.{call.what}, and the file does not say "
+                    "the shape of what it makes",
                     hint="run shape inference on the file (onnxruntime.tools.symbolic_shape_infer)",
                 )
             outs.append((tuple(self._stated(size, value) for size in value.shape), torch_dtype(value.dtype, call.what)))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import onnx
+import onnx.inliner
 import onnx_ir as ir
-from google.protobuf.message import DecodeError
 from onnx_ir.passes.common import InlinePass
 
 from graphlab.errors import SourceError
@@ -23,23 +25,38 @@ def load_model(view: memoryview, what: str) -> ir.Model:
     proto = onnx.ModelProto()
     try:
         proto.ParseFromString(without_weights(view, what))
-    except DecodeError as error:
+    except Exception as error:  # protobuf's DecodeError, whose package has no types
         raise SourceError(f"{what} is no sound ONNX model: {error}", hint=_DAMAGED) from error
     if not proto.HasField("graph") or not (proto.graph.node or proto.graph.output):
         raise SourceError(f"{what} is an ONNX file without a graph", hint=_DAMAGED)
     _check_names(proto.graph, what)
-    proto = _inline_schemas(proto, what)
     try:
-        model = ir.from_proto(proto)
+        proto = _inline_schemas(proto)
+        model: ir.Model = ir.serde.deserialize_model(proto)
         if model.functions:
             InlinePass()(model)
         model.graph.sort()
-    except Exception as error:  # onnx_ir raises ValueError, TypeError, KeyError and its own for damaged files
+    except Exception as error:  # onnx_ir and the inliner raise ValueError, TypeError, RuntimeError and their own
         raise SourceError(f"{what} is no sound ONNX model: {_line(error)}", hint=_DAMAGED) from error
     return model
 
 
+def _texts(graph: onnx.GraphProto) -> Iterator[str]:
+    """Every name the graph is read by; protobuf gives bytes where one is no sound text."""
+    yield graph.name
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        yield value.name
+        yield from (size.dim_param for size in value.type.tensor_type.shape.dim)
+    for weight in graph.initializer:
+        yield weight.name
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
+
+
 def _check_names(graph: onnx.GraphProto, what: str) -> None:
+    if not all(isinstance(text, str) for text in _texts(graph)):
+        raise SourceError(f"{what} holds a name that is no text", hint=_DAMAGED)
     taken = {value.name for value in graph.input}
     if len(taken) != len(graph.input):
         raise SourceError(f"{what} names an input twice", hint=_DAMAGED)
@@ -50,7 +67,7 @@ def _check_names(graph: onnx.GraphProto, what: str) -> None:
             taken.add(name)
 
 
-def _inline_schemas(proto: onnx.ModelProto, what: str) -> onnx.ModelProto:
+def _inline_schemas(proto: onnx.ModelProto) -> onnx.ModelProto:
     """`proto` with operators graphlab has no translation for, and whose schema is a function, written out."""
     versions = {entry.domain: entry.version for entry in proto.opset_import}
     wanted = set()
@@ -60,10 +77,7 @@ def _inline_schemas(proto: onnx.ModelProto, what: str) -> onnx.ModelProto:
             wanted.add((node.domain, node.op_type))
     if not wanted:
         return proto
-    try:
-        return onnx.inliner.inline_selected_functions(proto, sorted(wanted), inline_schema_functions=True)
-    except Exception as error:  # the inliner is C++ and raises RuntimeError and its own kinds
-        raise SourceError(f"{what} cannot be inlined: {_line(error)}", hint=_DAMAGED) from error
+    return onnx.inliner.inline_selected_functions(proto, sorted(wanted), inline_schema_functions=True)
 
 
 def _is_function(name: str, domain: str, version: int | None) -> bool:
@@ -72,7 +86,7 @@ def _is_function(name: str, domain: str, version: int | None) -> bool:
     try:
         schema = onnx.defs.get_schema(name, version, domain)
     except onnx.defs.SchemaError:
-        return False
+        return False  # an operator of a later set than the file names
     return bool(schema.has_function or schema.has_context_dependent_function)
 
 

@@ -22,11 +22,13 @@ class Places:
     def of(self, node: ir.Node) -> Place:
         """The place of `node`, called after its first output."""
         name = next((out.name for out in node.outputs if out.name), None) or node.name or node.op_type
-        return Place(name, self._modules(node), self._source(node.metadata_props.get("pkg.torch.onnx.stack_trace", "")))
+        return Place(
+            name, self._modules(node), self._source(str(node.metadata_props.get("pkg.torch.onnx.stack_trace", "")))
+        )
 
     def _modules(self, node: ir.Node) -> tuple[tuple[str, str], ...]:
-        scopes = node.metadata_props.get("pkg.torch.onnx.name_scopes", "")
-        classes = node.metadata_props.get("pkg.torch.onnx.class_hierarchy", "")
+        scopes = str(node.metadata_props.get("pkg.torch.onnx.name_scopes", ""))
+        classes = str(node.metadata_props.get("pkg.torch.onnx.class_hierarchy", ""))
         key = (scopes, classes) if scopes else (node.name or "", "")
         if key not in self._stacks:
             self._stacks[key] = _from_metadata(scopes, classes) if scopes else _from_name(node.name or "")

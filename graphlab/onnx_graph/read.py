@@ -12,7 +12,7 @@ from graphlab.graph import Graph
 from graphlab.onnx_graph.interpret import Interpreter
 from graphlab.onnx_graph.load import load_model
 from graphlab.onnx_graph.sizes import Sizes, input_sizes
-from graphlab.onnx_graph.symbols import Symbols
+from graphlab.onnx_graph.symbols import Symbols, quiet
 from graphlab.onnx_graph.tracer import Tracer
 from graphlab.program import Program
 from graphlab.symbolic import evaluate_any
@@ -36,8 +36,9 @@ def read_onnx(view: memoryview, what: str, inputs: Mapping[str, str], *, dynamic
     on data, and for shapes that do not fit.
     """
     model = load_model(view, what)
-    sizes = input_sizes(model.graph, inputs, what)
-    graph, reasons = _graph(model, sizes, what, dynamic)
+    given = input_sizes(model.graph, inputs, what)
+    with quiet():
+        graph, sizes, reasons = _graph(model, given, what, dynamic)
     axes = {axis: name for name, axis in sizes.axes.items()}
     assumed = [f"{name} = {sizes.defaults[name]}" for name in sizes.assumed]
     notes = (f"read at fixed sizes ({'; '.join(reasons)})",) if reasons else ()
@@ -49,14 +50,15 @@ def read_onnx(view: memoryview, what: str, inputs: Mapping[str, str], *, dynamic
 
 def _name(model: ir.Model) -> str:
     name = (model.graph.name or "").strip()
-    return name if name and name not in ("main_graph", "main", "torch_jit", "graph") else "model"
+    return name if name and name not in ("main_graph", "main", "torch_jit", "graph") else ""
 
 
-def _graph(model: ir.Model, sizes: Sizes, what: str, dynamic: bool) -> tuple[Graph, list[str]]:
-    """(graph, why it is not symbolic)."""
-    reasons: list[str] = []
-    if dynamic and sizes.defaults:
-        for hints in _hints(sizes):
+def _graph(model: ir.Model, given: Sizes, what: str, dynamic: bool) -> tuple[Graph, Sizes, list[str]]:
+    """(graph, the sizes it was read at, why it is not symbolic)."""
+    errors: list[SourceError] = []
+    for sizes in given.candidates():
+        reasons: list[str] = []
+        for hints in _hints(sizes) if dynamic and sizes.defaults else ():
             try:
                 graph = _trace(model, sizes, what, hints)
             except SourceError as error:
@@ -64,9 +66,13 @@ def _graph(model: ir.Model, sizes: Sizes, what: str, dynamic: bool) -> tuple[Gra
                 continue
             broken = _broken(graph, {axis: sizes.defaults[name] for name, axis in sizes.axes.items()})
             if broken is None:
-                return graph, []
+                return graph, sizes, []
             reasons.append(f"needs {broken}")
-    return _trace(model, sizes, what, {}), list(dict.fromkeys(reasons))
+        try:
+            return _trace(model, sizes, what, {}), sizes, list(dict.fromkeys(reasons))
+        except SourceError as error:
+            errors.append(error)
+    raise errors[0]
 
 
 def _hints(sizes: Sizes) -> Iterator[dict[str, int]]:
@@ -110,5 +116,3 @@ def _holds(guard: str, values: Mapping[str, int]) -> bool:
         return bool(evaluate_any(guard, values))
     except BindingError:
         return False
-
-

@@ -1,14 +1,14 @@
 """What a model's inputs are called and how large they are: the file's own sizes, and a value for every free one.
 
-A free size without a value is 1 for a batch, 16 for frames and 64 for anything else; `--input NAME=SHAPE` and `--set`
-say otherwise.
+A free size without a value is 1 for a batch, 16 for frames and 64 for anything else, or the first of OTHERS that the
+model takes; `--input NAME=SHAPE` and `--set` say otherwise.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import onnx_ir as ir
@@ -18,8 +18,16 @@ from graphlab.names import nearest
 from graphlab.onnx_graph.dtypes import dtype_name, torch_dtype
 from graphlab.symbolic import evaluate_any, names_in
 
-BATCH, FRAMES, OTHER = 1, 16, 64
+BATCH, FRAMES = 1, 16
+OTHERS = (64, 32, 16, 8, 128, 256)
+"""What is tried for a size that is neither: a table of 16 x 16 positions, say, takes no other."""
 MAX_SIZE = 2**40
+_MADE_UP = re.compile(r"s\d+|u\d+|unk_*\d+|.*_d\d+|.*dim_\d+|_?\d+", re.IGNORECASE)
+
+
+def is_made_up(name: str) -> bool:
+    """Whether an exporter gave this name to a free size that nobody named: s53, unk__7, sample_dim_2."""
+    return _MADE_UP.fullmatch(name) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +50,23 @@ class Sizes:
     assumed: tuple[str, ...]
     """Free names whose size nobody gave."""
 
+    def candidates(self) -> Iterator[Sizes]:
+        """These sizes, then others for what nobody gave: other lengths, and leading axes that are no batch."""
+        leading = [name for name in self.assumed if self.defaults[name] == BATCH and "batch" not in name.lower()]
+        free = [name for name in self.assumed if self.defaults[name] == OTHERS[0]]
+        for size in OTHERS if free or leading[1:] else OTHERS[:1]:
+            sized = {**self.defaults, **dict.fromkeys(free, size)}
+            yield replace(self, defaults=sized)
+            if leading[1:]:
+                yield replace(self, defaults={**sized, **dict.fromkeys(leading[1:], size)})
+
     def shape(self, given: ModelInput, values: Mapping[str, Any]) -> tuple[Any, ...]:
         """The sizes of an input under `values` ({free name: size})."""
         return tuple(size if isinstance(size, int) else evaluate_any(size, values) for size in given.shape)
 
 
 def input_sizes(graph: ir.Graph, given: Mapping[str, str], what: str) -> Sizes:
-    """The inputs of `graph` under the shapes of `--input` ({name: "2x4x64x64:float16"}); SourceError where they clash."""
+    """The inputs of `graph` under the shapes of `--input` ({name: "2x4x64x64:float16"}); SourceError on a clash."""
     values = [value for value in graph.inputs if value.name not in graph.initializers]
     inputs = _inputs(values, what)
     names = {item.original: item.name for item in inputs}
@@ -71,9 +89,13 @@ def _inputs(values: list[ir.Value], what: str) -> tuple[ModelInput, ...]:
     texts: dict[tuple[str, int], str | None] = {}
     for value in values:
         if not isinstance(value.type, ir.TensorType):
-            raise SourceError(f"{what}: input {value.name!r} is no tensor, or has no type", hint="only tensors are read")
+            raise SourceError(
+                f"{what}: input {value.name!r} is no tensor, or has no type", hint="only tensors are read"
+            )
         if value.shape is None:
-            raise SourceError(f"{what}: input {value.name!r} has no rank", hint="export the model with its input shapes")
+            raise SourceError(
+                f"{what}: input {value.name!r} has no rank", hint="export the model with its input shapes"
+            )
         for index, size in enumerate(value.shape):
             text = None if isinstance(size, int) else getattr(size, "value", None)
             texts[value.name or "", index] = None if isinstance(size, int) else str(text) if text else None
@@ -82,15 +104,16 @@ def _inputs(values: list[ir.Value], what: str) -> tuple[ModelInput, ...]:
     for value in values:
         name = _identifier(value.name or "input", taken)
         assert value.shape is not None
+        known = value.name or ""
         shape = tuple(
-            _checked(size, value.name, what) if isinstance(size, int) else _text(texts[value.name or "", i], name, i, alone)
+            _checked(size, known, what) if isinstance(size, int) else _text(texts[known, i], name, i, alone)
             for i, size in enumerate(value.shape)
         )
-        found.append(ModelInput(name, value.name or name, shape, torch_dtype(value.dtype, f"{what}: {value.name!r}")))
+        found.append(ModelInput(name, known, shape, torch_dtype(value.dtype, f"{what}: {value.name!r}")))
     return tuple(found)
 
 
-def _checked(size: int, name: str | None, what: str) -> int:
+def _checked(size: int, name: str, what: str) -> int:
     if not 0 <= size <= MAX_SIZE:
         raise SourceError(f"{what}: {name!r} has an axis of size {size}", hint="fetch or export the file again")
     return size
@@ -98,11 +121,11 @@ def _checked(size: int, name: str | None, what: str) -> int:
 
 def _text(text: str | None, name: str, index: int, alone: Mapping[str, str]) -> str:
     """The size as text over free names: one of them, arithmetic on them, or a free size of its own."""
-    if text in alone:
-        return alone[text]
     own = f"{name}_d{index}"
     if text is None:
         return own
+    if text in alone:
+        return alone[text]
     try:
         if set(names_in(text)) <= set(alone) and names_in(text):
             return text
@@ -128,11 +151,11 @@ def _default(name: str, axis: str, inputs: tuple[ModelInput, ...]) -> int:
     owner, _, place = axis.rpartition(".d")
     rank = next(len(item.shape) for item in inputs if item.name == owner)
     lowered = name.lower()
-    if "batch" in lowered or (place == "0" and (rank > 1 or lowered in ("b", "n", "bs"))):
+    if "batch" in lowered or (place == "0" and (lowered in ("b", "n", "bs") or (rank > 1 and is_made_up(name)))):
         return BATCH
     if "frame" in lowered or (rank == 5 and place == "2"):
         return FRAMES
-    return OTHER
+    return OTHERS[0]
 
 
 def _told(inputs: tuple[ModelInput, ...], given: Mapping[str, str], what: str) -> dict[str, int]:

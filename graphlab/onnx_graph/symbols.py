@@ -6,7 +6,9 @@ that shows it ("sample.d2"), as in a capture; torch's shape environment does the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import sympy
@@ -97,6 +99,22 @@ class Symbols:
         upper = bounds.upper
         finite = isinstance(upper, (int, sympy.Integer)) and int(upper) < 2**62
         return int(bounds.lower), int(upper) if finite else None
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """torch logs every operator whose inputs do not fit, with a traceback; the error says it in a line."""
+    logger = logging.getLogger("torch")
+    level = logger.level
+    children = [logging.getLogger(name) for name in ("torch._subclasses.fake_tensor", "torch.fx")]
+    levels = [child.level for child in children]
+    for each in (logger, *children):
+        each.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for each, before in zip((logger, *children), (level, *levels), strict=True):
+            each.setLevel(before)
 
 
 def _printed(expr: sympy.Basic) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from graphlab.graph import Graph, Node, Ref, Size, TensorSpec
+from graphlab.onnx_graph.shortcuts import shortcut
 from graphlab.onnx_graph.symbols import Symbols
 from graphlab.onnx_graph.value import Value, known_array
 
@@ -87,8 +88,10 @@ class Tracer:
         options = {key: _run(item) for key, item in kwargs.items()}
         key = (target, _key(given), tuple((name, _key(item)) for name, item in options.items()))
         if key not in self._results:
-            with self.symbols.mode:
-                made = _overload(target)(*given, **options)
+            made: Any = shortcut(target, given, self.empty)
+            if made is None:
+                with self.symbols.mode:
+                    made = _overload(target)(*given, **options)
             several = isinstance(made, (tuple, list))
             self._results[key] = tuple(map(self._canonical, made)) if several else self._canonical(made)
         return self._results[key]
@@ -262,5 +265,3 @@ def _needed(nodes: tuple[Node, ...], results: Sequence[str]) -> tuple[Node, ...]
             needed.update(node.refs)
             kept.append(node)
     return tuple(reversed(kept))
-
-

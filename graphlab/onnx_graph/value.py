@@ -21,6 +21,7 @@ class Value:
     - `known`: its elements as an object array (ints, floats, bools, torch.SymInt), where they are known; or
     - `fake` and `ref`: its tensor without memory, and the node of the graph that makes it.
 
+    `weight` marks what the model learned: it is read as a tensor even where its values are at hand.
     A known value becomes a node only when an operator reads it as a tensor: `make` does that, once.
     """
 
@@ -29,6 +30,7 @@ class Value:
     known: np.ndarray[Any, Any] | None = None
     fake: torch.Tensor | None = None
     ref: str = ""
+    weight: bool = False
     make: Callable[[Value], None] | None = field(default=None, repr=False)
 
     @property

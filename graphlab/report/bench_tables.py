@@ -39,7 +39,7 @@ def times_table(stage: StageBench) -> Table:
     longest = max((times.seconds for _, times in rows), default=0.0)
     heads = ("median", "p10", "p90", "times as fast", "95 %")
     columns = (
-        Column("candidate", number=False),
+        Column("candidate", number=False, whole=True),
         *map(Column, heads),
         Column("verdict", number=False, whole=True),
     )
@@ -74,7 +74,7 @@ def format_interval(interval: Interval | None) -> str:
 def costs_table(stage: StageBench) -> Table:
     """One row a candidate: whether it agrees with the reference, what compiling took, and its memory."""
     columns = (
-        Column("candidate", number=False),
+        Column("candidate", number=False, whole=True),
         Column("outcome", number=False, whole=True),
         *map(Column, ("error", "allowed", "compile", "compile peak", "run peak")),
     )
@@ -106,14 +106,17 @@ def totals_table(report: BenchReport) -> Table:
     known = [item.seconds for item in report.totals if item.seconds is not None]
     longest = max(known, default=0.0)
     heads = ("seconds", "95 %", "times as fast", "95 % of it")
-    columns = (Column("candidate", number=False), *map(Column, heads), Column("verdict", number=False, whole=True))
+    columns = (
+        Column("candidate", number=False, whole=True),
+        *map(Column, heads),
+        Column("verdict", number=False, whole=True),
+    )
     rows, shares = [], []
     for item in report.totals:
         base = item.seconds is not None and item.ratio is None
         seconds = format_seconds(item.seconds) if item.seconds is not None else "-"
-        between = (
-            f"{format_seconds(item.interval.low)} to {format_seconds(item.interval.high)}" if item.interval else "-"
-        )
+        ends = (item.interval.low, item.interval.high) if item.interval is not None else ()
+        between = " to ".join(map(format_seconds, ends)) or "-"
         rows.append((item.label, seconds, between, *_ratio(item.ratio, is_base=base)))
         shares.append((item.seconds or 0.0) / longest if longest else 0.0)
     title = "Whole generation" + (" (estimates)" if any(item.estimate for item in report.totals) else "")
@@ -131,4 +134,4 @@ def stage_lines(stage: StageBench) -> Iterator[str]:
     for item in stage.candidates:
         yield from (f"{item.label}: {note}" for note in item.notes)
         if item.times is not None and not item.times.stable:
-            yield f"{item.label}: its warm-up did not settle in {item.times.warmup_calls} calls; the machine may be busy"
+            yield f"{item.label}: its warm-up did not settle in {item.times.warmup_calls} calls: is the machine busy?"

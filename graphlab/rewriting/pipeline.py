@@ -22,20 +22,25 @@ LEVELS: dict[int, tuple[str, ...]] = {
     2: (
         "drop-noops",
         "fuse-attention",
+        "fuse-rotary-embedding",
         "fold-constants",
         "fold-conv-bn",
         "eliminate-common",
         "fuse-qkv",
         "fuse-kv",
+        "fuse-rms-norm",
+        "fuse-gelu",
         "fuse-geglu",
         "fuse-groupnorm-silu",
         "fuse-skip-layernorm",
+        "fuse-skip-rms-norm",
         "eliminate-dead",
     ),
 }
 """Names of the passes of -O1 (clean-up) and -O2 (all exact ones that keep the signature), in order.
 
-Attention comes before folding: a mask folded into a tensor no longer shows that it is causal at every size.
+Attention comes before folding: a mask folded into a tensor no longer shows that it is causal at every size. So do
+rotary embeddings: a folded table no longer shows how it was made. The norms come before what fuses a sum into them.
 """
 
 MOST_ROUNDS = 16

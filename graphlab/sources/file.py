@@ -73,7 +73,9 @@ def script_names(module: Any) -> tuple[str, ...]:
 def refuse_unused(options: LoadOptions, source: str, *, inputs: bool = False, config: bool = False) -> None:
     """SourceError for an option that `source` has no use for: it would be ignored without a word."""
     if inputs and options.inputs:
-        raise SourceError(f"{source} has its own input shapes", hint="--input is for ONNX, TorchScript and pickled modules")
+        raise SourceError(
+            f"{source} has its own input shapes", hint="--input is for ONNX, TorchScript and pickled modules"
+        )
     if config and options.config is not None:
         raise SourceError(f"{source} is not a state dict", hint="--config is for state dicts")
 

@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from graphlab.graph import Graph
 from graphlab.sources.bare import program_workload
 from graphlab.sources.zips import mapped
 from graphlab.workload import Argument, Size, TensorInput, Workload
-
-_MADE_UP = re.compile(r"s\d+|u\d+|unk_*\d+|.*_d\d+|.*dim_\d+|_?\d+", re.IGNORECASE)
-"""Names exporters give to free sizes nobody named."""
 
 
 def onnx_workload(path: Path, source: str, inputs: Mapping[str, str], *, dynamic: bool = True) -> Workload:
@@ -22,16 +20,18 @@ def onnx_workload(path: Path, source: str, inputs: Mapping[str, str], *, dynamic
     name ("sample.h") otherwise. SourceError where the file is damaged or its shapes depend on data.
     """
     from graphlab.onnx_graph import read_onnx
+    from graphlab.onnx_graph.sizes import is_made_up
 
     with mapped(path) as view:
         read = read_onnx(view, str(path), inputs, dynamic=dynamic)
-    workload = program_workload(read.program, source, read.assumptions)
+    named = replace(read.program, name=_class(read.program.graph) or read.program.name or path.stem)
+    workload = program_workload(named, source, read.assumptions)
     shown = dict(zip(read.program.graph.symbols, workload.variables, strict=True))
     taken = {variable.name for variable in workload.variables}
     names = {
         shown[symbol].name: name
         for symbol, name in read.names.items()
-        if not _MADE_UP.fullmatch(name) and name not in taken
+        if not is_made_up(name) and name not in taken
     }
     variables = tuple(
         replace(
@@ -46,6 +46,11 @@ def onnx_workload(path: Path, source: str, inputs: Mapping[str, str], *, dynamic
     renamed = {key: _renamed(argument, names) for key, argument in stage.inputs.items()}
     stage = replace(stage, inputs=renamed, batch=_text(stage.batch, names))
     return replace(workload, stages=(stage,), variables=variables)
+
+
+def _class(graph: Graph) -> str:
+    """Class name of the module the file was exported from, where its exporter kept it."""
+    return next((node.modules[0][1].rsplit(".", 1)[-1] for node in graph.nodes if node.modules), "")
 
 
 def _renamed(argument: Argument, names: Mapping[str, str]) -> Argument:

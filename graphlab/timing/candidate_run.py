@@ -60,10 +60,10 @@ class CandidateRun:
 
     def _compiled(self, files: ProgramFiles) -> Compiled:
         if files.is_onnx:
-            compiled = measured(self.backend, files.name, lambda: _open(self.backend, Path(files.path)))
             stored = StoredTensors([Path(files.inputs)])
-            self.inputs.append({name: stored[name].to(self.backend.place) for name in stored})
-            return compiled
+            names = list(stored)
+            self.inputs.append({name: stored[name].to(self.backend.place).clone() for name in names})
+            return measured(self.backend, files.name, lambda: _open(self.backend, Path(files.path), names))
         exported = load_exported_program(Path(files.path))
         program = Program(files.name, extract(exported), exported)
         self.inputs.append(self._inputs(program, Path(files.inputs)))
@@ -143,10 +143,10 @@ def load(document: Mapping[str, Any]) -> tuple[CandidateRun, dict[str, Any]]:
     return CandidateRun(job, backend, before), {"before_bytes": before}
 
 
-def _open(backend: Backend, path: Path) -> Lowered:
+def _open(backend: Backend, path: Path, names: list[str]) -> Lowered:
     opener = getattr(backend, "open_file", None)
     if opener is None:
         raise BackendError(f"backend {backend.name} does not run .onnx files", hint="onnxruntime and openvino do")
-    made = opener(path)
+    made = opener(path, names)
     assert isinstance(made, Lowered)
     return made

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from graphlab.figures.charts import COLOURS, facets, nominal, quantity, tooltip
-from graphlab.report.bench_data import BenchReport
+from graphlab.report.bench_data import BenchReport, CandidateBench
 from graphlab.report.figure import Column, Figure, Value
 
 COLUMNS = (
@@ -26,9 +26,8 @@ COLUMNS = (
 
 def bench_figure(report: BenchReport) -> Figure:
     """Seconds of every candidate that was timed, a panel a stage."""
-    rows = tuple(
-        _row(stage.name, stage.base, item) for stage in report.stages for item in stage.candidates if item.times
-    )
+    timed = ((stage, item) for stage in report.stages for item in stage.candidates if item.times is not None)
+    rows = tuple(_row(stage.name, item) for stage, item in timed)
     unit = "one generation" if report.whole else "one call"
     return Figure(
         name="bench",
@@ -41,7 +40,8 @@ def bench_figure(report: BenchReport) -> Figure:
     )
 
 
-def _row(stage: str, base: str | None, item: Any) -> dict[str, Value]:
+def _row(stage: str, item: CandidateBench) -> dict[str, Value]:
+    assert item.times is not None
     ratio = item.ratio
     interval = ratio.interval if ratio is not None else None
     return {

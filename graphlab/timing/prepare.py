@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 
 from graphlab.errors import GraphlabError
 from graphlab.measuring.casting import in_dtype
 from graphlab.measuring.materialize import inputs
+from graphlab.measuring.memory import needed_bytes, refuse_too_large
 from graphlab.measuring.stage import refuse_foreign
 from graphlab.pipeline import Facts
 from graphlab.program import Program
@@ -32,11 +34,16 @@ RANDOM = "random:0"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """How to capture and what to fill in: symbolic or not, the spec of the weights, and whether files are trusted."""
+    """How to capture and what to fill in: symbolic or not, the spec of the weights.
+
+    `trusted` says whether a captured program may call operators of other libraries, `trust_pickle` whether a file of
+    weights may run code.
+    """
 
     dynamic: bool = False
     weights: str | None = None
     trusted: bool = False
+    trust_pickle: bool = False
 
 
 @dataclass
@@ -53,25 +60,49 @@ class StageFiles:
     folder: Path
     wanted: Wanted
     lender: StageFiles | None = None
+
+    reference_backend: ClassVar[str] = "eager"
     _programs: dict[str, Program] = field(default_factory=dict)
     _weights: dict[str, Path] = field(default_factory=dict)
     _made: dict[tuple[str, int], ProgramFiles] = field(default_factory=dict)
+    _why_random: tuple[str, ...] = ()
 
     @property
     def reference_dtype(self) -> str:
         """float32 where the stage can be captured in it: what is captured already stays as it is."""
         return FULL if self.stage.build is not None else self.stage.dtype
 
+    @property
+    def reference(self) -> str:
+        """What outputs are compared with, in words."""
+        return f"eager, unrewritten, in {self.reference_dtype}"
+
+    @property
+    def weights(self) -> str:
+        """How the source of the weights is spelled."""
+        return self.source.spec
+
+    @property
+    def weight_notes(self) -> tuple[str, ...]:
+        """What there is to know about the weights."""
+        drawn = f"weights are random ({self.source.spec}): times are real, results mean nothing"
+        return ((drawn,) if self.source.is_random else ()) + self._why_random + self.source.notes
+
+    def require_room(self) -> None:
+        """GraphlabError when the reference does not fit into memory."""
+        refuse_too_large(self.stage.name, needed_bytes(self.facts), torch.device("cpu"))
+
     @cached_property
     def source(self) -> WeightSource:
         """Where weights come from: the source itself where it has some, random ones otherwise."""
-        trusted = self.wanted.trusted
+        name, pickle = self.stage.name, self.wanted.trust_pickle
         try:
-            return weight_source(self.workload, self.stage.name, self.wanted.weights, trust_pickle=trusted)
-        except WeightsError:
+            return weight_source(self.workload, name, self.wanted.weights, trust_pickle=pickle)
+        except WeightsError as error:
             if self.wanted.weights is not None:
                 raise
-            return weight_source(self.workload, self.stage.name, RANDOM)
+            self._why_random = (error.message,)
+            return weight_source(self.workload, name, RANDOM)
 
     def program(self, dtype: str) -> Program:
         """The stage captured in `dtype`; GraphlabError where that is impossible, or a file's program is not trusted."""

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from graphlab.timing.errors import WorkerError, WorkerTimeout
@@ -72,10 +73,8 @@ class Worker:
     def stop(self) -> None:
         """Ends the process, and the group of those it started."""
         if self._process.stdin is not None and not self._process.stdin.closed:
-            try:
+            with suppress(OSError):  # it is gone already
                 self._process.stdin.close()
-            except OSError:  # it is gone already
-                pass
         try:
             self._process.wait(_PATIENCE)
         except subprocess.TimeoutExpired:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
-
-from graphlab.lowering.registry import backend_from
-from graphlab.measuring.memory import needed_bytes, refuse_too_large
+from graphlab.measuring.casting import in_dtype
 from graphlab.report.bench_data import CandidateBench, Ratio, StageBench
 from graphlab.rewriting.options import spelled
 from graphlab.timing.candidates import Candidate
-from graphlab.timing.contest import Contest, Entrant, Limits
+from graphlab.timing.contest import Contest, Limits
+from graphlab.timing.entrant import Entrant
 from graphlab.timing.job import Job, ProgramFiles, Sampling
+from graphlab.timing.onnx_model import OnnxFiles, is_onnx
 from graphlab.timing.prepare import StageFiles, Wanted, default_dtype
 from graphlab.timing.schedule import Schedule, generation, one_call, sampling
 from graphlab.timing.statistics import bootstrap, ratios, spread, verdict
@@ -34,34 +34,46 @@ class StageRun:
     wanted: Wanted
     dtype: str | None
     whole: bool
-    threads: int | None
+    threads: int
     notes: list[str] = field(default_factory=list)
+    spent: float = 0.0
+    """Seconds of compiling, checking and timing: what a budget is of. Capturing and writing weights come before."""
 
     def run(self, limits: Limits, environment: Environment, say: Callable[[str], None]) -> StageBench:
-        """The outcome; GraphlabError where the stage cannot be captured or does not fit the memory."""
+        """The outcome; GraphlabError where the stage cannot be captured or cast, or does not fit the memory."""
+        in_dtype(self.stage, self.dtype)
         schedule = (generation if self.whole else one_call)(self.workload, self.stage)
         kinds = self._kinds(schedule)
         first = kinds[0]
         reference = first.reference_dtype
-        refuse_too_large(self.stage.name, needed_bytes(first.facts), torch.device("cpu"))
+        first.require_room()
         steps = sampling(self.workload, self.stage, schedule, first.facts.graph) if self.whole else None
         own = self.dtype or default_dtype(self.stage, self.candidates)
         entrants = [self._entrant(candidate, kinds, schedule, own, steps) for candidate in self.candidates]
-        eager = spelled(backend_from("eager" if self.threads is None else f"eager,threads={self.threads}"))
+        for entrant in entrants:
+            entrant.environment = environment(entrant.candidate.label)
+        backend = f"{first.reference_backend},threads={self.threads}"
         contest = Contest(
             entrants,
-            lambda: Job(eager, tuple(kind.files(reference, 0) for kind in kinds), schedule.weights),
+            lambda: Job(backend, tuple(kind.files(reference, 0) for kind in kinds), schedule.weights),
             reference,
             self.folder,
             limits,
-            environment,
+            environment("reference"),
             say,
         )
+        for kind in kinds:
+            kind.files(reference, 0)
+        start = time.monotonic()
         contest.run()
+        self.spent = time.monotonic() - start
         self._remark(schedule, first, own, steps)
         return self._outcome(contest, first)
 
-    def _kinds(self, schedule: Schedule) -> list[StageFiles]:
+    def _kinds(self, schedule: Schedule) -> list[StageFiles] | list[OnnxFiles]:
+        """The files of every call that is compiled."""
+        if is_onnx(self.workload):
+            return [OnnxFiles(self.workload, self.stage, schedule.values[0], self.folder)]
         found: list[StageFiles] = []
         for index, values in enumerate(schedule.values):
             folder = self.folder / f"call-{index}"
@@ -73,7 +85,7 @@ class StageRun:
     def _entrant(
         self,
         candidate: Candidate,
-        kinds: Sequence[StageFiles],
+        kinds: Sequence[StageFiles | OnnxFiles],
         schedule: Schedule,
         own: str,
         steps: Sampling | None,
@@ -86,11 +98,9 @@ class StageRun:
 
         return Entrant(candidate, dtype, job)
 
-    def _remark(self, schedule: Schedule, files: StageFiles, own: str, steps: Sampling | None) -> None:
+    def _remark(self, schedule: Schedule, files: StageFiles | OnnxFiles, own: str, steps: Sampling | None) -> None:
         """What a reader has to know about the stage."""
-        if files.source.is_random:
-            self.notes.append(f"weights are random ({files.source.spec}): times are real, results mean nothing")
-        self.notes += files.source.notes
+        self.notes += files.weight_notes
         if own != self.stage.dtype and self.dtype is None:
             self.notes.append(
                 f"the model is {self.stage.dtype}, on the CPU it is benched in {own}: --dtype for another"
@@ -101,7 +111,7 @@ class StageRun:
             self.notes.append("the work of a DDIM scheduler, and of guidance, is in the seconds of a generation")
         self.notes += files.program(files.reference_dtype).notes
 
-    def _outcome(self, contest: Contest, files: StageFiles) -> StageBench:
+    def _outcome(self, contest: Contest, files: StageFiles | OnnxFiles) -> StageBench:
         timed = [item for item in contest.entrants if item.times is not None]
         base = timed[0] if timed else None
         notes = list(self.notes)
@@ -109,17 +119,16 @@ class StageRun:
             notes.append("the candidates do not fit into memory together: each is started, compiled and ended a round")
         if any(item.times is not None and item.times.estimate for item in timed):
             notes.append("seconds of a generation are estimates: those of a call times the calls it makes")
-        what = "eager, unrewritten, in " + files.reference_dtype
         return StageBench(
             name=self.stage.name,
             unit="generation" if self.whole else "call",
             steps=self.workload.steps(self.stage),
             calls=self.workload.calls(self.stage),
-            weights=files.source.spec,
-            reference=what,
+            weights=files.weights,
+            reference=files.reference,
             base=base.candidate.label if base is not None else None,
             turns=contest.turns,
-            rounds=contest.rounds,
+            rounds=contest.heats.rounds if contest.heats is not None else 0,
             candidates=tuple(outcome(item, base) for item in contest.entrants),
             notes=tuple(dict.fromkeys(notes)),
         )
@@ -131,7 +140,7 @@ def outcome(entrant: Entrant, base: Entrant | None) -> CandidateBench:
     computes = backend.computes if backend.computes != entrant.dtype else None
     return CandidateBench(
         label=entrant.candidate.label,
-        backend=spelled(replace(backend)),
+        backend=spelled(backend),
         rewrite=entrant.candidate.rewrite,
         dtype=entrant.dtype,
         computes=computes,

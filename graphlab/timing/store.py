@@ -8,7 +8,7 @@ import shutil
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import torch
 
@@ -60,13 +60,17 @@ def _write(file: BinaryIO, key: str, value: torch.Tensor, like: torch.Tensor) ->
 
 
 class StoredTensors(Mapping[str, torch.Tensor]):
-    """{key: CPU tensor} of several files; of a key in two, that of the last. Tensors are views of the mapped files."""
+    """{key: CPU tensor} of several files, in the order they were written; of a key in two files, that of the last.
+
+    Tensors are views of the mapped files.
+    """
 
     def __init__(self, paths: Sequence[Path]) -> None:
         from safetensors import safe_open
 
-        self.files = [safe_open(str(path), framework="pt") for path in paths]
-        self.home = {key: file for file in self.files for key in file.keys()}  # noqa: SIM118  # no mapping
+        self.home: dict[str, Any] = {}
+        for path in paths:
+            self.home.update(dict.fromkeys(_keys(path), safe_open(str(path), framework="pt")))
 
     def __getitem__(self, key: str) -> torch.Tensor:
         """The tensor `key`; KeyError where there is none."""
@@ -81,3 +85,10 @@ class StoredTensors(Mapping[str, torch.Tensor]):
     def __len__(self) -> int:
         """How many keys there are."""
         return len(self.home)
+
+
+def _keys(path: Path) -> list[str]:
+    """The keys of a file of `write_tensors` in its order, which safetensors does not keep."""
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        return list(json.loads(file.read(length)))

@@ -59,4 +59,6 @@ def _failure(error: Exception) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stderr.flush()
+    os._exit(code)  # libraries take seconds to take themselves apart, and nothing of theirs is to be kept

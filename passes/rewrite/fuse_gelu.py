@@ -11,6 +11,7 @@ import torch
 
 from graphlab.fused.quick_gelu import QUICK_GELU
 from graphlab.rewriting.arguments import arguments
+from graphlab.rewriting.asserted import drop_assertions
 from graphlab.rewriting.attention.uses import is_assertion, is_dead
 from graphlab.rewriting.draft import Draft
 from graphlab.rewriting.memory import Known, Relayout, lies_same, relayout
@@ -63,23 +64,26 @@ class FuseGelu(Rewrite):
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """`end` is `target`(x, `option`)."""
+    """`end` is a GELU of x, approximated as `approximate` says, or where that is a number by x sigmoid(it x)."""
 
     x: Node
     end: Node
-    target: Any
-    option: Mapping[str, Any]
+    approximate: str | float
 
 
 def _fuse(found: _Found, draft: Draft, known: Known) -> str | None:
     """Writes the operator; a str is why readers do not take the result as it lies."""
-    new = draft.call(found.target, found.x, at=found.end, **found.option)
+    if isinstance(found.approximate, str):
+        new = draft.call(aten.gelu.default, found.x, at=found.end, approximate=found.approximate)
+    else:
+        new = draft.call(QUICK_GELU, found.x, found.approximate, at=found.end)
     follows: Relayout | str | None = None
     if not lies_same(new.meta["val"], found.end.meta["val"]):
         follows = relayout(draft.mode, {found.end: new.meta["val"]}, known)
     if isinstance(follows, str):
         draft.sweep()
         return follows
+    drop_assertions(draft, found.end)
     draft.replace(found.end, new, "GELU written out")
     if follows is not None:
         follows.write()
@@ -103,7 +107,7 @@ def _gelu(bent: Node) -> _Found | str | None:
             near = near or f"its argument is {_spelled(terms)}, a GELU's {_spelled(wanted)}"
         else:
             others = _read_elsewhere(found, {x, bent})
-            return others or _Found(x, found, aten.gelu.default, {"approximate": approximate})
+            return others or _Found(x, found, approximate)
     return near
 
 
@@ -119,7 +123,7 @@ def _quick(gate: Node) -> _Found | str | None:
         if not ends:
             continue
         others = _read_elsewhere(ends[0], {x, gate})
-        return others or _Found(x, ends[0], QUICK_GELU, {"alpha": terms[1, 0]})
+        return others or _Found(x, ends[0], terms[1, 0])
     return None
 
 

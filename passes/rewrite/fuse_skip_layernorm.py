@@ -11,7 +11,7 @@ import torch
 from graphlab.fused.registry import arguments
 from graphlab.fused.skip_layer_norm import SKIP_LAYER_NORM
 from graphlab.rewriting.draft import Draft
-from graphlab.rewriting.fake import same_shape
+from graphlab.rewriting.residual import unfit_norm, unfit_sum
 from graphlab.rewriting.rewrite import Rewrite
 
 aten = torch.ops.aten
@@ -38,7 +38,7 @@ class FuseSkipLayernorm(Rewrite):
             if total.target is operator.getitem and _is_fused_sum(total):
                 draft.skip(norm, f"the sum {total} is normed by {total.args[0]} already")
             elif total.target is aten.add.Tensor:
-                reason = _unfit(total) or _unfit_norm(norm, total)
+                reason = unfit_sum(total) or _unfit_norm(norm, total)
                 if reason is not None:
                     draft.skip(norm, reason)
                 else:
@@ -50,32 +50,11 @@ def _is_fused_sum(node: torch.fx.Node) -> bool:
     return isinstance(source, torch.fx.Node) and source.target is SKIP_LAYER_NORM and bool(index == 1)
 
 
-def _unfit(total: torch.fx.Node) -> str | None:
-    """Why the addition is none of a residual; None when it is one."""
-    left, right = total.args
-    if not isinstance(left, torch.fx.Node) or not isinstance(right, torch.fx.Node):
-        return f"{total} adds a number, not a residual"
-    if arguments(total)["alpha"] != 1:
-        return f"{total} scales the residual by {arguments(total)['alpha']}"
-    first, second = left.meta["val"], right.meta["val"]
-    if not isinstance(first, torch.Tensor) or not isinstance(second, torch.Tensor):
-        return f"{total} adds a number, not a residual"
-    if not same_shape(first, second):
-        return f"{left} and {right} differ in shape: {tuple(first.shape)} and {tuple(second.shape)}"
-    if first.dtype != second.dtype:
-        return f"{left} and {right} differ in dtype: {first.dtype} and {second.dtype}"
-    return None
-
-
 def _unfit_norm(norm: torch.fx.Node, total: torch.fx.Node) -> str | None:
     """Why the norm of the sum `total` cannot be where the sum is made; None when it can."""
-    given = arguments(norm)
-    if len(given["normalized_shape"]) != 1:
-        return f"it normalises the last {len(given['normalized_shape'])} axes, not the last alone"
     if any(result.users for result in _statistics(norm)):
         return "its mean or deviation is read"
-    late = [node for node in norm.all_input_nodes if node is not total and node.op != "placeholder" and total < node]
-    return f"{late[0]} is computed after the sum" if late else None
+    return unfit_norm(norm, total)
 
 
 def _statistics(norm: torch.fx.Node) -> list[torch.fx.Node]:

@@ -9,6 +9,7 @@ import torch
 
 from graphlab.fused.multi_head_attention import MULTI_HEAD_ATTENTION
 from graphlab.fused.registry import arguments
+from graphlab.fused.rotary_embedding import ROTARY_EMBEDDING
 from graphlab.rewriting.draft import Draft
 from graphlab.rewriting.fake import same_size
 from graphlab.rewriting.rewrite import Rewrite
@@ -92,7 +93,7 @@ def _packed(operand: Node, draft: Draft, at: Node) -> Node:
     shape = operand.meta["val"].shape
     if len(shape) == 3:
         return operand
-    rows = operand.args[0] if _swaps_heads(operand) else None
+    rows = operand.args[0] if _swaps_heads(operand) else _turned(operand, draft, at)
     if isinstance(rows, Node):
         source = rows.args[0] if rows.target in _VIEWS else None
         if isinstance(source, Node) and _is_packed(source, shape):
@@ -101,6 +102,18 @@ def _packed(operand: Node, draft: Draft, at: Node) -> Node:
         rows = draft.call(aten.transpose.int, operand, 1, 2, at=at)
     sizes = draft.shape(rows)
     return draft.call(aten.reshape.default, rows, [*sizes[:2], shape[1] * int(shape[3])], at=at)
+
+
+def _turned(operand: Node, draft: Draft, at: Node) -> Node | None:
+    """A rotary embedding of heads that were split there, over (b, t, heads, d): the heads are joined without moving."""
+    if operand.target is not ROTARY_EMBEDDING or len(operand.users) > 1:
+        return None
+    given = arguments(operand)
+    if not given["heads_first"] or not _swaps_heads(given["x"]):
+        return None
+    return draft.call(
+        ROTARY_EMBEDDING, given["x"].args[0], given["cos"], given["sin"], given["interleaved"], False, at=at
+    )
 
 
 _VIEWS = (aten.view.default, aten.reshape.default, aten._unsafe_view.default)

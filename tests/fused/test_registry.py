@@ -24,7 +24,11 @@ from tests.fused.cases import Function
 from tests.ops import test_schema
 
 graphlab = torch.ops.graphlab
-NAMES = ["graphlab.geglu.default", "graphlab.group_norm_silu.default", "graphlab.skip_layer_norm.default"]
+OPERATORS = (
+    "geglu", "group_norm_silu", "multi_head_attention", "quick_gelu", "rotary_embedding", "skip_layer_norm",
+    "skip_rms_norm",
+)  # fmt: skip
+NAMES = [f"graphlab.{name}.default" for name in OPERATORS]
 
 
 def test_these_are_the_operators() -> None:
@@ -50,6 +54,7 @@ def everything() -> Function:
 
     def call(m: torch.nn.Module, tokens: torch.Tensor, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
         layer, group = m.layer, m.group
+        heads, table = tokens.view(-1, 3, 2, 4), m.table
         normed, total = graphlab.skip_layer_norm(tokens, tokens * 2, [8], layer.weight, layer.bias, 1e-3)
         plain, _ = graphlab.skip_layer_norm(tokens, total, [8])
         return (
@@ -57,13 +62,22 @@ def everything() -> Function:
             total,
             plain,
             graphlab.skip_layer_norm(tokens, total, [3, 8])[0],
+            *graphlab.skip_rms_norm(tokens, total, [8], layer.weight, 1e-3),
+            graphlab.skip_rms_norm(tokens, total, [3, 8])[0],
+            graphlab.quick_gelu(tokens, 1.5),
+            graphlab.rotary_embedding(heads, table.cos(), table.sin(), False, False),
+            graphlab.rotary_embedding(heads.transpose(1, 2), table.cos(), table.sin(), True, True),
+            graphlab.rotary_embedding(tokens, table.cos(), table.sin(), True),
+            graphlab.multi_head_attention(tokens, total, tokens, 2),
             graphlab.geglu(tokens),
             graphlab.geglu(tokens, "tanh", True),
             graphlab.group_norm_silu(image, 4, group.weight, group.bias, 1e-3),
             graphlab.group_norm_silu(image[..., 0], 2),
         )
 
-    return Function(call, layer=torch.nn.LayerNorm(8), group=torch.nn.GroupNorm(4, 8))
+    module = Function(call, layer=torch.nn.LayerNorm(8), group=torch.nn.GroupNorm(4, 8))
+    module.register_buffer("table", torch.linspace(0.1, 2.0, 6).view(1, 3, 2))
+    return module
 
 
 def exported() -> torch.export.ExportedProgram:

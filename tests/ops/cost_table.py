@@ -13,6 +13,7 @@ BEGIN, END = "<!-- ops: begin (python -m tests.ops.cost_table) -->", "<!-- ops: 
 FAMILIES = (
     "contraction", "einsum", "convolution", "attention", "normalization", "activation", "elementwise", "reduction",
     "resampling", "embedding", "scatter", "movement", "views", "creation", "fused",
+    "onnx_fused", "onnx_quantized",
 )  # fmt: skip
 
 
@@ -29,7 +30,7 @@ def _families() -> dict[str, dict[str, list[OpRule]]]:
 def _names(rules: list[OpRule]) -> str:
     """Operator names without namespace, overload and in-place variants."""
     names = [re.sub(r"^aten\.", "", rule.target).split(".")[0] for rule in rules]
-    if any(rule.target.startswith(("transformers.", "graphlab.")) for rule in rules):
+    if any(rule.target.startswith(("transformers.", "graphlab.", "onnx.", "com.")) for rule in rules):
         names = [rule.target.removesuffix(".default") for rule in rules]
     plain = set(names)
     shown = dict.fromkeys(n for n in names if n.startswith("__") or n[:-1] not in plain or not n.endswith("_"))

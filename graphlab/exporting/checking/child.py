@@ -22,6 +22,12 @@ def _pytorch(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return run_program(arguments)
 
 
+def _ranges(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    from graphlab.exporting.checking.in_torch import largest_values
+
+    return largest_values(arguments)
+
+
 def _onnxruntime(arguments: Mapping[str, Any]) -> dict[str, Any]:
     from graphlab.exporting.checking.in_onnxruntime import run_model
 
@@ -31,6 +37,7 @@ def _onnxruntime(arguments: Mapping[str, Any]) -> dict[str, Any]:
 _STAGES: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "structure": _structure,
     "pytorch": _pytorch,
+    "ranges": _ranges,
     "onnxruntime": _onnxruntime,
 }
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from graphlab.exporting.checking.bare import save_bare
-from graphlab.exporting.checking.check import data_of, working_folder
-from graphlab.exporting.checking.process import ChildDied, ChildError, Jobs
+from graphlab.exporting.checking.check import working_folder
+from graphlab.exporting.checking.process import ChildError, Jobs
 from graphlab.exporting.checking.reference import Reference, reference_of
 from graphlab.exporting.checking.report import CaseCheck
 from graphlab.exporting.checking.tensors import write_tensors

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,8 @@ def run_program(arguments: Mapping[str, Any]) -> dict[str, Any]:
     dtype, or None) and given as the program takes them. For each case run, inputs go to the file `inputs-N` of
     `folder`, results to `results-N`, and the values named in `wanted` to `values-N`.
     """
-    exported = load_exported_program(Path(arguments["program"]))
-    program = tape(Program("", extract(exported), exported))
-    weights, folder = MappedTensors(Path(arguments["weights"])), Path(arguments["folder"])
+    program, weights = _opened(arguments)
+    folder = Path(arguments["folder"])
     cases: list[dict[str, Any]] = []
     failed: list[str] = []
     for case in arguments["cases"]:
@@ -45,26 +44,70 @@ def run_program(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {"cases": cases, "failed": failed}
 
 
+def largest_values(told: Mapping[str, Any]) -> dict[str, Any]:
+    """{"largest": {node: its largest finite magnitude}} of values between `above` and `below`, at `count` of `cases`.
+
+    Program, weights and cases are those of `run_program`. Raises what the last case raises when none can be run.
+    """
+    program, weights = _opened(told)
+    wanted = [call.name for call in program.calls]
+    found: dict[str, float] = {}
+    ran = 0
+    for index, case in enumerate(told["cases"]):
+        if ran == told["count"]:
+            break
+        try:
+            for name, value in _execution(program, weights, _inputs(program, case, None), wanted):
+                largest = _largest(value)
+                if told["above"] < largest < told["below"]:
+                    found[name] = max(found.get(name, 0.0), largest)
+        except RunError:
+            if not ran and index == len(told["cases"]) - 1:
+                raise
+            continue
+        ran += 1
+    return {"largest": found}
+
+
+def _largest(value: Any) -> float:
+    tensors = [
+        item for item in (value if isinstance(value, (tuple, list)) else [value]) if isinstance(item, torch.Tensor)
+    ]
+    finite = [item[item.isfinite()].abs() for item in tensors if item.is_floating_point()]
+    return max((float(item.max()) for item in finite if item.numel()), default=0.0)
+
+
+def _opened(told: Mapping[str, Any]) -> tuple[Tape, MappedTensors]:
+    exported = load_exported_program(Path(told["program"]))
+    return tape(Program("", extract(exported), exported)), MappedTensors(Path(told["weights"]))
+
+
+def _inputs(program: Tape, case: Mapping[str, Any], rounding: str | None) -> dict[str, torch.Tensor]:
+    made = program_inputs(program.program.graph.at(case["sizes"]), case["seed"], _CPU)
+    if rounding is None:
+        return made
+    half = getattr(torch, rounding)
+    return {name: v.to(half).to(v.dtype) if v.is_floating_point() else v for name, v in made.items()}
+
+
+def _execution(
+    program: Tape,
+    weights: MappedTensors,
+    inputs: Mapping[str, torch.Tensor],
+    wanted: Collection[str],
+    keep: Collection[str] = (),
+) -> Execution:
+    held = {name: weights[key] for name, key in program.weights.items()}
+    given = {**held, **program.constants, **inputs}
+    return Execution(program.calls, given, device=_CPU, double=False, wanted=wanted, keep=keep)
+
+
 def _run(
     program: Tape, weights: MappedTensors, case: Mapping[str, Any], told: Mapping[str, Any], folder: Path, number: int
 ) -> None:
-    graph = program.program.graph.at(case["sizes"])
-    inputs = program_inputs(graph, case["seed"], _CPU)
-    if told.get("round"):
-        rounding = getattr(torch, told["round"])
-        inputs = {key: value.to(rounding).to(value.dtype) if value.is_floating_point() else value
-                  for key, value in inputs.items()}  # fmt: skip
-    held = {name: weights[key] for name, key in program.weights.items()}
-    wanted = set(told.get("wanted", ()))
+    inputs = _inputs(program, case, told.get("round"))
     results = [value for value in program.results if next(refs_in(value), None) is not None]
-    execution = Execution(
-        program.calls,
-        {**held, **program.constants, **inputs},
-        device=_CPU,
-        double=False,
-        wanted=wanted,
-        keep=list(refs_in(results)),
-    )
+    execution = _execution(program, weights, inputs, told.get("wanted", ()), list(refs_in(results)))
     for kind in ("inputs", "results", "values"):
         for path in folder.glob(f"{kind}-{number}*"):
             path.unlink()

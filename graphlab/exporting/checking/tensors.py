@@ -36,7 +36,7 @@ class TensorWriter:
         dtype = str(data.dtype).removeprefix("torch.")
         self._index[name] = {"dtype": dtype, "shape": list(data.shape), "offset": self._file.tell()}
         if data.numel():
-            self._file.write(memoryview(data.reshape(-1).view(torch.uint8).numpy()))
+            self._file.write(data.reshape(-1).view(torch.uint8).numpy().data)
 
 
 class MappedTensors(Mapping[str, torch.Tensor]):

@@ -7,7 +7,7 @@ from typing import Any
 
 from graphlab.exporting import reshape
 from graphlab.exporting.targets import Target
-from graphlab.exporting.translations import activations, attention, norms, selection, splits
+from graphlab.exporting.translations import activations, attention, norms, rotary, selection, splits
 from graphlab.fused.registry import onnx_translations
 
 
@@ -21,4 +21,5 @@ def translations(target: Target) -> Mapping[Callable[..., Any], Callable[..., An
         **activations.translations(target),
         **norms.translations(target),
         **attention.translations(target),
+        **rotary.translations(target),
     }

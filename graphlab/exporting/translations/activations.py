@@ -10,6 +10,7 @@ import torch
 from graphlab.exporting.contrib import contrib, node
 from graphlab.exporting.targets import Target
 from graphlab.fused.geglu import GEGLU
+from graphlab.fused.quick_gelu import QUICK_GELU
 
 aten = torch.ops.aten
 
@@ -17,6 +18,11 @@ aten = torch.ops.aten
 def silu(x: Any) -> Any:
     """x * sigmoid(x): com.microsoft QuickGelu with alpha 1."""
     return contrib("QuickGelu", x, alpha=1.0)
+
+
+def quick_gelu(x: Any, alpha: float = 1.702) -> Any:
+    """com.microsoft QuickGelu."""
+    return contrib("QuickGelu", x, alpha=alpha)
 
 
 def gelu(x: Any, approximate: str = "none") -> Any:
@@ -51,5 +57,5 @@ def translations(target: Target) -> Mapping[Callable[..., Any], Callable[..., An
     if target.has("Gelu") and target.has("FastGelu"):
         found |= {aten.gelu.default: fused_gelu, GEGLU: fused_geglu}
     if target.has("QuickGelu"):
-        found[aten.silu.default] = silu
+        found |= {aten.silu.default: silu, QUICK_GELU: quick_gelu}
     return found

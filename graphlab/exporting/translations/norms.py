@@ -7,12 +7,13 @@ from typing import Any
 
 import torch
 
-from graphlab.exporting.contrib import contrib
+from graphlab.exporting.contrib import contrib, node
 from graphlab.exporting.targets import Target
 from graphlab.fused.group_norm_silu import GROUP_NORM_SILU
 from graphlab.fused.registry import opset18
 from graphlab.fused.skip_layer_norm import SKIP_LAYER_NORM
 from graphlab.fused.skip_layer_norm import onnx as spelled_skip_layer_norm
+from graphlab.fused.skip_rms_norm import SKIP_RMS_NORM
 
 aten = torch.ops.aten
 
@@ -52,11 +53,49 @@ def group_norm_silu(x: Any, groups: int, weight: Any = None, bias: Any = None, e
     return contrib("QuickGelu", group_norm(x, groups, weight, bias, eps), alpha=1.0)
 
 
+def rms_norm(x: Any, normalized_shape: Sequence[int], weight: Any = None, eps: float | None = None) -> Any:
+    """RMSNormalization of opset 23; without `eps` that of the dtype of x, as ATen has it."""
+    op = opset18()
+    axis = -len(normalized_shape)
+    if weight is None:
+        weight = op.Add(op.ConstantOfShape(op.Shape(x, start=axis)), 1.0)
+    least = float(torch.finfo(_DTYPES[x.dtype.name]).eps) if eps is None else eps
+    return node("", "RMSNormalization", (x, op.CastLike(weight, x)), {"axis": axis, "epsilon": least})
+
+
+def skip_rms_norm(x: Any, residual: Any, shape: Sequence[int], weight: Any = None, eps: float | None = None) -> Any:
+    """SkipSimplifiedLayerNormalization where the norm is over the last axis and has a weight; else two operators."""
+    if len(shape) != 1 or weight is None or len(x.shape) not in (2, 3) or weight.dtype != x.dtype:
+        return added_rms_norm(x, residual, shape, weight, eps)
+    least = float(torch.finfo(_DTYPES[x.dtype.name]).eps) if eps is None else eps
+    made = contrib("SkipSimplifiedLayerNormalization", x, residual, weight, outputs=4, epsilon=least)
+    return made[0], made[3]
+
+
+def added_rms_norm(x: Any, residual: Any, shape: Sequence[int], weight: Any = None, eps: float | None = None) -> Any:
+    """Add, RMSNormalization."""
+    total = node("", "Add", (x, residual), {})
+    total.type, total.shape = x.type, x.shape
+    return rms_norm(total, shape, weight, eps), total
+
+
+_DTYPES = {
+    "DOUBLE": torch.float64,
+    "FLOAT": torch.float32,
+    "FLOAT16": torch.float16,
+    "BFLOAT16": torch.bfloat16,
+}
+
+
 def translations(target: Target) -> Mapping[Callable[..., Any], Callable[..., Any]]:
     """Those of norms for `target`."""
     found: dict[Callable[..., Any], Callable[..., Any]] = {}
     if target.has("SkipLayerNormalization"):
         found[SKIP_LAYER_NORM] = skip_layer_norm
+    if target.opset >= 23:
+        found[aten.rms_norm.default] = rms_norm
+        fused = target.has("SkipSimplifiedLayerNormalization")
+        found[SKIP_RMS_NORM] = skip_rms_norm if fused else added_rms_norm
     if target.has("QuickGelu"):
         found |= {GROUP_NORM_SILU: group_norm_silu}
     return found

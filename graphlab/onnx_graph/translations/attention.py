@@ -35,6 +35,12 @@ def attend(
     """softmax(scale q k^T + mask) v of q (b, h, q, d), k (b, g, k, d), v (b, g, k, e), as one operator."""
     if q.rank != 4 or k.rank != 4 or v.rank != 4:
         raise SourceError(f"{call.what} attends over tensors of rank {q.rank}, {k.rank}, {v.rank}, expected 4")
+    pairs = ((q, k, 0), (k, v, 0), (k, v, 1), (k, v, 2), (q, k, 3))
+    if not all(first.shape[axis] == second.shape[axis] for first, second, axis in pairs):
+        shapes = ", ".join(str(tuple(value.shape)) for value in (q, k, v))
+        raise SourceError(f"{call.what} attends over queries, keys and values of shapes {shapes}")
+    if mask is not None:
+        call.tracer.shape_of("aten.expand.default", mask, [*q.shape[:3], k.shape[2]])  # torch guards that it fits
     grouped = str(q.shape[1]) != str(k.shape[1])
     shape = (*q.shape[:3], v.shape[3])
     options = {"scale": scale} if scale is not None else {}
@@ -56,7 +62,9 @@ def _spelled(call: OnnxCall, q: Value, k: Value, v: Value) -> tuple[Value, Value
     stages = [scores]
     mask, cap = call.optional(3), call.attr("softcap", 0.0)
     if mask is not None and mask.dtype != scores.dtype:
-        raise SourceError(f"{call.what} returns its scores and has a mask of truth values, which graphlab does not read")
+        raise SourceError(
+            f"{call.what} returns its scores and has a mask of truth values, which graphlab does not read"
+        )
     if mask is not None:
         scores = call.run("aten.add.Tensor", scores, mask)
     stages.append(scores)

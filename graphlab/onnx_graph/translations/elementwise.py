@@ -246,6 +246,6 @@ def is_inf(call: OnnxCall) -> Value:
 def number(value: Value, other: Value, default: Any = None) -> Any:
     """The number of a known scalar that `other` broadcasts over; `default` for anything else."""
     scalar = value.scalar()
-    if scalar is None or value.rank > other.rank or other.known is not None:
+    if scalar is None or value.weight or value.rank > other.rank or other.known is not None:
         return default
     return scalar

@@ -54,7 +54,6 @@ def gather_nd(call: OnnxCall) -> Value:
     return made
 
 
-
 @onnx("ScatterElements", "Scatter")
 def scatter(call: OnnxCall) -> Value:
     """Updates put, or reduced, where the indices of `axis` say."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from graphlab.errors import SourceError
 from graphlab.onnx_graph.call import MICROSOFT, OnnxCall, Results, onnx
 from graphlab.onnx_graph.translations.attention import attend, join_heads, split_heads, with_past
@@ -41,29 +43,28 @@ def multi_head_attention(call: OnnxCall) -> Results:
     return [join_heads(call, out), k, v]
 
 
-def _operands(call: OnnxCall) -> tuple[Value, Value, Value]:
+def _operands(call: OnnxCall) -> Sequence[Value]:
     q, heads = call.input(0), call.attr("num_heads", 0)
     if q.rank == 5:
         rows = [call.run("aten.select.int", q, 3, i) for i in range(3)]
-        first, second, third = (call.run("aten.transpose.int", row, 1, 2) for row in rows)
-        return first, second, third
+        return [call.run("aten.transpose.int", row, 1, 2) for row in rows]
     q, k = split_heads(call, q, heads), call.input(1)
     if k.rank == 5:
         pair = [call.run("aten.transpose.int", call.run("aten.select.int", k, 3, i), 1, 2) for i in range(2)]
-        return q, pair[0], pair[1]
+        return [q, *pair]
     v = call.input(2)
-    return q, *(value if value.rank == 4 else split_heads(call, value, heads) for value in (k, v))
+    return [q, *(value if value.rank == 4 else split_heads(call, value, heads) for value in (k, v))]
 
 
-def _with_bias(call: OnnxCall, operands: tuple[Value, Value, Value], heads: int) -> tuple[Value, ...]:
-    """Operands (b, h, t, d) plus their parts of the bias (3 h d)."""
+def _with_bias(call: OnnxCall, operands: Sequence[Value], heads: int) -> Sequence[Value]:
+    """The three operands (b, h, t, d) plus their parts of the bias (3 h d)."""
     bias = call.optional(3)
     if bias is None:
         return operands
     widths = [heads * value.shape[3] for value in operands]
     parts = call.run("aten.split_with_sizes.default", bias, widths, 0)
     rows = [call.run("aten.reshape.default", part, [heads, 1, -1]) for part in parts]
-    return tuple(call.run("aten.add.Tensor", value, row) for value, row in zip(operands, rows, strict=True))
+    return [call.run("aten.add.Tensor", value, row) for value, row in zip(operands, rows, strict=True)]
 
 
 def _padding(call: OnnxCall, mask: Value, q: Value, k: Value) -> Value:

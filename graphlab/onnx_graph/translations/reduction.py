@@ -8,7 +8,12 @@ from graphlab.errors import SourceError
 from graphlab.onnx_graph.call import OnnxCall, Results, onnx
 from graphlab.onnx_graph.value import Value
 
-_DIMS = {"ReduceMean": "mean.dim", "ReduceSum": "sum.dim_IntList", "ReduceMax": "amax.default", "ReduceMin": "amin.default"}
+_DIMS = {
+    "ReduceMean": "mean.dim",
+    "ReduceSum": "sum.dim_IntList",
+    "ReduceMax": "amax.default",
+    "ReduceMin": "amin.default",
+}
 _DIMS["ReduceLogSumExp"] = "logsumexp.default"
 
 

@@ -20,7 +20,7 @@ def resize(call: OnnxCall) -> Value:
     """x (n, c, *s) to the sizes, or by the scales, of its spatial axes."""
     x = call.input(0)
     sizes = _sizes(call, x)
-    if sizes[:2] != [None, None] and any(s is not None and str(s) != str(n) for s, n in zip(sizes[:2], x.shape[:2])):
+    if any(s is not None and str(s) != str(n) for s, n in zip(sizes[:2], x.shape[:2], strict=True)):
         raise SourceError(f"{call.what} resizes the batch or the channels")
     spatial = [n if s is None else s for s, n in zip(sizes[2:], x.shape[2:], strict=True)]
     if all(str(s) == str(n) for s, n in zip(spatial, x.shape[2:], strict=True)):

@@ -1,0 +1,91 @@
+"""Intervals and verdicts: closed forms, and properties any bootstrap of a median has."""
+
+from __future__ import annotations
+
+import numpy
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graphlab.report.bench_data import Interval
+from graphlab.timing.statistics import LEAST_ROUNDS, bootstrap, ratios, spread, verdict
+
+SECONDS = st.lists(st.floats(1e-6, 1e3), min_size=LEAST_ROUNDS, max_size=12)
+
+
+def test_ratios_are_of_a_round() -> None:
+    assert ratios([2.0, 6.0, 1.0], [1.0, 3.0, 4.0]) == [2.0, 2.0, 0.25]
+
+
+def test_equal_rounds_leave_no_doubt() -> None:
+    assert bootstrap([0.25] * 9) == Interval(0.25, 0.25)
+
+
+@pytest.mark.parametrize("rounds", range(LEAST_ROUNDS))
+def test_too_few_rounds_have_no_interval(rounds: int) -> None:
+    assert bootstrap([1.0] * rounds) is None
+
+
+def test_the_least_rounds_are_those_whose_extremes_hold_the_median_in_95_of_100() -> None:
+    misses = [2 * 0.5**rounds for rounds in (LEAST_ROUNDS - 1, LEAST_ROUNDS)]
+    assert misses[0] > 0.05 > misses[1]
+
+
+def test_an_interval_of_few_distinct_values_is_known_exactly() -> None:
+    """Of 5 zeros and 1 one, drawn 6 times, the median is 0 unless 3 draws are ones: below 2.5 % + of half medians.
+
+    P(at least 3 of 6 draws are the one) = 6.2 % > 2.5 %, so the upper end is 0.5; P(at least 4) = 0.87 % < 2.5 %.
+    """
+    assert bootstrap([0.0, 0.0, 0.0, 0.0, 0.0, 1.0]) == Interval(0.0, 0.5)
+
+
+@given(SECONDS)
+def test_an_interval_lies_within_the_data_and_around_its_median(values: list[float]) -> None:
+    found = bootstrap(values, resamples=500)
+    assert found is not None
+    assert min(values) <= found.low <= float(numpy.median(values)) <= found.high <= max(values)
+
+
+@given(SECONDS, st.sampled_from([0.5, 2.0, 8.0]))
+def test_an_interval_scales_with_the_unit(values: list[float], factor: float) -> None:
+    plain = bootstrap(values, resamples=200)
+    scaled = bootstrap([factor * value for value in values], resamples=200)
+    assert plain is not None
+    assert scaled is not None
+    assert (scaled.low, scaled.high) == (factor * plain.low, factor * plain.high)
+
+
+def test_the_same_rounds_give_the_same_interval() -> None:
+    values = [1.0, 1.1, 0.9, 1.3, 1.2, 0.8, 1.05]
+    assert bootstrap(values, seed=3) == bootstrap(values, seed=3)
+
+
+def test_95_of_100_intervals_hold_the_median() -> None:
+    rng = numpy.random.default_rng(0)
+    found = [bootstrap(list(rng.normal(1.0, 0.1, size=20)), seed=n, resamples=400) for n in range(300)]
+    held = sum(item is not None and item.low <= 1.0 <= item.high for item in found)
+    assert 0.90 <= held / 300 <= 0.99
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (1.01, 1.2, "faster"),
+        (0.8, 0.99, "slower"),
+        (0.9, 1.1, "tie"),
+        (1.0, 1.3, "tie"),
+        (0.7, 1.0, "tie"),
+        (1.0, 1.0, "tie"),
+    ],
+)
+def test_a_tie_is_an_interval_with_1_in_it(low: float, high: float, expected: str) -> None:
+    assert verdict(Interval(low, high)) == expected
+
+
+def test_without_an_interval_nothing_is_claimed() -> None:
+    assert verdict(None) == "unknown"
+
+
+def test_spread_is_median_and_percentiles_on_straight_lines() -> None:
+    middle, low, high = spread([float(value) for value in range(10, -1, -1)])
+    assert (middle, low, high) == pytest.approx((5.0, 1.0, 9.0))
