@@ -95,7 +95,8 @@ def table(found: Sequence[Mapping[str, Any]], dtype: str) -> None:
     for contest in found:
         limits = ", ".join(f"{name} {rate / 1e9:.0f} GFLOP/s" for name, rate in contest["gemm"].items())
         names = ", ".join(row["label"] for row in contest["rows"])
-        said = f"{contest['rounds']} rounds{', in turns' if contest['turns'] else ''}, load before {contest['load']:.1f}"
+        turns = ", in turns" if contest["turns"] else ""
+        said = f"{contest['rounds']} rounds{turns}, load afterwards {contest['load']:.1f}"
         print(f"- contest of {names}: {said}; {limits or 'no product'}")
         for label, error in contest["gemm_errors"].items():
             print(f"- {label}: {error}")

@@ -169,7 +169,9 @@ def row(name: str, found: Mapping[str, Sequence[Outcome]]) -> str:
         return f"| {name} | {'; '.join(dict.fromkeys(failed))} |"
     ours, theirs = found["graphlab"], found["torch"]
     own, call, whole = median_of(ours, "seconds"), median_of(theirs, "seconds"), median_of(theirs, "with_loading")
-    assert own is not None and call is not None and whole is not None
+    assert own is not None
+    assert call is not None
+    assert whole is not None
     weights = median_of(theirs, "weights") or 0.0
     peaks = [statistics.median(item.peak_bytes for item in items) for items in (ours, theirs)]
     cells = (
@@ -181,27 +183,32 @@ def row(name: str, found: Mapping[str, Sequence[Outcome]]) -> str:
 
 
 def depth(options: argparse.Namespace) -> None:
-    """A row a depth: seconds and microseconds a node of both."""
+    """A row a depth: seconds of both, and microseconds a node that it has more than the depth before."""
     print(
         f"{options.rounds} rounds, medians; static; graphlab for {options.target} at -O{options.level}\n\n"
-        "| layers | nodes, graphlab | nodes, torch | graphlab, s | of it translating | us a node | torch, s "
-        "| us a node | graphlab over torch |\n|---" + "|---" * 8 + "|"
+        "| layers | nodes, graphlab | nodes, torch | graphlab, s | of it translating | us a further node | torch, s "
+        "| us a further node | graphlab over torch |\n|---" + "|---" * 8 + "|"
     )
+    before: list[tuple[float, float]] = []
     for layers in map(int, options.layers.split(",")):
         found = rounds_of(options, ["depth", "--depth", str(layers)], options.rounds)
         failed = [f"{who}: {item.error}" for who, items in found.items() for item in items if item.error is not None]
         if failed:
             print(f"| {layers} | {'; '.join(dict.fromkeys(failed))} |", flush=True)
             continue
-        ours, theirs = found["graphlab"], found["torch"]
-        own, call = median_of(ours, "seconds") or 0.0, median_of(theirs, "seconds") or 0.0
-        translating = statistics.median(item.answer["phases"]["translate"] for item in ours)
-        nodes = [median_of(items, "nodes") or 0.0 for items in (ours, theirs)]
-        cells = (
-            str(layers), f"{nodes[0]:.0f}", f"{nodes[1]:.0f}", f"{own:.1f}", f"{translating:.1f}",
-            f"{own / nodes[0] * 1e6:.0f}", f"{call:.1f}", f"{call / nodes[1] * 1e6:.0f}", f"{own / call:.2f}",
-        )  # fmt: skip
+        now = [(median_of(items, "nodes") or 0.0, median_of(items, "seconds") or 0.0) for items in found.values()]
+        translating = statistics.median(item.answer["phases"]["translate"] for item in found["graphlab"])
+        slopes = [slope(first, last) for first, last in zip(before, now, strict=True)] if before else ["", ""]
+        (own_nodes, own), (their_nodes, call) = now
+        cells = (str(layers), f"{own_nodes:.0f}", f"{their_nodes:.0f}", f"{own:.1f}", f"{translating:.1f}", slopes[0],
+                 f"{call:.1f}", slopes[1], f"{own / call:.2f}")  # fmt: skip
         print("| " + " | ".join(cells) + " |", flush=True)
+        before = now
+
+
+def slope(first: tuple[float, float], last: tuple[float, float]) -> str:
+    """Microseconds a node from (nodes, seconds) to (nodes, seconds)."""
+    return f"{(last[1] - first[1]) / (last[0] - first[0]) * 1e6:.0f}"
 
 
 def main() -> None:

@@ -35,7 +35,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for command in (analyze, explain, rewrite, export, run, characterize, profile, bench, calibrate, models, devices, passes):
+for command in (
+    analyze, explain, rewrite, export, run, characterize, profile, bench, calibrate, models, devices, passes,
+):  # fmt: skip
     app.command()(command)
 
 

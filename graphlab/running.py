@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -107,20 +108,16 @@ def _runtime() -> dict[str, str]:
     return {"onnxruntime": str(onnxruntime.__version__)}
 
 
-class _quiet(warnings.catch_warnings):
+@contextmanager
+def _quiet() -> Iterator[None]:
     """Without the warnings of diffusers and transformers, which are about their own interfaces."""
+    import diffusers
 
-    def __enter__(self) -> Any:
-        import diffusers
-
-        entered = super().__enter__()
-        warnings.simplefilter("ignore")
-        self._level = diffusers.logging.get_verbosity()
-        diffusers.logging.set_verbosity_error()
-        return entered
-
-    def __exit__(self, *error: object) -> None:
-        import diffusers
-
-        diffusers.logging.set_verbosity(self._level)
-        super().__exit__(*error)
+    level = diffusers.logging.get_verbosity()
+    diffusers.logging.set_verbosity_error()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        diffusers.logging.set_verbosity(level)

@@ -83,13 +83,9 @@ CASES: dict[str, _Known] = {
     "sd15-tiny": _Known(_built_in("stable-diffusion-v1-5-tiny"), "unet", 16),
     "dit": _Known(_built_in("dit-xl-2-256"), "transformer", 32, "mmdit"),
     "dit-tiny": _Known(_built_in("dit-xl-2-256-tiny"), "transformer", 16, "mmdit"),
-    "sdxl-shaped": _Known(
-        _with_denoiser("stable-diffusion-xl", "UNet2DConditionModel", SDXL_SHAPED), "unet", 64
-    ),
+    "sdxl-shaped": _Known(_with_denoiser("stable-diffusion-xl", "UNet2DConditionModel", SDXL_SHAPED), "unet", 64),
     "sdxl-shaped-tiny": _Known(_built_in("stable-diffusion-xl-tiny"), "unet", 16),
-    "video": _Known(
-        _with_denoiser("modelscope-t2v", "UNet3DConditionModel", VIDEO, frames=8), "unet", 32
-    ),
+    "video": _Known(_with_denoiser("modelscope-t2v", "UNet3DConditionModel", VIDEO, frames=8), "unet", 32),
     "video-tiny": _Known(_built_in("modelscope-t2v-tiny"), "unet", 16),
 }
 

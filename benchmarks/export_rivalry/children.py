@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ GIB = 1 << 30
 LIMIT_GIB = 20.0
 POLL_SECONDS = 0.05
 ANSWER = "answer "
+_NAMED = re.compile(r"[\w.]+(Error|Exception|NotImplemented|Fail|InvalidGraph)\b.*: ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +109,17 @@ def _family(pid: int) -> Iterator[int]:
                 yield from _family(int(child))
 
 
+def reason_of(errors: str) -> str:
+    """The line of a traceback that says what was wrong: torch's exporter puts advice, and a cause, below it."""
+    lines = [line.strip() for line in errors.splitlines() if line.strip()]
+    marked = [line for line in lines if line.startswith("<class '")]
+    named = [line for line in lines if _NAMED.match(line)]
+    return (marked or named or lines or [""])[-1]
+
+
 def _death(code: int, errors: str) -> str:
     if code == -signal.SIGKILL:
         return "killed for memory by the system"
-    last = next((line.strip() for line in reversed(errors.splitlines()) if line.strip()), "")
+    last = reason_of(errors)
     how = f"ended by {signal.Signals(-code).name}" if code < 0 else "failed"
     return f"{how}: {last[:300]}" if last else how

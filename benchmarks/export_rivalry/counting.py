@@ -13,9 +13,7 @@ GROUPS: Mapping[str, frozenset[str]] = {
     "gelu": frozenset({"Gelu", "FastGelu", "BiasGelu", "BiasSplitGelu"}),
     "x sigmoid": frozenset({"QuickGelu", "Swish"}),
     "erf": frozenset({"Erf"}),
-    "RMS norm": frozenset(
-        {"RMSNormalization", "SimplifiedLayerNormalization", "SkipSimplifiedLayerNormalization"}
-    ),
+    "RMS norm": frozenset({"RMSNormalization", "SimplifiedLayerNormalization", "SkipSimplifiedLayerNormalization"}),
     "RoPE": frozenset({"RotaryEmbedding"}),
     "skip norm": frozenset({"SkipLayerNormalization", "SkipSimplifiedLayerNormalization"}),
     "group norm": frozenset({"GroupNormalization", "GroupNorm", "SkipGroupNorm"}),

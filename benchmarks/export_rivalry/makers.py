@@ -13,11 +13,15 @@ from unittest import mock
 from benchmarks.export_rivalry.cases import RANDOM, Case, plain_program
 
 PLAIN = ("plain-20", "plain-23")
-OPTIMIZED = tuple(
-    f"optimizer-{opset}-{level}{cpu}" for opset in (20, 23) for level in (0, 99) for cpu in ("", "-cpu")
-)
+OPTIMIZED = tuple(f"optimizer-{opset}-{level}{cpu}" for opset in (20, 23) for level in (0, 99) for cpu in ("", "-cpu"))
 FUSIONS = tuple(f"fusions-{opset}{cpu}" for opset in (20, 23) for cpu in ("", "-cpu"))
-GRAPHLAB = ("graphlab-standard", "graphlab-standard-O0", "graphlab-ort-cpu", "graphlab-ort-cpu-dynamic", "graphlab-ort-cuda")
+GRAPHLAB = (
+    "graphlab-standard",
+    "graphlab-standard-O0",
+    "graphlab-ort-cpu",
+    "graphlab-ort-cpu-dynamic",
+    "graphlab-ort-cuda",
+)
 FILES = (*PLAIN, *OPTIMIZED, *FUSIONS, *GRAPHLAB)
 
 MEANING = {
@@ -89,16 +93,22 @@ def _optimized(case: Case, name: str, path: Path, spec: str) -> dict[str, Any]:
 
 def _fused(case: Case, name: str, path: Path, spec: str) -> dict[str, Any]:
     import onnx_ir
-    from onnxscript.rewriter.ort_fusions import _core, instance_to_group_normalization
 
-    unwanted = set(map(id, instance_to_group_normalization.rules.rules)) if name.endswith("-cpu") else set()
-    rules = [rule for rule in _core.ORT_PATTERN_REWRITE_RULES if id(rule) not in unwanted]
     model = onnx_ir.load(str(model_path(path.parent.parent, needs(name) or "")))
-    # `optimize_for_ort` takes no list of rules, so the one it reads is shortened.
-    with mock.patch.object(_core, "ORT_PATTERN_REWRITE_RULES", rules):
-        model, counts = _core.optimize_for_ort(model)
+    model, counts = fused_for_ort(model, group_norm=not name.endswith("-cpu"))
     onnx_ir.save(model, str(path), external_data=f"{path.name}.data")
     return {"fusions": {key: count for key, count in counts.items() if count}}
+
+
+def fused_for_ort(model: Any, *, group_norm: bool) -> tuple[Any, dict[str, int]]:
+    """(`model`, an onnx_ir one, after onnxscript's optimize_for_ort, its counts); its GroupNorm rules are optional."""
+    from onnxscript.rewriter.ort_fusions import _core, instance_to_group_normalization
+
+    unwanted = set() if group_norm else set(map(id, instance_to_group_normalization.rules.rules))
+    rules = [rule for rule in _core.ORT_PATTERN_REWRITE_RULES if id(rule) not in unwanted]
+    # `optimize_for_ort` takes no list of rules, so the one it reads is shortened.
+    with mock.patch.object(_core, "ORT_PATTERN_REWRITE_RULES", rules):
+        return _core.optimize_for_ort(model)
 
 
 def _graphlab(case: Case, name: str, path: Path, spec: str) -> dict[str, Any]:

@@ -9,21 +9,28 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-from graphlab.exporting.checking.check import check_model
+from graphlab.exporting.checking.check import ANY_PROVIDER, check_model
+from graphlab.exporting.checking.divergence import Divergence, first_divergence
+from graphlab.exporting.checking.process import ChildDied, ChildError
+from graphlab.exporting.checking.ranges import overflows
+from graphlab.exporting.checking.report import CaseCheck, CheckReport
 from graphlab.exporting.errors import ExportError
+from graphlab.exporting.float16 import halved, to_half
 from graphlab.exporting.options import ExportOptions, Naming
 from graphlab.exporting.ports import ports, rename_ports
-from graphlab.exporting.saving import add_metadata, staged, write_model
-from graphlab.exporting.targets import CONTRIB
-from graphlab.exporting.translate import to_onnx
+from graphlab.exporting.probe import probed
+from graphlab.exporting.saving import Saved, add_metadata, staged, write_model
+from graphlab.exporting.targets import CONTRIB, Target
+from graphlab.exporting.translate import Lowered, to_onnx
 from graphlab.pipeline import Facts
 from graphlab.program import Program
 from graphlab.report.export_data import CheckRow, ModelReport, Phase
 from graphlab.rewriting.account import figures, grouped_skips
-from graphlab.rewriting.result import RewriteResult
+from graphlab.rewriting.result import NewTensor, RewriteResult
 from graphlab.weights.source import WeightSource
 from graphlab.weights.values import Values
 
+_HALVES = ("float16", "bfloat16")
 _ATTENTIONS = frozenset(
     {"Attention", f"{CONTRIB}::MultiHeadAttention", f"{CONTRIB}::GroupQueryAttention", f"{CONTRIB}::Attention"}
 )
@@ -62,29 +69,24 @@ def export_program(
     for what cannot be written, and for a model that differs, unless options.force. `before` are seconds spent before,
     by what on; `origin` is what the model says it was made of.
     """
-    naming, clock = naming or Naming(), _Clock(dict(before or {}))
-    with clock("translate"):
-        lowered = to_onnx(result.program, options.target, naming.axes)
-        rename_ports(lowered.model, naming)
-    values = Values(lowered.program, source, (*result.new_tensors, *lowered.new_tensors), program)
+    clock = _Clock(dict(before or {}))
+    target, kernels = probed(options.target)
     with staged(path) as folder:
-        with clock("write"):
-            saved = write_model(lowered, values, folder / path.name)
-        with clock("check"):
-            check = _check(program, result, source, saved.path, options, naming)
-        add_metadata(saved.path, _provenance(origin or program.name, program, result, source, options, check))
+        made = _Making(program, result, source, folder / path.name, options, target, naming or Naming(), clock)
+        lowered, check, islands = made.run()
+        add_metadata(made.path, _provenance(origin or program.name, program, result, source, options, check))
         nbytes = sum(item.stat().st_size for item in folder.iterdir())
-    facts = Facts(result.program.graph, dict(sizes or result.program.graph.symbols))
-    found = figures(facts)
+        data = made.saved.data
+    found = figures(Facts(result.program.graph, dict(sizes or result.program.graph.symbols)))
     model = lowered.model
     return ModelReport(
         stage=program.name,
         path=str(path),
-        data=str(path.parent / saved.data.name) if saved.data is not None else None,
+        data=str(path.parent / data.name) if data is not None else None,
         nbytes=nbytes,
-        weight_bytes=saved.weight_bytes,
-        target=options.target.name,
-        opset=options.target.opset,
+        weight_bytes=made.saved.weight_bytes,
+        target=target.name,
+        opset=target.opset,
         dtype=options.dtype or _dtype(program),
         weights=source.spec,
         random_weights=source.is_random,
@@ -94,42 +96,114 @@ def export_program(
         operators=lowered.operators,
         attention_sites=found.attention_fused + found.attention_spelled,
         attention_fused=sum(count for name, count in lowered.operators.items() if name in _ATTENTIONS),
-        islands=(),
+        islands=tuple(f"{name}: {why}" for name, why in islands.items()),
         check=check,
         phases=tuple(Phase(name, seconds) for name, seconds in clock.phases.items()),
         skips=grouped_skips((*result.skips, *lowered.skips)),
-        notes=(*program.notes, *source.notes, *notes),
+        notes=(*program.notes, *source.notes, *kernels, *notes),
     )
 
 
-def _check(
-    program: Program,
-    result: RewriteResult,
-    source: WeightSource,
-    path: Path,
-    options: ExportOptions,
-    naming: Naming,
-) -> CheckRow:
-    if not options.check:
-        return CheckRow(False, True, "--no-check", "", 0.0, None, ())
-    reference = result.base or program
-    found = check_model(
-        path,
-        reference,
-        source,
-        options.target,
-        new_tensors=result.new_tensors if result.base is not None else (),
-        base=program,
-        input_names=naming.inputs,
-        dtype=options.dtype,
-        tolerance=options.tolerance,
-    ).row()
-    if found.ok or options.force:
-        return found
-    raise ExportError(
-        f"{path.name} differs from PyTorch: {found.why or _verdict(found)}",
-        hint="nothing was written; --force keeps it",
-    )
+@dataclass
+class _Making:
+    """One model being made at `path`, in a folder that is not its place yet."""
+
+    program: Program
+    result: RewriteResult
+    source: WeightSource
+    path: Path
+    options: ExportOptions
+    target: Target
+    naming: Naming
+    clock: _Clock
+    saved: Saved = field(init=False)
+
+    def run(self) -> tuple[Lowered, CheckRow, Mapping[str, str]]:
+        """The model as it was written last, its check, and {node kept in float32: why}."""
+        with self.clock("translate"):
+            lowered = to_onnx(self.result.program, self.target, self.naming.axes)
+        dtype = self.options.dtype
+        if dtype in _HALVES and dtype != _dtype(self.program):
+            found = halved(lowered, dtype, self.attempt, self.naming.axes, self._large(lowered, dtype))
+            return found.lowered, self._verdict(found.report, None), found.islands
+        if dtype is not None:
+            lowered = to_half(lowered, dtype, (), self.naming.axes)
+        report, divergence = self.attempt(lowered)
+        return lowered, self._verdict(report, divergence), {}
+
+    def attempt(self, lowered: Lowered) -> tuple[CheckReport, Divergence | None]:
+        """Writes `lowered`, checks it and, where it differs, looks for the node where it starts to."""
+        rename_ports(lowered.model, self.naming)
+        recipes = (*self.result.new_tensors, *lowered.new_tensors)
+        with self.clock("write"):
+            values = Values(lowered.program, self.source, recipes, self.program)
+            self.saved = write_model(lowered, values, self.path)
+        if not self.options.check:
+            return _unchecked(self.target), None
+        with self.clock("check"):
+            report = self._checked()
+        failed = next((case for case in report.cases if case.error > report.tolerance), None)
+        if failed is None:
+            return report, None
+        with self.clock("bisect"):
+            return report, self._diverges(lowered, recipes, failed, report)
+
+    def _checked(self) -> CheckReport:
+        base = self.result.base
+        return check_model(
+            self.path,
+            base or self.program,
+            self.source,
+            self.target,
+            new_tensors=self.result.new_tensors if base is not None else (),
+            base=self.program,
+            input_names=self.naming.inputs,
+            dtype=self.options.dtype,
+            tolerance=self.options.tolerance,
+        )
+
+    def _diverges(
+        self, lowered: Lowered, recipes: Sequence[NewTensor], failed: CaseCheck, report: CheckReport
+    ) -> Divergence | None:
+        try:
+            return first_divergence(
+                self.path,
+                lowered,
+                self.source,
+                failed,
+                report.tolerance,
+                provider=report.provider,
+                new_tensors=recipes,
+                base=self.program,
+                input_names=self.naming.inputs,
+            )
+        except (ChildDied, ChildError):
+            return None  # the model is refused all the same, without the node
+
+    def _large(self, lowered: Lowered, dtype: str) -> Mapping[str, float]:
+        """Values that do not fit `dtype`; none are known where nothing is to be run, or it cannot."""
+        if not self.options.check:
+            return {}
+        recipes = (*self.result.new_tensors, *lowered.new_tensors)
+        with self.clock("ranges"):
+            try:
+                return overflows(lowered, self.source, dtype, self.path, new_tensors=recipes, base=self.program)
+            except (ChildDied, ChildError):
+                return {}  # the check says what kept it from running
+
+    def _verdict(self, report: CheckReport, divergence: Divergence | None) -> CheckRow:
+        row = report.row(str(divergence) if divergence is not None else "")
+        if row.ok or self.options.force:
+            return row
+        why = row.diverges or row.why or _verdict(row)
+        raise ExportError(
+            f"{self.path.name} of {self.program.name} does not compute what PyTorch does: {why}",
+            hint="nothing was written; --force keeps it",
+        )
+
+
+def _unchecked(target: Target) -> CheckReport:
+    return CheckReport(False, "--no-check", target.provider or ANY_PROVIDER, "", 0.0, None)
 
 
 def _dtype(program: Program) -> str:

@@ -94,10 +94,11 @@ def _scheduler(folder: ExportedFolder) -> Any:
         raise PipelineError(f"{folder.path} has no scheduler", hint=f"put the scheduler of the model at {path}")
     config = read_json(path)
     name = str(config.get("_class_name", ""))
-    kind = getattr(diffusers, name, None)
+    kind: Any = getattr(diffusers, name, None)
     if not inspect.isclass(kind) or not issubclass(kind, diffusers.SchedulerMixin):
         raise PipelineError(f"diffusers has no scheduler {name!r}, which {path} names")
-    return kind.from_config(config)
+    made: Any = kind
+    return made.from_config(config)
 
 
 def _tokenizer(folder: ExportedFolder, name: str) -> Any:
@@ -108,11 +109,12 @@ def _tokenizer(folder: ExportedFolder, name: str) -> Any:
     named = entry[1] if isinstance(entry, list) and len(entry) == 2 and isinstance(entry[1], str) else None
     if named is None or not (folder.path / name).is_dir():
         return None
-    kind = getattr(transformers, named, None)
+    kind: Any = getattr(transformers, named, None)
     if not inspect.isclass(kind) or not issubclass(kind, transformers.PreTrainedTokenizerBase):
         raise PipelineError(f"transformers has no tokenizer {named!r}, which {folder.path} names")
     try:
-        return kind.from_pretrained(folder.path / name, local_files_only=True)
+        made: Any = kind
+        return made.from_pretrained(folder.path / name, local_files_only=True)
     except (OSError, ValueError, TypeError) as error:
         raise PipelineError(f"{folder.path / name} cannot be read: {error}") from error
 

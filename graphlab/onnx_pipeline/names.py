@@ -77,7 +77,7 @@ def _outputs(made: ModelClass, *, hidden_states: bool) -> tuple[str, ...]:
 
 
 def _axes(stage: Stage, *, latent: bool) -> dict[str, str]:
-    """{"sample.d2": "height"}: an axis is called after what its size is made of, and after its input where two differ."""
+    """{"sample.d2": "height"}: axes are called after what their sizes are made of, and their input where two differ."""
     found: dict[str, str] = {}
     sizes: dict[str, Size] = {}
     for name, tensor in tensor_inputs(stage).items():

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import torch
 
+from graphlab.onnx_pipeline.derived import with_derived
 from graphlab.onnx_pipeline.errors import PipelineError
 from graphlab.onnx_pipeline.model_class import ModelClass
 
@@ -73,7 +74,7 @@ class StandIn:
 
     def __call__(self, *args: Any, return_dict: bool = True, **kwargs: Any) -> Any:
         """The results for the arguments of the class' forward; PipelineError for what the model does not take."""
-        given = dict(self._tensors({**self._by_name(args), **kwargs}))
+        given = dict(self._tensors(with_derived(self.made, {**self._by_name(args), **kwargs})))
         extra = [name for name in given if name not in self.inputs]
         missing = [name for name in self.inputs if name not in given]
         if extra or missing:
@@ -101,7 +102,13 @@ class StandIn:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        return getattr(self.skeleton, name)
+        value = getattr(self.skeleton, name)
+        if isinstance(value, torch.Tensor):
+            raise PipelineError(
+                f"the pipeline reads the weight {name} of {self.name}, which is in no model of the folder",
+                hint="run it in PyTorch",
+            )
+        return value
 
     def _by_name(self, args: Sequence[Any]) -> dict[str, Any]:
         if not args:
@@ -120,15 +127,18 @@ class StandIn:
                 yield name, torch.tensor(value)
 
     def _check(self, given: Mapping[str, torch.Tensor]) -> None:
-        """PipelineError where an axis that was fixed when the model was exported has another size."""
+        """PipelineError for another number of axes, and where one that the export fixed has another size."""
         for name, value in given.items():
-            wanted = self.inputs[name]
-            for axis, size in enumerate(wanted):
-                if isinstance(size, int) and value.shape[axis] != size:
-                    raise PipelineError(
-                        f"the model {self.name} takes {name} of {_shown(wanted)}, not {_shown(value.shape)}",
-                        hint="its size was fixed by the export; run it at that size, or export it at this one",
-                    )
+            wanted, found = self.inputs[name], tuple(value.shape)
+            same_rank = len(found) == len(wanted)
+            if same_rank and all(
+                size == have for size, have in zip(wanted, found, strict=True) if isinstance(size, int)
+            ):
+                continue
+            raise PipelineError(
+                f"the model {self.name} takes {name} of {_shown(wanted)}, not {_shown(found)}",
+                hint="its size was fixed by the export; run it at that size, or export it at this one",
+            )
 
 
 def _of_rank(value: torch.Tensor, wanted: Sequence[int | str], given: Mapping[str, torch.Tensor]) -> torch.Tensor:

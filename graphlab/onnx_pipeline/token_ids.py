@@ -11,6 +11,9 @@ import torch
 
 from graphlab.onnx_pipeline.errors import PipelineError
 
+DRAWN = 64
+"""Token ids of a drawn prompt: a long sentence, which every pipeline's encoders take."""
+
 
 class TokenIds:
     """Reads "49406 320 1125" where a tokenizer would read words; shorter prompts are filled up with `padding`."""
@@ -49,9 +52,9 @@ class TokenIds:
         return found
 
     def drawn(self, seed: int) -> str:
-        """A prompt of the full length, drawn from `seed`."""
+        """A prompt of at most DRAWN ids, drawn from `seed`."""
         draw = random.Random(seed)
-        return " ".join(str(draw.randrange(self.vocabulary)) for _ in range(self.model_max_length))
+        return " ".join(str(draw.randrange(self.vocabulary)) for _ in range(min(self.model_max_length, DRAWN)))
 
     def tokenize(self, text: str) -> list[str]:
         """The words of `text`, each a token."""

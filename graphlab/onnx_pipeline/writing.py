@@ -24,11 +24,9 @@ def write_pipeline(layout: PipelineLayout, folder: Path) -> tuple[str, ...]:
     graphlab.json says what the stages are called and which sizes the models were made at. PipelineError where files
     cannot be written or copied.
     """
-    written: list[str] = []
+    configs = {f"{item.subfolder}/config.json": item.config for item in layout.stages if item.config is not None}
     try:
-        for stage in layout.stages:
-            if stage.config is not None:
-                written.append(_json(folder, f"{stage.subfolder}/config.json", stage.config))
+        written = [_json(folder, name, content) for name, content in configs.items()]
         if layout.origin is not None:
             written += _copied(layout, layout.origin, folder)
         elif layout.scheduler:

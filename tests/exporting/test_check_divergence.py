@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import numpy_helper
+from torch import nn
 
 from graphlab.exporting.checking import divergence
 from graphlab.exporting.checking.divergence import Divergence, first_divergence
@@ -89,6 +91,31 @@ def test_nan_behind_several_nodes_found_by_bisection(
     assert found.op == "aten.matmul.default"
     assert found.module == "second"
     assert "values are NaN or infinite, expected 0" in str(found)
+
+
+class Heads(nn.Module):
+    """x (batch, tokens, 16) split into heads and back: views whose sizes depend on the input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(16, 16)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        batch, tokens, _ = x.shape
+        heads = self.layer(x).reshape(batch, tokens, 4, 4).transpose(1, 2)
+        return heads.softmax(-1).transpose(1, 2).reshape(batch, tokens, 16)
+
+
+def test_programs_with_views_as_they_are_translated(tmp_path: Path) -> None:
+    heads = exported(tmp_path, Heads())
+    assert any("graphlab.reshape" in node.target for node in heads.lowered.program.graph.calls)
+    (tmp_path / "damaged").mkdir()
+    found = found_in(heads, tmp_path / "damaged", lambda model: node(model, "Softmax").attribute.__delitem__(0))
+    assert found is None  # without an axis it is the last one
+    (tmp_path / "other").mkdir()
+    found = found_in(heads, tmp_path / "other", lambda model: setattr(node(model, "Softmax").attribute[0], "i", 1))
+    assert found is not None
+    assert found.op == "aten.softmax.int"
 
 
 def test_a_model_that_agrees_differs_nowhere(block: Exported, tmp_path: Path) -> None:

@@ -185,6 +185,10 @@ def saved(pipe: Any, folder: Path) -> Any:
         if type(getattr(pipe, name, None)).__name__.startswith("CLIP"):
             for file in ("vocab.json", "merges.txt"):
                 shutil.copyfile(folder / "made" / file, source / name / file)
+    for path in source.glob("tokenizer*/tokenizer_config.json"):
+        content = json.loads(path.read_text())
+        content.pop("extra_special_tokens", None)
+        path.write_text(json.dumps(content))
     index = source / "model_index.json"
     index.write_text(index.read_text().replace('"T5Tokenizer"', '"T5TokenizerFast"'))
     if type(getattr(pipe, "text_encoder", None)).__name__ == "CLIPTextModel":

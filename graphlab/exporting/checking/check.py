@@ -25,8 +25,13 @@ from graphlab.weights.source import WeightSource
 ANY_PROVIDER = "CPUExecutionProvider"
 """Who runs a model for any runtime."""
 
-TOLERANCES: Mapping[str, float] = {"float32": 1e-3, "float16": 0.1, "bfloat16": 0.5}
-"""{dtype: largest error, as a share of the root mean square of PyTorch's result, that is rounding}."""
+TOLERANCES: Mapping[str, float] = {"float64": 2e-4, "float32": 2e-4, "float16": 5e-2, "bfloat16": 0.3}
+"""{dtype: largest error, as a share of the root mean square of PyTorch's result, that counts as rounding}.
+
+With random weights a tiny U-Net was 5.3e-6 off in float32, a tiny DiT 1.4e-5, and 1.8e-3 in float16: the bounds leave
+a factor of 15 and of 27 for deeper models. That of bfloat16, which rounds eight times as coarsely as float16, is
+derived and was not measured.
+"""
 
 
 def check_model(
