@@ -15,6 +15,7 @@ from graphlab.exporting.saving import staged_folder
 from graphlab.exporting.stage import export_program
 from graphlab.exporting.targets import Target, target_named
 from graphlab.input_axes import axis_names
+from graphlab.measuring.stage import refuse_foreign
 from graphlab.pipeline import Facts
 from graphlab.program import Program
 from graphlab.report.export_data import ExportReport, ModelReport
@@ -124,6 +125,8 @@ def export_stage(plan: ExportPlan, name: str, path: Path, naming: Naming | None 
     source = weight_source(plan.workload, name, plan.weights, trust_pickle=plan.trust_pickle)
     start = time.perf_counter()
     program = stage_program(plan.workload, name, dynamic=plan.dynamic)
+    if plan.options.check and plan.workload.stage(name).program is not None and not plan.trust_pickle:
+        refuse_foreign(program)  # the check runs it
     captured = time.perf_counter()
     result = rewrite_program(program, _for_target(plan.chosen, plan.options.target))
     before = {"capture": captured - start, "rewrite": time.perf_counter() - captured}

@@ -142,7 +142,7 @@ class _Making:
             return _unchecked(self.target), None
         with self.clock("check"):
             report = self._checked()
-        failed = next((case for case in report.cases if case.error > report.tolerance), None)
+        failed = next((case for case in report.cases if not case.within(report.tolerance)), None)
         if failed is None:
             return report, None
         with self.clock("bisect"):

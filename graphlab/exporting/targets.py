@@ -63,7 +63,7 @@ _ANY_PROVIDER = frozenset(
         "SkipSimplifiedLayerNormalization",
     }
 )
-_CUDA_ALONE = frozenset({"BiasSplitGelu", "GroupNorm", "SkipGroupNorm", "BiasAdd"})
+_CUDA_ALONE = frozenset({"BiasSplitGelu", "GroupNorm"})
 
 TARGETS = {
     target.name: target

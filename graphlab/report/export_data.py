@@ -28,12 +28,14 @@ class Port:
 class BindingCheck:
     """ONNX Runtime against PyTorch at one set of sizes.
 
-    `max_error` is the largest absolute difference, `error` that over the root mean square of PyTorch's result.
+    `max_error` is the largest absolute difference, `error` that over the root mean square of PyTorch's result. `noise`
+    is the error of PyTorch's own result against float64, 0 where that was not run.
     """
 
     sizes: Mapping[str, int]
     error: float
     max_error: float
+    noise: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

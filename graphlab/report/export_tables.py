@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from graphlab.report.export_data import ExportReport, ModelReport
+from graphlab.report.export_data import BindingCheck, ExportReport, ModelReport
 from graphlab.report.rewrite_tables import skipped_table
 from graphlab.report.tables import Column, Table
 from graphlab.units import format_bytes, format_seconds
@@ -95,7 +95,7 @@ def model_notes(model: ModelReport) -> tuple[str, ...]:
     lines = [f"compared on {check.provider}, tolerance {check.tolerance:g}"] if check.checked else []
     if check.why:
         lines.append(f"{'it differs' if check.checked else 'not compared'}: {check.why}")
-    lines += [f"checked at {_sizes(item.sizes)}: error {item.error:.1e}" for item in model.check.bindings]
+    lines += [f"checked at {_sizes(item.sizes)}: error {item.error:.1e}{_noise(item)}" for item in model.check.bindings]
     if model.check.diverges:
         lines.append(f"first differs at {model.check.diverges}")
     if model.islands:
@@ -104,6 +104,10 @@ def model_notes(model: ModelReport) -> tuple[str, ...]:
         lines.append("its weights are random: the file is for timing, not for use")
     where = f"{model.path}, weights in {model.data}" if model.data is not None else model.path
     return (f"written to {where}", *lines, *model.notes)
+
+
+def _noise(item: BindingCheck) -> str:
+    return f", PyTorch's own rounding {item.noise:.1e}" if item.noise > 0 else ""
 
 
 def _sizes(sizes: Mapping[str, int]) -> str:

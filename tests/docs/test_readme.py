@@ -80,6 +80,7 @@ def test_command_runs(
 ) -> None:
     monkeypatch.chdir(ROOT)
     written = command.replace("report.html", str(tmp_path / "report.html"))
+    written = written.replace("decoder.onnx", str(tmp_path / "decoder.onnx"))
     assert main(shlex.split(written)[1:]) == 0, capsys.readouterr().err
     assert capsys.readouterr().out
 

@@ -54,7 +54,8 @@ def check_model(
     The structure comes first (`checking.structure`), then PyTorch runs the reference operator by operator at two sets
     of sizes, of a static program with two sets of inputs, in float32; for a model of half precision with weights and
     inputs rounded to it. ONNX Runtime runs the model on the target's provider with all its optimisations. The error is
-    the largest absolute difference over the root mean square of PyTorch's result, the worst over the results.
+    the largest absolute difference over the root mean square of PyTorch's result, the worst over the results. In full
+    precision PyTorch also runs in float64: an error that its own rounding explains is none.
     Every part is a process of its own, one after the other, so that memory is never held twice; weights pass through a
     file beside the model.
 
@@ -135,9 +136,12 @@ def _compared(run: _Run, report: CheckReport) -> CheckReport:
             cases=[case.to_dict() for case in run.chosen.cases],
             count=RUNS,
             round=run.made.rounded,
+            noise=run.made.rounded is None,
         )
-    except (ChildDied, ChildError) as error:
+    except ChildDied as error:
         return replace(report, why=error.message)
+    except ChildError as error:
+        return replace(report, broken=error.message)
     notes = (*run.chosen.refused, *ran["failed"])
     if not ran["cases"]:
         return replace(report, why=f"PyTorch cannot run the program: {ran['failed'][0]}", notes=notes)
@@ -164,4 +168,4 @@ def _case(case: Mapping[str, Any], errors: Mapping[str, Any]) -> CaseCheck:
     worst = max(errors.values(), key=lambda item: item["error"], default={"error": 0.0, "max_error": 0.0})
     largest = max((item["max_error"] for item in errors.values()), default=0.0)
     why = next((f"{name} {item['why']}" for name, item in errors.items() if item["why"]), "")
-    return CaseCheck(case["sizes"], case["seed"], worst["error"], largest, why)
+    return CaseCheck(case["sizes"], case["seed"], worst["error"], largest, why, case["noise"])

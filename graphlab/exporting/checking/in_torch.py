@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ import torch
 
 import graphlab.exporting.reshape
 import graphlab.fused  # noqa: F401  # programs may call the operators of both
+from graphlab.exporting.checking.figures import difference
 from graphlab.exporting.checking.tensors import MappedTensors, TensorWriter, write_tensors
 from graphlab.program import Program
 from graphlab.sources.extract import extract
 from graphlab.verification.inputs import program_inputs
-from graphlab.verification.run import Execution, RunError
+from graphlab.verification.run import Execution, RunError, wide
 from graphlab.verification.tape import Tape, refs_in, tape
 
 _CPU = torch.device("cpu")
@@ -36,11 +38,11 @@ def run_program(arguments: Mapping[str, Any]) -> dict[str, Any]:
             break
         number = len(cases)
         try:
-            _run(program, weights, case, arguments, folder, number)
+            noise = _run(program, weights, case, arguments, folder, number)
         except RunError as error:
             failed.append(f"{case['sizes']}: {error.message}")
             continue
-        cases.append({**case, "number": number})
+        cases.append({**case, "number": number, "noise": noise})
     return {"cases": cases, "failed": failed}
 
 
@@ -105,7 +107,7 @@ def _execution(
 
 def _run(
     program: Tape, weights: MappedTensors, case: Mapping[str, Any], told: Mapping[str, Any], folder: Path, number: int
-) -> None:
+) -> float:
     inputs = _inputs(program, case, told.get("round"))
     results = [value for value in program.results if next(refs_in(value), None) is not None]
     execution = _execution(program, weights, inputs, told.get("wanted", ()), list(refs_in(results)))
@@ -122,3 +124,17 @@ def _run(
     made = [value for value in execution.results(results) if isinstance(value, torch.Tensor)]
     write_tensors(folder / f"inputs-{number}", inputs.items())
     write_tensors(folder / f"results-{number}", ((str(index), value) for index, value in enumerate(made)))
+    return _noise(program, weights, inputs, results, made) if told.get("noise") else 0.0
+
+
+def _noise(
+    program: Tape, weights: MappedTensors, inputs: Mapping[str, torch.Tensor], results: Any, made: list[torch.Tensor]
+) -> float:
+    """How far `made` is from the same run in float64, as a share of its root mean square: what rounding does to it."""
+    held = {name: weights[key] for name, key in program.weights.items()}
+    given = {name: wide(value) for name, value in {**held, **program.constants, **inputs}.items()}
+    execution = Execution(program.calls, given, device=_CPU, double=True, keep=list(refs_in(results)))
+    execution.finish()
+    exact = [value for value in execution.results(results) if isinstance(value, torch.Tensor)]
+    found = [difference(want, have.to(want.dtype)).error for want, have in zip(exact, made, strict=True)]
+    return max((error for error in found if math.isfinite(error)), default=0.0)

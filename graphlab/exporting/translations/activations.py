@@ -11,6 +11,7 @@ from graphlab.exporting.contrib import contrib, node
 from graphlab.exporting.targets import Target
 from graphlab.fused.geglu import GEGLU
 from graphlab.fused.quick_gelu import QUICK_GELU
+from graphlab.fused.registry import opset18
 
 aten = torch.ops.aten
 
@@ -49,6 +50,19 @@ def fused_geglu(x: Any, approximate: str = "none", gate_first: bool = False) -> 
     return node("", "Mul", (hidden, fused_gelu(gate, approximate)), {})
 
 
+_SPLIT_WIDTHS = (2560, 5120, 10240)
+"""Widths BiasSplitGelu has kernels for (onnxruntime contrib_ops/cuda/diffusion/bias_split_gelu.cc)."""
+
+
+def split_gelu(x: Any, approximate: str = "none", gate_first: bool = False) -> Any:
+    """com.microsoft BiasSplitGelu with a bias of zeros where it has a kernel: (b, t, width), the gate last."""
+    if len(x.shape) != 3 or x.shape[-1] not in _SPLIT_WIDTHS or gate_first or approximate != "none":
+        return fused_geglu(x, approximate, gate_first)
+    op = opset18()
+    zeros = op.CastLike(op.ConstantOfShape(op.Constant(value_ints=[x.shape[-1]])), x)
+    return contrib("BiasSplitGelu", x, zeros)
+
+
 def translations(target: Target) -> Mapping[Callable[..., Any], Callable[..., Any]]:
     """Those of activations for `target`."""
     found: dict[Callable[..., Any], Callable[..., Any]] = {}
@@ -56,6 +70,8 @@ def translations(target: Target) -> Mapping[Callable[..., Any], Callable[..., An
         found |= {aten.gelu.default: gelu, GEGLU: geglu}
     if target.has("Gelu") and target.has("FastGelu"):
         found |= {aten.gelu.default: fused_gelu, GEGLU: fused_geglu}
+    if target.has("BiasSplitGelu"):
+        found[GEGLU] = split_gelu
     if target.has("QuickGelu"):
         found |= {aten.silu.default: silu, QUICK_GELU: quick_gelu}
     return found

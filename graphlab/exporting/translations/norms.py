@@ -53,6 +53,31 @@ def group_norm_silu(x: Any, groups: int, weight: Any = None, bias: Any = None, e
     return contrib("QuickGelu", group_norm(x, groups, weight, bias, eps), alpha=1.0)
 
 
+def channels_last_group_norm(activation: int) -> Callable[..., Any]:
+    """GroupNorm of com.microsoft, which takes (n, h, w, c), float32 weights, and swish as `activation` 1."""
+
+    def translate(x: Any, groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5, *_: Any) -> Any:
+        channels = x.shape[1] if len(x.shape) == 4 else None
+        if not isinstance(channels, int) or weight is None or bias is None or not _has_kernel(channels, groups):
+            return (group_norm_silu if activation else group_norm)(x, groups, weight, bias, eps)
+        op = opset18()
+        wide = [op.Cast(value, to=_FLOAT) for value in (weight, bias)]
+        rows = op.Transpose(x, perm=[0, 2, 3, 1])
+        made = contrib("GroupNorm", rows, *wide, activation=activation, channels_last=1, epsilon=eps, groups=groups)
+        return op.Transpose(made, perm=[0, 3, 1, 2])
+
+    return translate
+
+
+_FLOAT = 1
+_GROUPS, _WIDEST = 32, 512
+
+
+def _has_kernel(channels: int, groups: int) -> bool:
+    """What onnxruntime's contrib_ops/cuda/diffusion/group_norm_impl.cu takes: 32 groups, evenly many channels each."""
+    return groups == _GROUPS and channels % (2 * groups) == 0 and channels // groups <= _WIDEST
+
+
 def rms_norm(x: Any, normalized_shape: Sequence[int], weight: Any = None, eps: float | None = None) -> Any:
     """RMSNormalization of opset 23; without `eps` that of the dtype of x, as ATen has it."""
     op = opset18()
@@ -96,6 +121,8 @@ def translations(target: Target) -> Mapping[Callable[..., Any], Callable[..., An
         found[aten.rms_norm.default] = rms_norm
         fused = target.has("SkipSimplifiedLayerNormalization")
         found[SKIP_RMS_NORM] = skip_rms_norm if fused else added_rms_norm
-    if target.has("QuickGelu"):
+    if target.has("GroupNorm"):
+        found |= {aten.group_norm.default: channels_last_group_norm(0), GROUP_NORM_SILU: channels_last_group_norm(1)}
+    elif target.has("QuickGelu"):
         found |= {GROUP_NORM_SILU: group_norm_silu}
     return found

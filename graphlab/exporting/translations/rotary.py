@@ -24,6 +24,8 @@ def of_microsoft(x: Any, cos: Any, sin: Any, attributes: dict[str, int]) -> Any:
     op = opset18()
     axis = op.Constant(value_ints=[0])
     first = op.Constant(value_ints=[0])
+    if "rotary_embedding_dim" in attributes and "num_heads" not in attributes:
+        attributes = {**attributes, "num_heads": x.shape[1]}  # it asks for them where channels are left alone
     return contrib("RotaryEmbedding", x, first, op.Squeeze(cos, axis), op.Squeeze(sin, axis), **attributes)
 
 
