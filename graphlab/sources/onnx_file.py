@@ -29,9 +29,7 @@ def onnx_workload(path: Path, source: str, inputs: Mapping[str, str], *, dynamic
     shown = dict(zip(read.program.graph.symbols, workload.variables, strict=True))
     taken = {variable.name for variable in workload.variables}
     names = {
-        shown[symbol].name: name
-        for symbol, name in read.names.items()
-        if not is_made_up(name) and name not in taken
+        shown[symbol].name: name for symbol, name in read.names.items() if not is_made_up(name) and name not in taken
     }
     variables = tuple(
         replace(
