@@ -81,8 +81,9 @@ def table(found: Sequence[Mapping[str, Any]], dtype: str) -> None:
     rows = latest(found)
     order = [rival.name for rival in rivals(dtype) if rival.name in rows]
     print(
-        f"\n| candidate | s, median (p10 to p90) | n | times as fast as {BASES[dtype]} | of GEMM limit | load, s "
-        "| peak loading, GiB | peak running, GiB | largest error |\n|---|---|---|---|---|---|---|---|---|"
+        f"\n| candidate | s, median (p10 to p90) | n | s of {BASES[dtype]} in that contest "
+        "| times as fast | of GEMM limit | load, s "
+        "| peak loading, GiB | peak running, GiB | largest error |\n|---|---|---|---|---|---|---|---|---|---|"
     )
     for name in order:
         if rows[name][0]["times"] is not None:
@@ -93,6 +94,8 @@ def table(found: Sequence[Mapping[str, Any]], dtype: str) -> None:
         if row["times"] is None:
             print(f"- {name}: {row['status']}: {row['error']}")
     for contest in found:
+        if not contest["rounds"]:
+            continue
         limits = ", ".join(f"{name} {rate / 1e9:.0f} GFLOP/s" for name, rate in contest["gemm"].items())
         names = ", ".join(row["label"] for row in contest["rows"])
         turns = ", in turns" if contest["turns"] else ""
@@ -111,6 +114,7 @@ def line(name: str, row: Mapping[str, Any], contest: Mapping[str, Any]) -> str:
         name,
         f"{times['seconds']:.3f} ({times['low']:.3f} to {times['high']:.3f})",
         str(len(times["samples"])),
+        _base_seconds(contest),
         _ratio(row["ratio"]),
         "" if share is None else f"{share:.1%}",
         f"{row['compile_seconds']:.1f}",
@@ -119,6 +123,12 @@ def line(name: str, row: Mapping[str, Any], contest: Mapping[str, Any]) -> str:
         f"{row['check']['worst_error']:.1e}",
     )
     return "| " + " | ".join(cells) + " |"
+
+
+def _base_seconds(contest: Mapping[str, Any]) -> str:
+    """Seconds of the base, beside which a row stands: from one contest to the next the machine may change."""
+    base = next((row for row in contest["rows"] if row["label"] in BASES.values()), None)
+    return f"{base['times']['seconds']:.3f}" if base is not None and base["times"] is not None else ""
 
 
 def _ratio(ratio: Mapping[str, Any] | None) -> str:
@@ -149,19 +159,27 @@ def compete(options: argparse.Namespace, folder: Path, made_case: Case, group: S
             ready.append(rival)
         else:
             missing.append(absent(rival, options.dtype, reason))
-    limit = None if options.memory is None else int(options.memory * GIB)
-    limits = Limits(options.rounds, options.budget, options.seed, limit)
-    race = Race(made_case, folder, limits, options.threads, options.gemm, options.optimum, _say)
-    try:
-        document = race.run(ready, base.name)
-    finally:
-        race.close()
-    document["rows"] += missing
+    if ready == [base] and list(group) != [base]:
+        document: dict[str, Any] = {"rounds": 0, "rows": missing, "gemm": {}, "gemm_errors": {}}
+    else:
+        document = race(options, folder, made_case, ready)
+        document["rows"] += missing
     (folder / f"contest-{options.dtype}-{time.time_ns()}.json").write_text(json.dumps(document, indent=1))
     if options.drop:
         for rival in group:
             if rival.file is not None and rival.file not in KEPT:
                 discard(folder, rival.file)
+
+
+def race(options: argparse.Namespace, folder: Path, made_case: Case, ready: Sequence[Rival]) -> dict[str, Any]:
+    """The contest of `ready`, the base first, as JSON values."""
+    limit = None if options.memory is None else int(options.memory * GIB)
+    limits = Limits(options.rounds, options.budget, options.seed, limit)
+    contest = Race(made_case, folder, limits, options.threads, options.gemm, options.optimum, _say)
+    try:
+        return contest.run(ready, ready[0].name)
+    finally:
+        contest.close()
 
 
 def _file(options: argparse.Namespace, folder: Path, made_case: Case, rival: Rival) -> str | None:

@@ -59,7 +59,7 @@ def export(
 ) -> None:
     """Writes a model as ONNX: fused for its target, compared with PyTorch, with where it comes from in its metadata."""
     outputs = {option: path for option, path in (("--json", json), ("--markdown", markdown)) if path is not None}
-    level = parse_level(rewrite)
+    level = parse_level(rewrite, most=3)
     from graphlab.cli.render import progress
     from graphlab.exporter import ExportPlan, export_models, is_folder
     from graphlab.exporting.options import ExportOptions

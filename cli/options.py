@@ -114,9 +114,10 @@ def load_workload(
     return workload.bind(values) if values else workload
 
 
-def parse_level(text: str) -> int:
-    """2 of "-O2", "O2" or "2"; BadParameter for another spelling, and for -O3, which splits a stage."""
+def parse_level(text: str, most: int = 2) -> int:
+    """2 of "-O2", "O2" or "2"; BadParameter for another spelling, and for a level over `most`: -O3 splits a stage."""
     found = _LEVEL.fullmatch(text.strip())
-    if found is None or int(found.group(1)) > 2:
-        raise typer.BadParameter(f"{text!r} is no level: -O0, -O1 or -O2", param_hint="'--rewrite'")
+    if found is None or int(found.group(1)) > most:
+        levels = ", ".join(f"-O{level}" for level in range(most))
+        raise typer.BadParameter(f"{text!r} is no level: {levels} or -O{most}", param_hint="'--rewrite'")
     return int(found.group(1))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from graphlab.api import analyze
+    from graphlab.benching import bench
     from graphlab.calibrating.device import calibrate
     from graphlab.characterizing import characterize
     from graphlab.errors import GraphlabError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from graphlab.report.profile_data import ProfileReport
     from graphlab.rewriter import rewrite, run_pass
     from graphlab.rewriting.result import RewriteResult
+    from graphlab.running import run
     from graphlab.sources.module import capture
     from graphlab.workload import Stage, TensorInput, Variable, Workload
 
@@ -37,6 +39,8 @@ _HOMES = {
     "load": "graphlab.loading",
     "profile": "graphlab.profiling",
     "rewrite": "graphlab.rewriter",
+    "run": "graphlab.running",
+    "bench": "graphlab.benching",
     "run_pass": "graphlab.rewriter",
     "AnalysisReport": "graphlab.report.data",
     "CharacterizationReport": "graphlab.report.characterization_data",
@@ -64,6 +68,7 @@ __all__ = [
     "Variable",
     "Workload",
     "analyze",
+    "bench",
     "calibrate",
     "capture",
     "characterize",
@@ -71,6 +76,7 @@ __all__ = [
     "load",
     "profile",
     "rewrite",
+    "run",
     "run_pass",
 ]
 

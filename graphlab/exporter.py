@@ -19,11 +19,12 @@ from graphlab.measuring.stage import refuse_foreign
 from graphlab.pipeline import Facts
 from graphlab.program import Program
 from graphlab.report.export_data import ExportReport, ModelReport
-from graphlab.rewriter import Chosen, chosen_passes, rewrite_program, stage_program
-from graphlab.rewriting.pipeline import level_passes
+from graphlab.rewriter import Chosen, chosen_passes, rewrite_captured, stage_program
+from graphlab.rewriting.pipeline import LEVELS, level_passes
+from graphlab.rewriting.result import RewriteResult
 from graphlab.rewriting.rewrite import Rewrite
 from graphlab.sources.stage import axis_sizes
-from graphlab.weights.source import weight_source
+from graphlab.weights.source import WeightSource, weight_source
 from graphlab.workload import Workload
 
 
@@ -97,14 +98,14 @@ def _export_folder(plan: ExportPlan, folder: Path, stage: str | None, tell: Call
     layout = pipeline_layout(plan.workload)
     ready = replace(plan, workload=layout.workload)
     names = [item.name for item in ready.workload.active] if stage is None else [one_stage(ready.workload, stage)]
-    models = []
+    models: list[ModelReport] = []
     with staged_folder(folder) as made:
         for name in names:
             tell(name)
             place = layout.stage(name)
-            model = export_stage(ready, name, made / place.file, place.naming)
-            data = folder / Path(model.data).relative_to(made) if model.data is not None else None
-            models.append(replace(model, path=str(folder / place.file), data=str(data) if data else None))
+            item = _Stage.of(ready, name, place.naming)
+            written = item.write_parts(made / place.subfolder) if item.is_split else [item.write(made / place.file)]
+            models += [_placed(model, made, folder) for model in written]
         files = write_pipeline(layout, made) if stage is None else ()
     found = report_of(plan, models, [str(path) for path in files])
     return replace(found, assumptions=(*found.assumptions, *layout.notes))
@@ -120,41 +121,91 @@ def is_folder(output: str | os.PathLike[str]) -> bool:
     return False
 
 
+def _placed(model: ModelReport, made: Path, folder: Path) -> ModelReport:
+    """`model`, written into `made`, as the file it is about to be in `folder`."""
+    data = str(folder / Path(model.data).relative_to(made)) if model.data is not None else None
+    return replace(model, path=str(folder / Path(model.path).relative_to(made)), data=data)
+
+
 def export_stage(plan: ExportPlan, name: str, path: Path, naming: Naming | None = None) -> ModelReport:
-    """The stage `name` of `plan` as the model at `path`."""
-    source = weight_source(plan.workload, name, plan.weights, trust_pickle=plan.trust_pickle)
-    start = time.perf_counter()
-    program = stage_program(plan.workload, name, dynamic=plan.dynamic)
-    if plan.options.check and plan.workload.stage(name).program is not None and not plan.trust_pickle:
-        refuse_foreign(program)  # the check runs it
-    captured = time.perf_counter()
-    result = rewrite_program(program, _for_target(plan.chosen, plan.options.target))
-    before = {"capture": captured - start, "rewrite": time.perf_counter() - captured}
-    named = naming or Naming()
-    if not named.axes:
-        named = replace(named, axes=shown_axes(program))
-    stage = plan.workload.running(name)
-    sizes = axis_sizes(stage, plan.workload.step_values(stage, 0))
-    at = {symbol: sizes[symbol] for symbol in program.graph.symbols}
-    return export_program(
-        program,
-        result,
-        source,
-        path,
-        plan.options,
-        naming=named,
-        sizes=at,
-        origin=f"{plan.workload.source}, {name}",
-        before=before,
-    )
+    """The stage `name` of `plan` as the model at `path`; ExportError where its passes split the stage."""
+    made = _Stage.of(plan, name, naming)
+    if made.is_split:
+        raise ExportError(
+            f"-O3 splits {name} into several models", hint="name a folder (end it with /), or export with -O2"
+        )
+    return made.write(path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """A stage captured and rewritten. `before` are the seconds that took."""
+
+    plan: ExportPlan
+    name: str
+    program: Program
+    result: RewriteResult
+    naming: Naming
+    before: Mapping[str, float]
+
+    @classmethod
+    def of(cls, plan: ExportPlan, name: str, naming: Naming | None) -> _Stage:
+        """The stage `name` of `plan`. A program of a stranger's file is refused where the check would run it."""
+        start = time.perf_counter()
+        program = stage_program(plan.workload, name, dynamic=plan.dynamic)
+        captured = time.perf_counter()
+        if plan.options.check and plan.workload.stage(name).program is not None and not plan.trust_pickle:
+            refuse_foreign(program)
+        result = rewrite_captured(plan.workload, name, program, _for_target(plan.chosen, plan.options.target))
+        before = {"capture": captured - start, "rewrite": time.perf_counter() - captured}
+        named = naming or Naming()
+        if not named.axes:
+            named = replace(named, axes=shown_axes(program))
+        return cls(plan, name, program, result, named, before)
+
+    @property
+    def is_split(self) -> bool:
+        """Whether it is prologue, table and step now."""
+        return self.result.hoisted is not None and self.result.hoisted.modified
+
+    def write(self, path: Path) -> ModelReport:
+        """The model at `path`."""
+        stage = self.plan.workload.running(self.name)
+        sizes = axis_sizes(stage, self.plan.workload.step_values(stage, 0))
+        return export_program(
+            self.program,
+            self.result,
+            self._source(),
+            path,
+            self.plan.options,
+            naming=self.naming,
+            sizes={symbol: sizes[symbol] for symbol in self.program.graph.symbols},
+            origin=f"{self.plan.workload.source}, {self.name}",
+            before=self.before,
+        )
+
+    def write_parts(self, folder: Path) -> Sequence[ModelReport]:
+        """The models of the parts, in `folder`."""
+        from graphlab.onnx_pipeline.hoisted import export_hoisted
+
+        folder.mkdir(parents=True, exist_ok=True)
+        options, origin = self.plan.options, f"{self.plan.workload.source}, {self.name}"
+        return export_hoisted(
+            self.program, self.result, self._source(), folder, options, naming=self.naming, origin=origin
+        )
+
+    def _source(self) -> WeightSource:
+        plan = self.plan
+        return weight_source(plan.workload, self.name, plan.weights, trust_pickle=plan.trust_pickle)
 
 
 def _for_target(chosen: Chosen, target: Target) -> Chosen:
     """`chosen` less the passes of its level that make a model slower on `target`; those asked for by name stay."""
     if chosen.level is None:
         return chosen
-    asked = chosen.rewrites[len(level_passes(chosen.level)) :]
-    kept = tuple(item for item in level_passes(chosen.level) if item.name not in target.without)
+    level = level_passes(min(chosen.level, max(LEVELS)))
+    asked = chosen.rewrites[len(level) :]
+    kept = tuple(item for item in level if item.name not in target.without)
     return replace(chosen, rewrites=(*kept, *asked))
 
 

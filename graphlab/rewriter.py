@@ -161,10 +161,24 @@ def rewrite_stage(
     before = stage_program(workload, name, dynamic=dynamic)
     if verify and workload.stage(name).program is not None and not trusted:
         refuse_foreign(before)  # verification runs it
+    return before, rewrite_captured(workload, name, before, chosen, verify, dynamic=dynamic, last=last)
+
+
+def rewrite_captured(
+    workload: Workload,
+    name: str,
+    program: Program,
+    chosen: Chosen,
+    verify: Verify = False,
+    *,
+    dynamic: bool = True,
+    last: Sequence[Rewrite] = (),
+) -> RewriteResult:
+    """`rewrite_stage` of the capture `program` of that stage."""
     if chosen.splits is None or workload.stage(name).program is not None:  # a bare program has no loop around it
-        return before, rewrite_program(before, chosen, verify, last=last)
-    result = rewrite_program(before, replace(chosen, splits=None), verify, last=last)
-    return before, _split(result, chosen.splits.run_stage(workload, name, result.program, dynamic=dynamic), verify)
+        return rewrite_program(program, chosen, verify, last=last)
+    result = rewrite_program(program, replace(chosen, splits=None), verify, last=last)
+    return _split(result, chosen.splits.run_stage(workload, name, result.program, dynamic=dynamic), verify)
 
 
 def stage_program(workload: Workload, name: str, *, dynamic: bool = True) -> Program:

@@ -162,7 +162,7 @@ def _view(node: torch.fx.Node, draft: Draft) -> None:
     source, sizes = node.args[0], list(node.args[1])  # type: ignore[arg-type]  # a list of sizes by the schema
     assert isinstance(source, torch.fx.Node)
     before, after = source.meta["val"].shape, node.meta["val"].shape
-    if all(isinstance(size, int) for size in sizes):
+    if all(isinstance(size, int) for size in sizes) or any(isinstance(size, int) and size == 0 for size in after):
         return
     made: list[Any] = []
     for index, size in enumerate(sizes):
@@ -174,7 +174,7 @@ def _view(node: torch.fx.Node, draft: Draft) -> None:
         else:
             made.append(size)
     open_ = [index for index, size in enumerate(made) if not isinstance(size, int)]
-    if open_ and not any(size == 0 and after[i] == 0 for i, size in enumerate(made) if isinstance(after[i], int)):
+    if open_ and -1 not in made:
         made[open_[-1]] = -1  # the innermost: the outer ones are read more often
     new = draft.call(RESHAPE, source, made, at=node, value=node.meta["val"])
     draft.replace(node, new, "sizes that stay or follow are not computed")

@@ -88,7 +88,7 @@ def test_every_kind_by_content(good: dict[SourceKind, Path]) -> None:
         (b'{"_class_name": "UNet2DConditionModel"}', "is a configuration"),
         (b"<!DOCTYPE html><html></html>", "is a web page"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n", "Git LFS pointer"),
-        (b"\x08\x09\x12\x07pytorch\x1a\x05", "ONNX"),
+        (b"\x20\0\0\0ORTM" + bytes(64), "ONNX Runtime's own format"),
         (gzip.compress(b"x", mtime=0), "gzip"),
         (b"\x89HDF\r\n\x1a\n" + bytes(20), "HDF5"),
         (b"PK\x03\x04" + bytes(100), "truncated zip"),
