@@ -115,7 +115,7 @@ def line(name: str, row: Mapping[str, Any], contest: Mapping[str, Any]) -> str:
         f"{times['seconds']:.3f} ({times['low']:.3f} to {times['high']:.3f})",
         str(len(times["samples"])),
         _base_seconds(contest),
-        _ratio(row["ratio"]),
+        "1" if name in BASES.values() and row is contest["rows"][0] else _ratio(row["ratio"]),
         "" if share is None else f"{share:.1%}",
         f"{row['compile_seconds']:.1f}",
         _gib(memory["compile_peak_bytes"]),
@@ -133,7 +133,7 @@ def _base_seconds(contest: Mapping[str, Any]) -> str:
 
 def _ratio(ratio: Mapping[str, Any] | None) -> str:
     if ratio is None:
-        return "1"
+        return ""  # the base was not timed
     interval = ratio["interval"]
     said = f" [{interval['low']:.3f}, {interval['high']:.3f}] {ratio['verdict']}" if interval else " (few rounds)"
     return f"{ratio['median']:.3f}{said}"

@@ -20,7 +20,7 @@ from graphlab.workload import Stage, Workload
 
 RANDOM = "random:0"
 
-# SDXL's topology with 3/5 of the channels: 0.9 thousand million parameters, which float32 fits several times.
+# SDXL's topology with 3/5 of the channels: 1.0 thousand million parameters, 4 GB in float32.
 SDXL_SHAPED = {**UNET_BASE, "block_out_channels": [192, 384, 768], "attention_head_dim": [3, 6, 12]}
 # ModelScope's with half of the channels, 8 frames.
 VIDEO = {**UNET_3D, "block_out_channels": [160, 320, 640, 640], "attention_head_dim": 32}

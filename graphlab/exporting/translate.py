@@ -68,9 +68,7 @@ def _name_symbols(model: Any, program: Program, names: Mapping[str, str]) -> Non
         for dim, size in zip(value.shape or (), node.out.shape, strict=True):
             if isinstance(dim, ir.SymbolicDim) and isinstance(size, str) and size in program.graph.symbols:
                 known[str(dim.value)] = names.get(size, size)
-    if not known:
-        return
-    pattern = re.compile(r"\b(" + "|".join(map(re.escape, known)) + r")\b")
+    pattern = re.compile(r"\b(" + "|".join(map(re.escape, known)) + r")\b") if known else None
     done: dict[str, str] = {}
 
     def renamed(dim: Any) -> Any:
@@ -78,8 +76,8 @@ def _name_symbols(model: Any, program: Program, names: Mapping[str, str]) -> Non
             return dim
         text = str(dim.value)
         if text not in done:
-            done[text] = pattern.sub(lambda match: known[match.group(1)], text)
-        return ir.SymbolicDim(done[text])
+            done[text] = pattern.sub(lambda match: known[match.group(1)], text) if pattern is not None else text
+        return int(text) if text.isdigit() else ir.SymbolicDim(done[text])  # a size a guard made a number
 
     values = [*model.graph.inputs, *(value for node in model.graph for value in node.outputs)]
     for value in values:
