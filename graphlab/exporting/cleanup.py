@@ -17,6 +17,7 @@ def clean(model: Any, target: Target) -> None:
     from onnx_ir.passes import common
     from onnxscript import optimizer
 
+    _copy_results(model)
     with _weights_as_inputs(model):
         optimizer.optimize_ir(model, num_iterations=2, onnx_shape_inference=False, stop_if_no_change=True)
         common.CommonSubexpressionEliminationPass()(model)
@@ -44,6 +45,24 @@ def _weights_as_inputs(model: Any) -> Iterator[None]:
             model.graph.inputs.remove(value)
             value.const_value = tensor
             model.graph.initializers[value.name] = value
+
+
+def _copy_results(model: Any) -> None:
+    """A result that is an input, a weight, or a result already, as a copy of it: ONNX has results of their own.
+
+    onnx_ir's pass for this would give the result the name, and the input or weight another.
+    """
+    import onnx_ir as ir
+
+    taken = {id(value) for value in (*model.graph.inputs, *model.graph.initializers.values())}
+    for index, value in enumerate(model.graph.outputs):
+        if id(value) in taken:
+            copy = ir.node("Identity", [value])
+            copy.outputs[0].name = f"{value.name}_{index}"
+            copy.outputs[0].type, copy.outputs[0].shape = value.type, value.shape
+            model.graph.append(copy)
+            model.graph.outputs[index] = copy.outputs[0]
+        taken.add(id(value))
 
 
 def _strip(model: Any) -> None:

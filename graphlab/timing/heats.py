@@ -19,6 +19,7 @@ QUIET = (
     "one process runs at a time; the others sleep: threads of ONNX Runtime stop spinning when a call is over, those of "
     f"other runtimes within {PAUSE_SECONDS * 1e3:g} ms, which pass before the next candidate"
 )
+WARMUP_SHARE = 0.5
 PATIENCE_SECONDS = 10.0
 """After the end of the budget a sample that was to be over by then is given up."""
 
@@ -41,7 +42,9 @@ class Heats:
 
     def run(self, rounds: int, least_rounds: int) -> None:
         """At most `rounds`; generations are run in full where there is time for `least_rounds`."""
-        expected = sum(self._warmed(entrant) for entrant in self.entrants)
+        expected = 0.0
+        for number, entrant in enumerate(self.entrants):
+            expected += self._warmed(entrant, self._share(len(self.entrants) - number))
         ready = [entrant for entrant in self.entrants if entrant.ready]
         if not ready:
             return
@@ -51,15 +54,22 @@ class Heats:
         self.say("rounds")
         self._rounds(ready, rounds, expected)
 
-    def _warmed(self, entrant: Entrant) -> float:
-        """Warms `entrant` up; seconds that a sample of it takes."""
+    def _share(self, candidates: int) -> float | None:
+        """When the next of `candidates` that are left is to be warm: half of the time is for rounds."""
+        if self.until is None:
+            return None
+        now = time.monotonic()
+        return now + WARMUP_SHARE * max(self.until - now, 0.0) / candidates
+
+    def _warmed(self, entrant: Entrant, until: float | None) -> float:
+        """Warms `entrant` up, `until` at most; seconds that a sample of it takes."""
         self.say(f"{entrant.candidate.label}: warm-up")
         begin = time.monotonic()
         try:
             if self.turns:
                 with entrant.blamed():
                     entrant.start(self.patience)
-            entrant.warm = warm_up(_Seat(self, entrant), scale=entrant.scale, until=self.until)
+            entrant.warm = warm_up(_Seat(self, entrant), scale=entrant.scale, until=until, clock=time.monotonic)
         except WorkerError:
             return 0.0
         finally:
@@ -89,6 +99,7 @@ class Heats:
                     seed=self.seed + self.rounds,
                     expected=expected,
                     until=self.until,
+                    clock=time.monotonic,
                 ):
                     self.rounds += 1
                     for entrant, seconds in zip(ready, found, strict=True):
@@ -160,7 +171,7 @@ class _Turn:
         try:
             with self.entrant.blamed():
                 worker = self.entrant.start(patience)
-                warm_up(worker, scale=self.entrant.scale, until=patience)
+                warm_up(worker, scale=self.entrant.scale, until=patience, clock=time.monotonic)
                 seconds = worker.sample(calls, whole=self.heats.whole, until=patience)
                 self.entrant.remember()
                 return seconds

@@ -19,8 +19,10 @@ MOST_CALLS = 10_000
 SETTLED = 3
 SPREAD = 0.05
 MOST_WARMUPS = 12
+MOST_WARMUP_SECONDS = 20.0
 WARMUP_RULE = (
-    f"warm-up: samples until {SETTLED} in a row lie within {SPREAD:.0%} of their median, at most {MOST_WARMUPS}; "
+    f"warm-up: samples until {SETTLED} in a row lie within {SPREAD:.0%} of their median, at most {MOST_WARMUPS} and "
+    f"{MOST_WARMUP_SECONDS:g} s; "
     f"a sample is as many calls as fill {SAMPLE_SECONDS * 1e3:g} ms, after one that is not timed"
 )
 
@@ -47,11 +49,13 @@ def warm_up(timed: Timed, *, scale: float = 1.0, until: float | None = None, clo
 
     `scale` is how many calls a sample stands for without making them.
     """
+    end = clock() + MOST_WARMUP_SECONDS
+    until = end if until is None else min(until, end)
     first = timed.sample(1)
     calls, each = 1, calls_for(first / scale)
     samples: list[float] = []
     while len(samples) < MOST_WARMUPS:
-        if until is not None and clock() >= until:
+        if clock() >= until:
             break
         samples.append(timed.sample(each))
         calls += each

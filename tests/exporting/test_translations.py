@@ -108,6 +108,13 @@ def test_only_the_targets_own_operators_are_written(name: str) -> None:
         assert domains <= ({"com.microsoft"} if target.kernels else set())
 
 
+def test_results_may_be_inputs_weights_and_each_other(tmp_path: Path) -> None:
+    module = Call(lambda m, x: (x, x.sin(), x.sin(), m.proj.bias, m.proj(x), x), proj=nn.Linear(16, 3))
+    found = lowered(captured(module, X))
+    assert len({value.name for value in found.model.graph.outputs}) == 6
+    agree(module, found, tmp_path, X)
+
+
 @pytest.mark.parametrize("opset", [18, 20, 22, 23, 24])
 def test_every_opset_runs(opset: int, tmp_path: Path) -> None:
     module = Call(

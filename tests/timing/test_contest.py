@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -224,3 +225,30 @@ def test_a_generation_there_is_no_time_for_is_an_estimate(plans: dict[str, Any],
     assert found.entrants[0].times.estimate
     assert found.entrants[0].times.seconds == 400.0
     assert ("eager", "whole") not in FakeWorker.log
+
+
+def test_warm_up_leaves_half_of_the_time_to_rounds(
+    plans: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calls of 4 s that never settle, in a budget of 60 s: everybody is warmed up, and there are rounds."""
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(FakeWorker, "sample", drifting(now))
+    found = contest(tmp_path, "eager", "inductor", "openvino", seconds=60.0)
+    assert [item.status for item in found.entrants] == ["timed"] * 3
+    assert found.heats is not None
+    assert found.heats.rounds >= 1
+    assert now[0] <= 60.0
+
+
+def drifting(now: list[float]) -> Any:
+    """Samples of about 4 s, each 10 % off the last, on a clock of their own."""
+    count = [0]
+
+    def sample(self: FakeWorker, calls: int, *, whole: bool = False, until: float | None = None) -> float:
+        count[0] += 1
+        seconds = 4.0 if count[0] % 2 else 3.6
+        now[0] += seconds
+        return seconds
+
+    return sample

@@ -8,6 +8,7 @@ import pytest
 
 from graphlab.timing.rounds import (
     MOST_CALLS,
+    MOST_WARMUP_SECONDS,
     MOST_WARMUPS,
     SAMPLE_SECONDS,
     calls_for,
@@ -51,9 +52,16 @@ def test_warm_up_ends_with_three_samples_that_agree() -> None:
 
 def test_warm_up_gives_up_on_samples_that_never_agree() -> None:
     clock = FakeClock()
-    found = warm_up(Fake(clock, *[float(2**n) for n in range(40)]), clock=clock)
+    found = warm_up(Fake(clock, *[SAMPLE_SECONDS * 1.1**n for n in range(40)]), clock=clock)
     assert not found.stable
     assert found.calls == 1 + MOST_WARMUPS
+
+
+def test_warm_up_of_long_calls_ends_with_its_seconds() -> None:
+    clock = FakeClock()
+    found = warm_up(Fake(clock, *[6.0 * 1.1**n for n in range(40)]), clock=clock)
+    assert not found.stable
+    assert clock.now - 6.0 * 1.1 ** (found.calls - 1) < MOST_WARMUP_SECONDS <= clock.now
 
 
 def test_warm_up_starts_nothing_after_its_time() -> None:
