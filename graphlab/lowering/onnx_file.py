@@ -11,9 +11,10 @@ from graphlab.program import Program
 
 def write_onnx(program: Program, values: Tensors, target: str, path: Path) -> None:
     """`program` with `values` at `path`, in the operators of `target`; ExportError for what has no translation."""
+    from graphlab.exporting.probe import probed
     from graphlab.exporting.saving import save_model
     from graphlab.exporting.targets import target_named
     from graphlab.exporting.translate import to_onnx
 
-    lowered = to_onnx(program, target_named(target))
+    lowered = to_onnx(program, probed(target_named(target))[0])
     save_model(lowered, Derived(values, lowered.new_tensors), path)

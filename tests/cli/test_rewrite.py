@@ -17,7 +17,7 @@ import graphlab
 from graphlab.cli.main import main
 from graphlab.errors import GraphlabError
 from graphlab.masks import write_mask
-from graphlab.plugins import PassEntry
+from graphlab.plugins import Entry
 from graphlab.plugins import passes as installed
 from graphlab.rewriting.draft import Draft
 from graphlab.rewriting.record import saved_history
@@ -236,7 +236,7 @@ class Wrong(Rewrite):
 @pytest.fixture
 def wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     """Installs `Wrong`."""
-    known = {**installed(), "wrong": PassEntry("wrong", Wrong, "tests")}
+    known = {**installed(), "wrong": Entry("wrong", Wrong, "tests")}
     monkeypatch.setattr("graphlab.plugins.passes", lambda: known)
 
 

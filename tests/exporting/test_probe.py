@@ -26,7 +26,7 @@ def on_cpu(tmp_path_factory: pytest.TempPathFactory) -> Kernels:
 
 
 def test_every_operator_a_target_may_write_is_tried() -> None:
-    assert set().union(*(target.kernels for target in TARGETS.values())) == set(TRIALS)
+    assert set().union(*(target.kernels for target in TARGETS.values())) <= set(TRIALS)
 
 
 def test_cpu_kernels_are_those_of_the_table(on_cpu: Kernels) -> None:

@@ -80,6 +80,7 @@ def plans(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
     monkeypatch.setattr(entrant_module, "Worker", FakeWorker)
     monkeypatch.setattr(heats_module, "PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(contest_module, "available_bytes", lambda device: 100 * GiB)
+    monkeypatch.setattr("graphlab.lowering.openvino.OpenVino.unavailable", lambda self: None)
     return FakeWorker.plans
 
 
