@@ -36,7 +36,7 @@ def commands(page: str) -> list[str]:
 
 
 def runnable() -> list[str]:
-    """Commands whose source is built in or in examples/; those on a user's file are tested where such files are made."""
+    """Commands whose source is built in or in examples/; those on files are tested where such files are made."""
     found = [command for page in PAGES for command in commands(page)]
     return [command for command in dict.fromkeys(found) if not {"script.pt", "unet.onnx"} & set(command.split())]
 
