@@ -200,7 +200,7 @@ class _Stage:
 
 
 def _for_target(chosen: Chosen, target: Target) -> Chosen:
-    """`chosen` less the passes of its level that make a model slower on `target`; those asked for by name stay."""
+    """`chosen` less the passes of its level that `target` leaves out; those asked for by name stay."""
     if chosen.level is None:
         return chosen
     level = level_passes(min(chosen.level, max(LEVELS)))

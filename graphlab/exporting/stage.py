@@ -100,7 +100,7 @@ def export_program(
         check=check,
         phases=tuple(Phase(name, seconds) for name, seconds in clock.phases.items()),
         skips=grouped_skips((*result.skips, *lowered.skips)),
-        notes=(*program.notes, *source.notes, *kernels, *notes),
+        notes=(*program.notes, *source.notes, *kernels, *made.notes, *notes),
     )
 
 
@@ -117,6 +117,7 @@ class _Making:
     naming: Naming
     clock: _Clock
     saved: Saved = field(init=False)
+    notes: list[str] = field(default_factory=list)
 
     def run(self) -> tuple[Lowered, CheckRow, Mapping[str, str]]:
         """The model as it was written last, its check, and {node kept in float32: why}."""
@@ -177,8 +178,9 @@ class _Making:
                 base=self.program,
                 input_names=self.naming.inputs,
             )
-        except (ChildDied, ChildError):
-            return None  # the model is refused all the same, without the node
+        except (ChildDied, ChildError) as error:
+            self.notes.append(f"where it starts to differ could not be looked for: {error.message}")
+            return None
 
     def _large(self, lowered: Lowered, dtype: str) -> Mapping[str, float]:
         """Values that do not fit `dtype`; none are known where nothing is to be run, or it cannot."""
@@ -188,14 +190,15 @@ class _Making:
         with self.clock("ranges"):
             try:
                 return overflows(lowered, self.source, dtype, self.path, new_tensors=recipes, base=self.program)
-            except (ChildDied, ChildError):
-                return {}  # the check says what kept it from running
+            except (ChildDied, ChildError) as error:
+                self.notes.append(f"values that do not fit {dtype} could not be looked for: {error.message}")
+                return {}
 
     def _verdict(self, report: CheckReport, divergence: Divergence | None) -> CheckRow:
         row = report.row(str(divergence) if divergence is not None else "")
         if row.ok or self.options.force:
             return row
-        why = row.diverges or row.why or _verdict(row)
+        why = "; ".join([row.diverges or row.why or _verdict(row), *self.notes])
         raise ExportError(
             f"{self.path.name} of {self.program.name} does not compute what PyTorch does: {why}",
             hint="nothing was written; --force keeps it",

@@ -25,8 +25,8 @@ class Target:
 
     `provider` is the execution provider a model must load on; None for any runtime of the standard. `kernels` are the
     operators of com.microsoft that may be written, `passes` the rewrites that make them, after the user's own.
-    `without` are passes of the level that make a model slower there, `halves_geglu` says that a gated layer is two
-    products: both chosen by measurement (docs/export_benchmarks.md).
+    `without` are passes of the level that are left out there, `halves_geglu` says that a gated layer is two
+    products: both save the copies of a Split.
     """
 
     name: str
