@@ -18,12 +18,17 @@ def clean(model: Any, target: Target) -> None:
     from onnxscript import optimizer
 
     _copy_results(model)
+    _set_opsets(model, target)  # passes of onnx_ir look up an operator's outputs by it, and do nothing without
     with _weights_as_inputs(model):
         optimizer.optimize_ir(model, num_iterations=2, onnx_shape_inference=False, stop_if_no_change=True)
         common.CommonSubexpressionEliminationPass()(model)
     common.RemoveUnusedNodesPass()(model)
     common.RemoveUnusedFunctionsPass()(model)  # type: ignore[no-untyped-call]  # its constructor has no types
     _strip(model)
+    _set_opsets(model, target)
+
+
+def _set_opsets(model: Any, target: Target) -> None:
     model.opset_imports.clear()
     model.opset_imports[""] = target.opset
     for domain in sorted({node.domain for node in model.graph if node.domain}):
