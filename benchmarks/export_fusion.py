@@ -80,10 +80,10 @@ def _agreement(of: Case, path: Path) -> tuple[float | None, str]:
     from graphlab.lowering.ort_call import SessionCall, SessionSettings, open_session
     from graphlab.measuring.materialize import inputs
     from graphlab.program import Program
+    from graphlab.rewriting.bare import held_tensors
     from graphlab.sources.extract import extract
     from graphlab.sources.stage import tensor_inputs
     from graphlab.timing.agreement import relative_error
-    from graphlab.timing.programs import held_tensors
 
     exported = plain_program(of)
     program = Program(of.stage, extract(exported), exported)

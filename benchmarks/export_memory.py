@@ -24,19 +24,32 @@ from benchmarks.export_rivalry.make import made
 from benchmarks.export_rivalry.makers import FILES, discard, model_path
 from benchmarks.timing import header
 
-DEFAULT = ("plain-23", "graphlab-ort-cpu", "graphlab-standard", "fusions-20-cpu", "optimizer-23-0-cpu", "plain-20")
+DEFAULT = (
+    "plain-23",
+    "graphlab-ort-cpu",
+    "graphlab-standard",
+    "fusions-20-cpu",
+    "optimizer-23-0-cpu",
+    "optimum",
+    "plain-20",
+)
 YARDSTICK = "plain-23"
 
 
 def measure(options: argparse.Namespace, of: Case, folder: Path, name: str) -> dict[str, Any]:
     """What one call of the file `name` took, or why there is no figure."""
-    path = options.optimum if name == "optimum" else model_path(folder, name)
-    reason = None if name == "optimum" else made(of, name, folder, options.limit)
+    reason = made(of, name, folder, options.limit)
     if reason is not None:
         return {"name": name, "error": reason}
-    if path is None:
-        return {"name": name, "error": "not made here: --optimum FILE names one"}
-    arguments = ["--child", str(path), of.name, "--latent", str(of.latent), "--backend", options.backend]
+    arguments = [
+        "--child",
+        str(model_path(folder, name)),
+        of.name,
+        "--latent",
+        str(of.latent),
+        "--backend",
+        options.backend,
+    ]
     found = run_child("benchmarks.export_memory", arguments, options.limit, options.seconds)
     return {"name": name, "error": found.error, "peak": found.peak_bytes, "lived": found.seconds, **found.answer}
 
@@ -123,11 +136,10 @@ def main() -> None:
     parser.add_argument("model", choices=CASES)
     parser.add_argument("--folder", type=Path, help="where model files and results are kept")
     parser.add_argument("--latent", type=int, help="side of the latents; the model's own otherwise")
-    parser.add_argument("--only", help=f"comma-separated files, of {', '.join(FILES)}, optimum")
+    parser.add_argument("--only", help=f"comma-separated files, of {', '.join(FILES)}")
     parser.add_argument("--backend", default="onnxruntime", help="what runs the files")
     parser.add_argument("--limit", type=float, default=LIMIT_GIB, help="GiB a child may take")
     parser.add_argument("--seconds", type=float, help="seconds a child may take")
-    parser.add_argument("--optimum", type=Path, help="a model of the same inputs by Optimum's export")
     parser.add_argument("--drop", action="store_true", help="delete a file once it was run")
     parser.add_argument("--read", action="store_true", help="only print what was measured so far")
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
@@ -138,9 +150,9 @@ def main() -> None:
     if options.folder is None:
         parser.error("--folder is needed")
     names = options.only.split(",") if options.only else DEFAULT
-    unknown = [name for name in names if name not in (*FILES, "optimum")]
+    unknown = [name for name in names if name not in FILES]
     if unknown:
-        parser.error(f"there is no file {unknown[0]!r}; files: {', '.join(FILES)}, optimum")
+        parser.error(f"there is no file {unknown[0]!r}; files: {', '.join(FILES)}")
     of = case(options.model, options.latent)
     folder = options.folder / f"{of.name}-{of.latent}"
     folder.mkdir(parents=True, exist_ok=True)

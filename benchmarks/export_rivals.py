@@ -22,7 +22,7 @@ from typing import Any
 from benchmarks.export_rivalry.cases import CASES, Case, case
 from benchmarks.export_rivalry.children import GIB, LIMIT_GIB
 from benchmarks.export_rivalry.make import made
-from benchmarks.export_rivalry.makers import FUSIONS, MEANING, OPTIMIZED, PLAIN, discard
+from benchmarks.export_rivalry.makers import FUSIONS, MEANING, OPTIMIZED, OPTIMUM, PLAIN, discard
 from benchmarks.export_rivalry.race import Race, Rival, share_of_limit
 from benchmarks.timing import header
 from graphlab.lowering.registry import backend_from
@@ -47,7 +47,7 @@ def rivals(dtype: str) -> list[Rival]:
             Rival("openvino", precision, "graphlab-standard-O0", dtype),
             Rival("openvino -O2", precision, "graphlab-standard", dtype),
         ]
-    files = ("graphlab-ort-cpu", "graphlab-standard", *PLAIN, *OPTIMIZED, *FUSIONS, "optimum")
+    files = ("graphlab-ort-cpu", "graphlab-standard", *PLAIN, *OPTIMIZED, *FUSIONS, OPTIMUM)
     return [
         *(Rival(name, ORT, name) for name in (*files, "graphlab-ort-cpu-dynamic")),
         Rival("eager", "eager"),
@@ -175,7 +175,7 @@ def race(options: argparse.Namespace, folder: Path, made_case: Case, ready: Sequ
     """The contest of `ready`, the base first, as JSON values."""
     limit = None if options.memory is None else int(options.memory * GIB)
     limits = Limits(options.rounds, options.budget, options.seed, limit)
-    contest = Race(made_case, folder, limits, options.threads, options.gemm, options.optimum, _say)
+    contest = Race(made_case, folder, limits, options.threads, options.gemm, _say)
     try:
         return contest.run(ready, ready[0].name)
     finally:
@@ -189,8 +189,6 @@ def _file(options: argparse.Namespace, folder: Path, made_case: Case, rival: Riv
     unavailable = backend_from(rival.backend).unavailable()
     if unavailable is not None:
         return f"{rival.backend} cannot run here: {unavailable}"
-    if rival.file == "optimum":
-        return None if options.optimum is not None else "not made here: --optimum FILE names one"
     _say(f"making {rival.file}")
     return made(made_case, rival.file, folder, options.limit, options.make_seconds)
 
@@ -215,7 +213,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--memory", type=float, help="GiB that processes may take together; then they take turns")
     parser.add_argument("--limit", type=float, default=LIMIT_GIB, help="GiB a child that makes a file may take")
     parser.add_argument("--make-seconds", type=float, help="seconds a child that makes a file may take")
-    parser.add_argument("--optimum", type=Path, help="a model of the same inputs and weights by Optimum's export")
     parser.add_argument("--drop", action="store_true", help="delete files that are not needed again when timed")
     parser.add_argument("--read", action="store_true", help="only print what was timed so far")
     parser.add_argument("--seed", type=int, default=0)

@@ -11,6 +11,7 @@ from typing import Any
 from unittest import mock
 
 from benchmarks.export_rivalry.cases import RANDOM, Case, plain_program
+from benchmarks.export_rivalry.optimum import export_with_optimum
 
 PLAIN = ("plain-20", "plain-23")
 OPTIMIZED = tuple(f"optimizer-{opset}-{level}{cpu}" for opset in (20, 23) for level in (0, 99) for cpu in ("", "-cpu"))
@@ -22,7 +23,8 @@ GRAPHLAB = (
     "graphlab-ort-cpu-dynamic",
     "graphlab-ort-cuda",
 )
-FILES = (*PLAIN, *OPTIMIZED, *FUSIONS, *GRAPHLAB)
+OPTIMUM = "optimum"
+FILES = (*PLAIN, *OPTIMIZED, *FUSIONS, OPTIMUM, *GRAPHLAB)
 
 MEANING = {
     "plain-20": "torch.onnx.export(dynamo=True), opset 20",
@@ -30,6 +32,7 @@ MEANING = {
     "optimizer-OPSET-LEVEL": "onnxruntime.transformers.optimizer at that opt_level on the plain file; -cpu: without "
     "the fusions into operators that the CPU provider has no kernel for",
     "fusions-OPSET": "onnxscript's ort_fusions on the plain file; -cpu: without its rules for GroupNorm",
+    OPTIMUM: "Optimum's own exporter (TorchScript, dynamic axes), in an environment with the versions it needs",
 }
 
 
@@ -138,4 +141,5 @@ _MAKERS: dict[str, Callable[[Case, str, Path, str], dict[str, Any]]] = {
     "optimizer": _optimized,
     "fusions": _fused,
     "graphlab": _graphlab,
+    OPTIMUM: export_with_optimum,
 }

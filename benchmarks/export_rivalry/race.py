@@ -23,7 +23,7 @@ from graphlab.timing.entrant import Entrant
 from graphlab.timing.job import Job, ProgramFiles
 from graphlab.timing.prepare import StageFiles, Wanted
 from graphlab.timing.stage import outcome
-from graphlab.timing.store import StoredTensors, write_tensors
+from graphlab.timing.store import write_tensors
 from graphlab.timing.surroundings import surroundings
 
 GEMM = "GEMM"
@@ -42,7 +42,7 @@ class Rival:
 
 @dataclass
 class Race:
-    """Runs rivals on `case`; files of theirs lie in `folder`, where `optimum` is a file by Optimum's export.
+    """Runs rivals on `case`; files of theirs lie in `folder`.
 
     `gemm` is the side of the product that is the limit, `threads` those of every call.
     """
@@ -52,7 +52,6 @@ class Race:
     limits: Limits
     threads: int
     gemm: int
-    optimum: Path | None = None
     say: Callable[[str], None] = print
 
     def run(self, rivals: Sequence[Rival], base: str) -> dict[str, Any]:
@@ -63,7 +62,7 @@ class Race:
             environment = surroundings(self.folder, self.threads)
             for entrant in entrants:
                 entrant.environment = environment(entrant.candidate.label)
-            contest = _Contest(
+            contest = Contest(
                 entrants,
                 lambda: Job(f"eager,threads={self.threads}", (self.files.files("float32", 0),)),
                 "float32",
@@ -113,31 +112,19 @@ class Race:
     def _job(self, rival: Rival, backend: Any) -> Job:
         if rival.file is None:
             return Job(spelled(backend), (self.files.files(rival.dtype, rival.rewrite),))
-        path = self.optimum if rival.file == "optimum" else model_path(self.folder, rival.file)
+        path = model_path(self.folder, rival.file)
         return Job(spelled(backend), (ProgramFiles(self.case.stage, str(path), (), str(self.files.inputs)),))
 
     def _gemm(self, rival: Rival) -> Entrant:
         backend = backend_from(f"{rival.backend},threads={self.threads}")
         place = Path(self._scratch.name) / rival.name.replace(" ", "-")
-        return Entrant(
-            Candidate(rival.name, backend), rival.dtype, lambda: gemm_job(rival, spelled(backend), self.gemm, place)
-        )
+        product = Candidate(rival.name, backend)
+        spelling = spelled(backend)
+        return Entrant(product, rival.dtype, lambda: gemm_job(rival, spelling, self.gemm, place), compared=False)
 
     def _rate(self, entrant: Entrant) -> float:
         assert entrant.times is not None
         return 2 * self.gemm**3 / entrant.times.seconds
-
-
-class _Contest(Contest):
-    """A contest where products, which compute something else, are not compared with the model."""
-
-    def _checked(self, entrant: Entrant, path: Path, wanted: StoredTensors, until: float | None) -> None:
-        if not entrant.candidate.label.startswith(GEMM):
-            super()._checked(entrant, path, wanted, until)
-            return
-        entrant.start(until)
-        entrant.remember()
-        entrant.status = "timed"
 
 
 def gemms(dtypes: set[str]) -> list[Rival]:
@@ -181,11 +168,11 @@ def _save_product(weight: torch.Tensor, path: Path) -> None:
 
 
 def _save_program(weight: torch.Tensor, path: Path) -> str:
-    from graphlab.timing.programs import held_tensors, save_graph
+    from graphlab.rewriting.bare import held_tensors, save_bare
 
     module = _Product(weight).eval()
     program = graphlab.capture(module, (torch.zeros_like(weight),), dynamic=False)
-    save_graph(program, path)
+    save_bare(program, path)
     stored = path.with_suffix(".safetensors")
     held = held_tensors(program)
     if not stored.exists():

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+OPTIMUM_PACKAGES = ("torch==2.13.0", "optimum-onnx==0.1.0", "transformers==4.57.*", "diffusers<0.36", "onnxruntime")
+
 
 class InteropError(Exception):
     """A package that cannot be installed, or a program that failed there."""
@@ -62,7 +64,12 @@ class Environment:
         return found
 
 
-def default_place(name: str) -> Path:
-    """Where an environment is kept between runs."""
+def optimum_place() -> Path:
+    """Where Optimum's environment is kept between runs."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "graphlab" / f"{name}-py{sys.version_info[0]}{sys.version_info[1]}"
+    return Path(home) / "graphlab" / f"optimum-onnx-0.1.0-py{sys.version_info[0]}{sys.version_info[1]}"
+
+
+def optimum_environment(place: Path | None = None) -> Environment:
+    """Optimum with the older transformers and diffusers that it needs, at `place`."""
+    return Environment((place or optimum_place()).absolute(), OPTIMUM_PACKAGES)

@@ -19,13 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.interop.environment import Environment, InteropError, default_place
+from benchmarks.interop.environment import Environment, InteropError, optimum_environment, optimum_place
 from graphlab.errors import GraphlabError
 from graphlab.exporter import export
 from graphlab.running import run
 from tests.onnx_pipeline import pipelines
 
-PACKAGES = ("torch==2.13.0", "optimum-onnx==0.1.0", "transformers==4.57.*", "diffusers<0.36", "onnxruntime")
 PROMPT, STEPS = "a small red house", 3
 MOST_DIFFERENCE = 1 / 255
 """One step of an 8-bit image."""
@@ -78,10 +77,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Prints a row a pipeline and the versions; 1 where an image differs or a program fails."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pipelines", nargs="*", metavar="PIPELINE", choices=[[], *PIPELINES])
-    parser.add_argument("--venv", type=Path, default=default_place("optimum-onnx-0.1.0"))
+    parser.add_argument("--venv", type=Path, default=optimum_place())
     parser.add_argument("--folder", type=Path)
     given = parser.parse_args(arguments)
-    environment = Environment(given.venv.resolve(), PACKAGES)
+    environment = optimum_environment(given.venv)
     try:
         environment.prepare()
         with tempfile.TemporaryDirectory(prefix="graphlab-interop-") as temporary:

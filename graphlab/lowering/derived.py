@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 
 from graphlab.rewriting.result import NewTensor
+from graphlab.weights.recipes import by_recipe
 
 
 class Derived(Mapping[str, torch.Tensor]):
@@ -18,7 +19,7 @@ class Derived(Mapping[str, torch.Tensor]):
 
     def __getitem__(self, key: str) -> torch.Tensor:
         """The tensor `key`; KeyError where there is none."""
-        return self._make(self.made[key]) if key in self.made else self.values_before[key]
+        return by_recipe(key, self.made, lambda name, _: self.values_before[name])
 
     def __iter__(self) -> Iterator[str]:
         """Keys of the values given, then those of the new tensors."""
@@ -28,8 +29,3 @@ class Derived(Mapping[str, torch.Tensor]):
     def __len__(self) -> int:
         """How many keys there are."""
         return sum(1 for _ in self)
-
-    def _make(self, item: NewTensor) -> torch.Tensor:
-        """An origin of the same key is the weight as it was before it was changed."""
-        origins = {key: self.values_before[key] if key == item.key else self[key] for key in item.origins}
-        return item.make(origins)

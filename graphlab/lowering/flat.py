@@ -15,11 +15,11 @@ from torch.export.graph_signature import InputKind
 from graphlab.fused import FUSED
 from graphlab.lowering.base import Tensors
 from graphlab.lowering.errors import BackendError
-from graphlab.lowering.regions import own_regions
 from graphlab.program import Program
 from graphlab.rewriting.clone import graph_copy
 from graphlab.rewriting.functional import functional
 from graphlab.rewriting.pipeline import rewrite_from, run_passes
+from graphlab.rewriting.regions import own_regions
 
 
 def plain(program: Program) -> Program:

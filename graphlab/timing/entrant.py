@@ -18,13 +18,15 @@ from graphlab.timing.rounds import WarmUp
 class Entrant:
     """A candidate on a stage. `job` makes its files when it is called; `environment` is that of its process.
 
-    `status` is "timed" once it compiled and agreed with the reference.
+    `status` is "timed" once it compiled and agreed with the reference; one that is not `compared`, since it computes
+    something else, once it compiled.
     """
 
     candidate: Candidate
     dtype: str
     job: Callable[[], Job]
     environment: Mapping[str, str] = field(default_factory=dict)
+    compared: bool = True
     status: Status = "failed"
     error: str | None = None
     check: Check | None = None

@@ -18,10 +18,10 @@ from graphlab.measuring.stage import refuse_foreign
 from graphlab.pipeline import Facts
 from graphlab.program import Program
 from graphlab.rewriter import chosen_passes, rewrite_program
+from graphlab.rewriting.bare import held_tensors, save_bare
 from graphlab.sources.stage import axis_sizes, program_for, tensor_inputs
 from graphlab.timing.candidates import Candidate
 from graphlab.timing.job import ProgramFiles
-from graphlab.timing.programs import held_tensors, save_graph
 from graphlab.timing.store import StoredTensors, write_tensors
 from graphlab.weights.errors import WeightsError
 from graphlab.weights.source import WeightSource, weight_source
@@ -140,7 +140,7 @@ class StageFiles:
                 made = Values(program, self._cast_source(dtype), result.new_tensors, base)
                 write_tensors(stored[-1], new, made)
         path = self.folder / f"{dtype}-O{rewrite}.pt2"
-        save_graph(program, path)
+        save_bare(program, path)
         return ProgramFiles(self.stage.name, str(path), tuple(map(str, stored)), str(self.inputs))
 
     def _base_weights(self, dtype: str) -> Path:

@@ -13,6 +13,7 @@ from graphlab.rewriting.result import NewTensor
 from graphlab.verification.draws import has_values
 from graphlab.weights.casting import cast, described
 from graphlab.weights.errors import MissingWeight, WeightsError
+from graphlab.weights.recipes import by_recipe
 from graphlab.weights.source import WeightSource
 
 
@@ -57,21 +58,13 @@ class Values(Mapping[str, torch.Tensor]):
         if has_values(held):
             return held.detach().cpu()
         with torch.no_grad():
-            value = self._value(key, ())
+            value = by_recipe(key, self._recipes, self._original)
         if value.shape != held.shape:
             raise WeightsError(
                 f"{key} was made {described(value)}, the program has {described(held)}",
                 hint="give the new tensors of the rewrite that made this program",
             )
         return cast(value, held.dtype, key)
-
-    def _value(self, key: str, asking: tuple[str, ...]) -> torch.Tensor:
-        """The weight `key` of the program, or what it was made of; `asking` are the weights being made of it."""
-        recipe = self._recipes.get(key)
-        if recipe is None or key in asking:
-            return self._original(key, asking)
-        # A weight that was given new values has itself as origin: the second time the original is meant.
-        return recipe.make({origin: self._value(origin, (*asking, key)) for origin in recipe.origins})
 
     def _original(self, key: str, asking: tuple[str, ...]) -> torch.Tensor:
         """What the program before holds for `key`: its own values, or the source's."""

@@ -69,6 +69,15 @@ def test_full_size_equals_the_oracle(model: str, name: str, row: dict[str, int])
 
 REPEATS = ("stable-video-diffusion-xt-tiny", "stable-diffusion-xl-refiner-tiny", "stable-diffusion-2-1-tiny")
 """Tiny presets of a class that another one tests in the same way."""
+REPEATED_STAGES = frozenset(
+    {
+        ("make-a-video-tiny", "interpolation"),
+        ("make-a-video-tiny", "spatiotemporal_super_resolution"),
+        ("deepfloyd-if-tiny", "unet_1"),
+        ("production-image-tiny", "unet"),
+    }
+)
+"""Stages, half a minute and more each, of a class that a smaller stage tests in the same way."""
 
 
 def tiny_stages() -> Iterator[Any]:
@@ -80,7 +89,8 @@ def tiny_stages() -> Iterator[Any]:
         for stage in find_model(model).workload().stages:
             if (stage.identity, repr(stage.inputs)) not in seen:
                 seen.add((stage.identity, repr(stage.inputs)))
-                slow = (pytest.mark.slow,) if model in REPEATS else ()
+                repeated = model in REPEATS or (model, stage.name) in REPEATED_STAGES
+                slow = (pytest.mark.slow,) if repeated else ()
                 yield pytest.param(model, stage.name, marks=slow, id=f"{model}-{stage.name}")
 
 

@@ -10,10 +10,10 @@ import torch
 
 from graphlab.hoisting.runner import eager_call
 from graphlab.measuring.materialize import inputs
+from graphlab.rewriting.bare import held_tensors, save_bare
 from graphlab.timing.errors import WorkerError, WorkerTimeout
 from graphlab.timing.job import Job, ProgramFiles, Sampling, job_from
 from graphlab.timing.process import Worker
-from graphlab.timing.programs import held_tensors, save_graph
 from graphlab.timing.store import StoredTensors, write_tensors
 from tests.timing.modules import tiny_program
 
@@ -23,7 +23,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> ProgramFiles:
     """Tiny on disk."""
     folder = tmp_path_factory.mktemp("files")
     program = tiny_program()
-    save_graph(program, folder / "tiny.pt2")
+    save_bare(program, folder / "tiny.pt2")
     held = held_tensors(program)
     write_tensors(folder / "weights", held, held)
     given = inputs(program.graph, {}, torch.device("cpu"))

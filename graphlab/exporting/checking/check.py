@@ -10,12 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from graphlab.exporting.checking.bare import save_bare
 from graphlab.exporting.checking.cases import RUNS, Chosen, chosen_cases
 from graphlab.exporting.checking.process import ChildDied, ChildError, Jobs
-from graphlab.exporting.checking.reference import Reference, reference_of
+from graphlab.exporting.checking.reference import Reference, laid_down, reference_of
 from graphlab.exporting.checking.report import CaseCheck, CheckReport, Structure
-from graphlab.exporting.checking.tensors import write_tensors
 from graphlab.exporting.targets import Target
 from graphlab.program import Program
 from graphlab.rewriting.result import NewTensor
@@ -80,8 +78,7 @@ def check_model(
         room = _no_room(made, chosen, folder)
         if room:
             return replace(report, why=room)
-        write_tensors(folder / "weights", made.values(source, new_tensors, base))
-        save_bare(made.program, folder / "reference.pt2")
+        made.lay_down(folder, source, new_tensors, base)
         return _compared(_Run(jobs, path, made, chosen, input_names or {}), report)
 
 
@@ -130,8 +127,7 @@ def _compared(run: _Run, report: CheckReport) -> CheckReport:
     try:
         ran = run.jobs.run(
             "pytorch",
-            program=str(folder / "reference.pt2"),
-            weights=str(folder / "weights"),
+            **laid_down(folder),
             folder=str(folder),
             cases=[case.to_dict() for case in run.chosen.cases],
             count=RUNS,

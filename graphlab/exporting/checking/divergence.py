@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from graphlab.exporting.checking.bare import save_bare
 from graphlab.exporting.checking.check import working_folder
 from graphlab.exporting.checking.process import ChildError, Jobs
-from graphlab.exporting.checking.reference import Reference, reference_of
+from graphlab.exporting.checking.reference import Reference, laid_down, reference_of
 from graphlab.exporting.checking.report import CaseCheck
-from graphlab.exporting.checking.tensors import write_tensors
 from graphlab.exporting.translate import Lowered
 from graphlab.graph import Node
 from graphlab.program import Program
@@ -67,8 +65,7 @@ def first_divergence(
     made = reference_of(lowered.program)
     with working_folder(path) as folder:
         search = _Search(Jobs(folder), path, made, case, input_names or {}, provider, _common(path, made))
-        write_tensors(folder / "weights", made.values(source, new_tensors, base))
-        save_bare(made.program, folder / "reference.pt2")
+        made.lay_down(folder, source, new_tensors, base)
         return search.run(tolerance)
 
 
@@ -117,8 +114,7 @@ class _Search:
         folder = self.jobs.folder
         self.jobs.run(
             "pytorch",
-            program=str(folder / "reference.pt2"),
-            weights=str(folder / "weights"),
+            **laid_down(folder),
             folder=str(folder),
             cases=[{"sizes": dict(self.case.sizes), "seed": self.case.seed}],
             count=1,

@@ -80,7 +80,7 @@ def _largest(value: Any) -> float:
 
 
 def _opened(told: Mapping[str, Any]) -> tuple[Tape, MappedTensors]:
-    # Not as a stranger's file: `save_bare` wrote it, and a translated program calls operators that no file may.
+    # Not as a stranger's file: `lay_down` wrote it, and a translated program calls operators that no file may.
     exported = torch.export.load(told["program"])
     return tape(Program("", extract(exported), exported)), MappedTensors(Path(told["weights"]))
 

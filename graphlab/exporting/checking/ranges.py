@@ -11,12 +11,10 @@ from pathlib import Path
 
 import torch
 
-from graphlab.exporting.checking.bare import save_bare
 from graphlab.exporting.checking.cases import RUNS, chosen_cases
 from graphlab.exporting.checking.check import working_folder
 from graphlab.exporting.checking.process import ChildDied, Jobs
-from graphlab.exporting.checking.reference import reference_of
-from graphlab.exporting.checking.tensors import write_tensors
+from graphlab.exporting.checking.reference import laid_down, reference_of
 from graphlab.exporting.translate import Lowered
 from graphlab.program import Program
 from graphlab.rewriting.result import NewTensor
@@ -45,12 +43,10 @@ def overflows(
     if not chosen.cases:
         raise ChildDied(chosen.refused[0])
     with working_folder(beside) as folder:
-        write_tensors(folder / "weights", made.values(source, new_tensors, base))
-        save_bare(made.program, folder / "reference.pt2")
+        made.lay_down(folder, source, new_tensors, base)
         found = Jobs(folder).run(
             "ranges",
-            program=str(folder / "reference.pt2"),
-            weights=str(folder / "weights"),
+            **laid_down(folder),
             cases=[case.to_dict() for case in chosen.cases],
             count=RUNS,
             above=torch.finfo(getattr(torch, dtype)).max,

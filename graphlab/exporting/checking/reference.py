@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
+from graphlab.exporting.checking.tensors import write_tensors
 from graphlab.exporting.retype import HALVES, main_dtype, retyped
 from graphlab.program import Program
+from graphlab.rewriting.bare import save_bare
+from graphlab.rewriting.functional import functional
 from graphlab.rewriting.result import NewTensor
 from graphlab.verification.tape import Tape, tape
 from graphlab.weights.source import WeightSource
 from graphlab.weights.values import Values
+
+WEIGHTS_FILE, PROGRAM_FILE = "weights", "reference.pt2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,20 @@ class Reference:
             if self.rounded is not None and value.dtype == main:
                 value = value.to(getattr(torch, self.rounded))
             yield key, value.to(wanted[key])
+
+    def lay_down(
+        self, folder: Path, source: WeightSource, new_tensors: Sequence[NewTensor] = (), base: Program | None = None
+    ) -> None:
+        """Writes into `folder` what the child that runs it reads: its weights and its program without them."""
+        write_tensors(folder / WEIGHTS_FILE, self.values(source, new_tensors, base))
+        assert self.program.exported is not None
+        inlined = functional(self.program.exported)  # regions that only switch gradients are no operators
+        save_bare(Program(self.program.name, self.program.graph, inlined), folder / PROGRAM_FILE)
+
+
+def laid_down(folder: Path) -> dict[str, str]:
+    """What a child is told of the files `Reference.lay_down` wrote into `folder`."""
+    return {"program": str(folder / PROGRAM_FILE), "weights": str(folder / WEIGHTS_FILE)}
 
 
 def reference_of(program: Program, dtype: str | None = None) -> Reference:

@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch.utils import _pytree
 
-from graphlab.lowering.regions import own_regions
 from graphlab.program import Program
 from graphlab.rewriting import fake
 from graphlab.rewriting.clone import assemble, graph_copy
+from graphlab.rewriting.regions import own_regions
 
 
-def save_graph(program: Program, path: Path) -> None:
+def save_bare(program: Program, path: Path) -> None:
     """`program` at `path` as torch saves it: on the meta device, as if it had been captured there, without weights."""
     exported = program.exported
     assert exported is not None
@@ -32,9 +32,18 @@ def save_graph(program: Program, path: Path) -> None:
         _shapes(exported.constants),
         examples=_pytree.tree_map_only(torch.Tensor, _empty, exported.example_inputs),
     )
+    _forget_classes(bare)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's own deprecations
         torch.export.save(bare, path)
+
+
+def _forget_classes(exported: torch.export.ExportedProgram) -> None:
+    """Results as a plain tuple: the process that reads the file need not know the classes a library returns."""
+    entry = exported.module_call_graph[0]
+    if entry.signature is not None:
+        leaves = entry.signature.out_spec.num_leaves
+        entry.signature.out_spec = _pytree.tree_structure((0,) * leaves)
 
 
 def _to_meta(node: torch.fx.Node) -> None:

@@ -8,15 +8,15 @@ import torch
 
 from graphlab.lowering.flat import flat_module
 from graphlab.program import Program
+from graphlab.rewriting.bare import held_tensors, save_bare
 from graphlab.sources.archive import load_exported_program
 from graphlab.sources.extract import extract
 from graphlab.sources.module import capture
-from graphlab.timing.programs import held_tensors, save_graph
 from tests.timing.modules import tiny_program
 
 
 def reloaded(program: Program, path: Path) -> Program:
-    save_graph(program, path)
+    save_bare(program, path)
     exported = load_exported_program(path)
     return Program(program.name, extract(exported), exported)
 
@@ -35,7 +35,7 @@ def test_the_graph_comes_back_on_the_meta_device(tmp_path: Path) -> None:
 
 def test_weights_stay_behind(tmp_path: Path) -> None:
     program = capture(torch.nn.Linear(1000, 1000).eval(), (torch.randn(1, 1000),), dynamic=False)
-    save_graph(program, tmp_path / "p.pt2")
+    save_bare(program, tmp_path / "p.pt2")
     assert (tmp_path / "p.pt2").stat().st_size < 200_000
 
 
