@@ -101,3 +101,7 @@ def test_rich_and_typer_stay_in_cli() -> None:
         roots = {name.split(".")[0] for name in runtime_imports(path)}
         if path.relative_to(ROOT).parts[0] != "cli":
             assert not roots & {"rich", "typer", "click"}, path
+
+
+def test_the_document_shows_these_layers() -> None:
+    assert f"```\n{LAYERS.strip()}\n```" in (ROOT / "docs" / "architecture.md").read_text()
