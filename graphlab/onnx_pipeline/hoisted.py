@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from graphlab.exporting.options import ExportOptions, Naming
 from graphlab.exporting.stage import export_program
@@ -18,6 +16,7 @@ from graphlab.onnx_pipeline.errors import PipelineError
 from graphlab.program import Program
 from graphlab.report.export_data import ModelReport
 from graphlab.rewriting.result import RewriteResult
+from graphlab.weights.overlaid import OverlaidWeights
 from graphlab.weights.source import WeightSource
 from graphlab.weights.values import Values
 
@@ -48,7 +47,8 @@ def export_hoisted(
         reason = hoisted.reason if hoisted is not None else "the rewrite has no pass that splits it"
         raise PipelineError(f"nothing of {program.name} was hoisted: {reason}", hint="export the stage whole")
     names = naming or Naming()
-    whole = _WholeWeights(source, Values(result.program, source, result.new_tensors, program))
+    # A recipe of a part may start from any weight of the stage before it was split.
+    whole = OverlaidWeights(source, Values(result.program, source, result.new_tensors, program))
     reports = []
     for part, item in hoisted.programs:
         outputs = {"prologue": hoisted.prologue_outputs, "table": hoisted.table_outputs, "step": names.outputs}[part]
@@ -66,30 +66,6 @@ def export_hoisted(
     except OSError as error:
         raise PipelineError(f"cannot write into {folder}: {error.strerror or error}") from error
     return tuple(reports)
-
-
-@dataclass(frozen=True, slots=True)
-class _WholeWeights:
-    """The weights of a part, out of those of the stage before it was split: a recipe may start from any of them."""
-
-    source: WeightSource
-    values: Values
-
-    @property
-    def spec(self) -> str:
-        return self.source.spec
-
-    @property
-    def is_random(self) -> bool:
-        return self.source.is_random
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return self.source.notes
-
-    def read(self, key: str, like: torch.Tensor) -> torch.Tensor:
-        """The weight `key` of the stage."""
-        return self.values[key]
 
 
 def _manifest(result: HoistResult, names: Naming, reports: Sequence[ModelReport]) -> dict[str, Any]:

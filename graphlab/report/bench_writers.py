@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
 
 from graphlab.report.bench_data import BenchReport
 from graphlab.report.bench_tables import bench_fields, bench_tables, failures, stage_lines
 from graphlab.report.figure import Figure
 from graphlab.report.html import Document, PlainTable, Section, to_html
-from graphlab.report.markdown_writer import escape
-from graphlab.report.tables import Table
+from graphlab.report.markdown import escape, markdown_fields, markdown_list, markdown_table
 
 
 def bench_json(report: BenchReport) -> str:
@@ -20,13 +18,13 @@ def bench_json(report: BenchReport) -> str:
 
 def bench_markdown(report: BenchReport) -> str:
     """The report as GitHub-flavoured Markdown, ending in one newline."""
-    fields = "\n".join(f"- {escape(name)}: {escape(value)}" for name, value in bench_fields(report))
-    blocks = [f"# {escape(report.workload)}", fields, *map(_table, bench_tables(report))]
+    fields = markdown_fields(bench_fields(report))
+    blocks = [f"# {escape(report.workload)}", fields, *map(markdown_table, bench_tables(report))]
     for stage in report.stages:
-        blocks += _list(f"{stage.name}: not timed", failures(stage))
-        blocks += _list(f"{stage.name}: notes", stage_lines(stage))
-    blocks += _list("Assumptions", report.assumptions)
-    blocks += _list("Notes", report.notes)
+        blocks += markdown_list(f"{stage.name}: not timed", failures(stage))
+        blocks += markdown_list(f"{stage.name}: notes", stage_lines(stage))
+    blocks += markdown_list("Assumptions", report.assumptions)
+    blocks += markdown_list("Notes", report.notes)
     return "\n\n".join(blocks) + "\n"
 
 
@@ -43,18 +41,3 @@ def bench_html(report: BenchReport, figure: Figure) -> str:
             notes=(*lines, *report.notes),
         )
     )
-
-
-def _list(title: str, lines: Iterable[str]) -> Iterator[str]:
-    rows = [f"- {escape(line)}" for line in lines]
-    if rows:
-        yield f"## {escape(title)}\n\n" + "\n".join(rows)
-
-
-def _table(table: Table) -> str:
-    rule = ["---:" if column.number else ":---" for column in table.columns]
-    rows = [[escape(column.head) for column in table.columns], rule]
-    rows += [[escape(cell) for cell in row] for row in table.rows]
-    lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    note = f"\n\n{escape(table.note)}" if table.note else ""
-    return f"## {escape(table.title)}\n\n{lines}{note}"

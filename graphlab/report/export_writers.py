@@ -6,8 +6,7 @@ import json
 
 from graphlab.report.export_data import ExportReport
 from graphlab.report.export_tables import export_fields, export_tables, model_notes
-from graphlab.report.markdown_writer import escape
-from graphlab.report.rewrite_writers import markdown_list, markdown_table
+from graphlab.report.markdown import escape, markdown_fields, markdown_list, markdown_table
 
 
 def export_json(report: ExportReport) -> str:
@@ -17,7 +16,7 @@ def export_json(report: ExportReport) -> str:
 
 def export_markdown(report: ExportReport) -> str:
     """The report as GitHub-flavoured Markdown, ending in one newline."""
-    fields = "\n".join(f"- {escape(name)}: {escape(value)}" for name, value in export_fields(report))
+    fields = markdown_fields(export_fields(report))
     blocks = [f"# {escape(report.workload)}", fields, *map(markdown_table, export_tables(report))]
     for model in report.models:
         blocks += markdown_list(f"{model.stage}: notes", model_notes(model))

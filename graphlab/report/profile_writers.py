@@ -5,12 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable
 
-from graphlab.report.markdown_writer import escape
+from graphlab.report.markdown import escape, markdown_fields, markdown_list, markdown_table
 from graphlab.report.profile_data import ProfileReport
 from graphlab.report.profile_tables import calls_table, profile_fields, profile_notes, times_table
-from graphlab.report.tables import Table
 
 COLUMNS = (
     "stage", "step", "node", "op", "category", "role", "module", "attention", "seconds", "low", "high",
@@ -37,22 +35,10 @@ def profile_csv(report: ProfileReport) -> str:
 
 def profile_markdown(report: ProfileReport) -> str:
     """The report as GitHub-flavoured Markdown, ending in one newline."""
-    fields = "\n".join(f"- {escape(name)}: {escape(value)}" for name, value in profile_fields(report))
+    fields = markdown_fields(profile_fields(report))
     tables = [calls_table(report)]
     tables += [times_table(stage, by) for stage in report.stages for by in ("category", "role")]
-    blocks = [f"# {escape(report.workload)}", fields, *map(_table, tables)]
-    lists = {"Assumptions": report.assumptions, "Notes": profile_notes(report)}
-    blocks += [_section(title, lines) for title, lines in lists.items() if lines]
+    blocks = [f"# {escape(report.workload)}", fields, *map(markdown_table, tables)]
+    blocks += markdown_list("Assumptions", report.assumptions)
+    blocks += markdown_list("Notes", profile_notes(report))
     return "\n\n".join(blocks) + "\n"
-
-
-def _section(title: str, lines: Iterable[str]) -> str:
-    return f"## {title}\n\n" + "\n".join(f"- {escape(line)}" for line in lines)
-
-
-def _table(table: Table) -> str:
-    rule = ["---:" if column.number else ":---" for column in table.columns]
-    rows = [[escape(column.head) for column in table.columns], rule]
-    rows += [[escape(cell) for cell in row] for row in table.rows]
-    lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    return f"## {escape(table.title)}\n\n{lines}\n\n{escape(table.note)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from graphlab.report.markdown_writer import escape
+from graphlab.report.markdown import escape, markdown_fields, markdown_list, markdown_table
 from graphlab.report.rewrite_data import RewriteReport, StageRewrite
 from graphlab.report.rewrite_tables import (
     diff_lines,
@@ -15,7 +15,6 @@ from graphlab.report.rewrite_tables import (
     verification_lines,
     verifications,
 )
-from graphlab.report.tables import Table
 
 
 def rewrite_json(report: RewriteReport) -> str:
@@ -28,7 +27,7 @@ def rewrite_json(report: RewriteReport) -> str:
 
 def rewrite_markdown(report: RewriteReport) -> str:
     """The report as GitHub-flavoured Markdown, ending in one newline."""
-    fields = "\n".join(f"- {escape(name)}: {escape(value)}" for name, value in rewrite_fields(report))
+    fields = markdown_fields(rewrite_fields(report))
     blocks = [f"# {escape(report.workload)}", fields, *map(markdown_table, rewrite_tables(report))]
     for stage in report.stages:
         blocks += _stage(stage)
@@ -43,20 +42,3 @@ def _stage(stage: StageRewrite) -> Iterator[str]:
         lines = [line for group in stage.diff for line in diff_lines(group)]
         yield "\n".join([f"## {escape(stage.name)}: what changed", "", *(f"    {line}" for line in lines)])
     yield from markdown_list(f"{stage.name}: notes", stage_notes(stage))
-
-
-def markdown_list(title: str, lines: Iterator[str] | tuple[str, ...]) -> Iterator[str]:
-    """A heading and `lines` under it; nothing without lines."""
-    rows = [f"- {escape(line)}" for line in lines]
-    if rows:
-        yield f"## {escape(title)}\n\n" + "\n".join(rows)
-
-
-def markdown_table(table: Table) -> str:
-    """A heading, the table and its note."""
-    rule = ["---:" if column.number else ":---" for column in table.columns]
-    rows = [[escape(column.head) for column in table.columns], rule]
-    rows += [[escape(cell) for cell in row] for row in table.rows]
-    lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    note = f"\n\n{escape(table.note)}" if table.note else ""
-    return f"## {escape(table.title)}\n\n{lines}{note}"

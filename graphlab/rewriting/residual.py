@@ -1,15 +1,49 @@
-"""Additions of a residual before a norm, and why some are none that a fused norm takes."""
+"""Additions of a residual before a norm: which of them a fused norm takes, and why it leaves others."""
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 
 from graphlab.rewriting.arguments import arguments
+from graphlab.rewriting.draft import Draft
 from graphlab.rewriting.fake import same_shape
 
 Node = torch.fx.Node
+aten = torch.ops.aten
+
+
+def fuse_norms_of_sums(
+    draft: Draft,
+    norms: Iterable[Node],
+    fused: Any,
+    unfit: Callable[[Node, Node], str | None],
+    fuse: Callable[[Node, Node, Draft], None],
+) -> None:
+    """Calls `fuse(norm, sum, draft)` for each of `norms` that is of a sum, and says of others why not.
+
+    `unfit(norm, sum)` says what else is in the way. `fused` is the operator that `fuse` writes; its second result is
+    the sum, which no second norm takes.
+    """
+    for norm in norms:
+        total = norm.args[0]
+        assert isinstance(total, Node)
+        if total.target is operator.getitem and _is_sum_of(total, fused):
+            draft.skip(norm, f"the sum {total} is normed by {total.args[0]} already")
+        elif total.target is aten.add.Tensor:
+            reason = unfit_sum(total) or unfit(norm, total)
+            if reason is not None:
+                draft.skip(norm, reason)
+            else:
+                fuse(norm, total, draft)
+
+
+def _is_sum_of(node: Node, fused: Any) -> bool:
+    source, index = node.args
+    return isinstance(source, Node) and source.target is fused and bool(index == 1)
 
 
 def unfit_sum(total: Node) -> str | None:

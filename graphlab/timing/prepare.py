@@ -24,6 +24,7 @@ from graphlab.timing.candidates import Candidate
 from graphlab.timing.job import ProgramFiles
 from graphlab.timing.store import StoredTensors, write_tensors
 from graphlab.weights.errors import WeightsError
+from graphlab.weights.overlaid import OverlaidWeights
 from graphlab.weights.source import WeightSource, weight_source
 from graphlab.weights.values import Values
 from graphlab.workload import Stage, Workload
@@ -158,7 +159,7 @@ class StageFiles:
         """The source itself for the dtype of the reference, its rounded values for any other."""
         if dtype == self.reference_dtype:
             return self.source
-        return _Rounded(self.source, StoredTensors([self._base_weights(self.reference_dtype)]))
+        return OverlaidWeights(self.source, StoredTensors([self._base_weights(self.reference_dtype)]))
 
     @cached_property
     def facts(self) -> Facts:
@@ -175,35 +176,6 @@ class StageFiles:
         path = self.folder / "inputs.safetensors"
         write_tensors(path, made, made)
         return path
-
-
-@dataclass(frozen=True, slots=True)
-class _Rounded:
-    """A source of weights that gives those already stored in another dtype; what is not stored comes from `source`."""
-
-    source: WeightSource
-    stored: Mapping[str, torch.Tensor]
-
-    @property
-    def spec(self) -> str:
-        """That of the source."""
-        return self.source.spec
-
-    @property
-    def is_random(self) -> bool:
-        """That of the source."""
-        return self.source.is_random
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Those of the source."""
-        return self.source.notes
-
-    def read(self, key: str, like: torch.Tensor) -> torch.Tensor:
-        """The stored value in the dtype of `like`."""
-        if key in self.stored and self.stored[key].shape == like.shape:
-            return self.stored[key].to(like.dtype)
-        return self.source.read(key, like)
 
 
 def default_dtype(stage: Stage, chosen: Sequence[Candidate]) -> str:

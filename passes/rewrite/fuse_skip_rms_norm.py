@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,7 +10,7 @@ import torch
 from graphlab.fused.registry import arguments
 from graphlab.fused.skip_rms_norm import SKIP_RMS_NORM
 from graphlab.rewriting.draft import Draft
-from graphlab.rewriting.residual import unfit_norm, unfit_sum
+from graphlab.rewriting.residual import fuse_norms_of_sums, unfit_norm
 from graphlab.rewriting.rewrite import Rewrite
 
 aten = torch.ops.aten
@@ -32,22 +31,8 @@ class FuseSkipRmsNorm(Rewrite):
 
     def apply(self, draft: Draft) -> None:
         """Fuses every RMS norm of a sum."""
-        for norm in draft.calls(aten.rms_norm.default):
-            total = norm.args[0]
-            assert isinstance(total, torch.fx.Node)
-            if total.target is operator.getitem and _is_fused_sum(total):
-                draft.skip(norm, f"the sum {total} is normed by {total.args[0]} already")
-            elif total.target is aten.add.Tensor:
-                reason = unfit_sum(total) or unfit_norm(norm, total)
-                if reason is not None:
-                    draft.skip(norm, reason)
-                else:
-                    _fuse(norm, total, draft)
-
-
-def _is_fused_sum(node: torch.fx.Node) -> bool:
-    source, index = node.args
-    return isinstance(source, torch.fx.Node) and source.target is SKIP_RMS_NORM and bool(index == 1)
+        norms = draft.calls(aten.rms_norm.default)
+        fuse_norms_of_sums(draft, norms, SKIP_RMS_NORM, unfit_norm, _fuse)
 
 
 def _fuse(norm: torch.fx.Node, total: torch.fx.Node, draft: Draft) -> None:

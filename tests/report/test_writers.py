@@ -12,7 +12,8 @@ import pytest
 
 from graphlab.report.csv_writer import COLUMNS, to_csv
 from graphlab.report.json_writer import to_json
-from graphlab.report.markdown_writer import escape, to_markdown
+from graphlab.report.markdown import escape
+from graphlab.report.markdown_writer import to_markdown
 from tests.report.sample import HOSTILE, UNET, report
 
 
