@@ -116,8 +116,7 @@ def test_results_may_be_inputs_weights_and_each_other(tmp_path: Path) -> None:
 
 
 def test_nodes_have_no_results_that_nobody_reads() -> None:
-    # ONNX Runtime's Attention computes, and keeps, each optional result that has a name: at 4,096 tokens three times
-    # the time and twice the memory.
+    # ONNX Runtime's Attention computes, and keeps, each optional result that has a name.
     module = Call(lambda m, x: F.scaled_dot_product_attention(*(x[:, None],) * 3)[:, 0])
     model = lowered(captured(module, X), "standard").model
     read = {id(value) for node in model.graph for value in node.inputs} | {id(value) for value in model.graph.outputs}
