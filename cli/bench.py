@@ -23,6 +23,7 @@ from graphlab.cli.options import (
     parse_level,
 )
 from graphlab.cli.output import STDOUT, OutputError, check_outputs, write_outputs
+from graphlab.cli.signals import ended_in_order
 
 if TYPE_CHECKING:
     from graphlab.report.bench_data import BenchReport
@@ -76,7 +77,7 @@ def bench(
     candidates(backend or (), rewrite=parse_level(rewrite))  # what is misspelled is said before the model is loaded
     static = not dynamic and not source.endswith(".onnx")  # a file says its free sizes, which cost nothing
     workload = load_workload(source, bindings, inputs, config, trust_pickle=trust_pickle, static=static)
-    with _progress() as tell:
+    with ended_in_order(), _progress() as tell:
         report = run_bench(
             workload,
             backend or (),
@@ -136,16 +137,15 @@ def _write(report: BenchReport, outputs: dict[str, str]) -> None:
         texts[outputs["--json"]] = bench_json(report)
     if "--markdown" in outputs:
         texts[outputs["--markdown"]] = bench_markdown(report)
+    write_outputs(texts)  # first: a chart may have nothing to draw, and what was measured is not to be lost by it
     plot = outputs.get("--plot")
     if plot is None:
-        write_outputs(texts)
         return
     figure = bench_figure(report)
     if Path(plot).suffix == ".png":
-        write_outputs(texts)
         _write_png(figure, Path(plot))
-        return
-    write_outputs({**texts, plot: _drawn(figure, report, Path(plot).suffix)})
+    else:
+        write_outputs({plot: _drawn(figure, report, Path(plot).suffix)})
 
 
 def _drawn(figure: Figure, report: BenchReport, suffix: str) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from graphlab.api import Source, workload_of
@@ -74,14 +75,13 @@ def bench(
     stamp = environment(count)
     left = budget
     found: list[StageBench] = []
-    with tempfile.TemporaryDirectory(prefix="graphlab-bench-") as place:
+    with _folder("graphlab-bench-") as place:
         for index, item in enumerate(stages):
-            folder = Path(place) / f"stage-{index}"
-            folder.mkdir()
-            run = StageRun(workload, item, chosen, folder, wanted, asked, whole, count)
             share = None if left is None else left / (len(stages) - index)
             limits = Limits(rounds, share, seed, memory_bytes, LEAST_ROUNDS)
-            found.append(run.run(limits, surroundings(folder, count), _say(progress, item.name)))
+            with _folder("stage-", place) as folder:  # a disk holds the files of one at a time
+                run = StageRun(workload, item, chosen, folder, wanted, asked, whole, count)
+                found.append(run.run(limits, surroundings(folder, count), _say(progress, item.name)))
             left = None if left is None else max(left - run.spent, 0.0)
     return BenchReport(
         source=workload.source,
@@ -97,6 +97,13 @@ def bench(
         assumptions=workload.assumptions,
         notes=(WARMUP_RULE, QUIET, *_busy(stamp)),
     )
+
+
+@contextmanager
+def _folder(prefix: str, place: Path | None = None) -> Iterator[Path]:
+    """A new folder in `place` while the block lasts; what cannot be deleted costs no results."""
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=place, ignore_cleanup_errors=True) as made:
+        yield Path(made)
 
 
 def _busy(stamp: Environment) -> tuple[str, ...]:

@@ -83,6 +83,11 @@ class Backend(ABC):
         """The dtype products are computed in where it is another than the program's own."""
         return self.dtype
 
+    @property
+    def leaves_out(self) -> tuple[str, ...]:
+        """Passes of a level of -O that a program is not rewritten by for it: its runtime loses by what they make."""
+        return ()
+
     def synchronize(self) -> None:
         """Waits until the work of every call is done."""
         if self.place.type == "cuda":

@@ -38,7 +38,7 @@ class Inductor(TorchBackend):
 
         def call(inputs: Tensors) -> Any:
             given = [value.to(self.place) for value in ordered_inputs(program, inputs)]
-            with torch.no_grad():
+            with self._settings() if dynamic else torch.no_grad():  # sizes of 1 are compiled once more, frozen too
                 return tuple(compiled(*given))
 
         return Lowered(call, ("compiled with symbolic sizes",) if dynamic else ())

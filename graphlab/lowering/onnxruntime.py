@@ -12,6 +12,7 @@ from typing import ClassVar
 
 import torch
 
+from graphlab.exporting.targets import target_named
 from graphlab.lowering.base import Backend, Lowered, Tensors
 from graphlab.lowering.distributions import conflict, missing
 from graphlab.lowering.onnx_file import write_onnx
@@ -57,6 +58,16 @@ class OnnxRuntime(Backend):
         return torch.device("cuda" if self.provider != "cpu" and torch.cuda.is_available() else "cpu")
 
     @property
+    def written_for(self) -> str:
+        """The target of the export: the provider's own where none is asked for."""
+        return self.target or _TARGETS[self.provider]
+
+    @property
+    def leaves_out(self) -> tuple[str, ...]:
+        """What `graphlab export` leaves out of a level for that target."""
+        return target_named(self.written_for).without
+
+    @property
     def settings(self) -> SessionSettings:
         """How its sessions run."""
         return SessionSettings(self.provider, self.threads, self.inter_op_threads, self.optimization)
@@ -66,7 +77,7 @@ class OnnxRuntime(Backend):
         with tempfile.TemporaryDirectory(prefix="graphlab-onnx-") as folder:
             path = Path(folder) / "model.onnx"
             start = time.perf_counter()
-            write_onnx(program, values, self.target or _TARGETS[self.provider], path)
+            write_onnx(program, values, self.written_for, path)
             exported = time.perf_counter()
             release()
             session = open_session(path, self.settings)

@@ -93,6 +93,7 @@ class SessionCall:
         binding = self.session.io_binding()
         alive = [self._bind(binding, given, *item) for item in self.inputs]
         made = [_prepare(binding, *item) for item in self.outputs]
+        settle(alive)
         self.session.run_with_iobinding(binding)
         binding.synchronize_outputs()
         del alive
@@ -111,6 +112,12 @@ class SessionCall:
         place = "cuda" if value.is_cuda else "cpu"
         binding.bind_input(name, place, value.device.index or 0, number, tuple(value.shape), value.data_ptr())
         return value
+
+
+def settle(values: Sequence[torch.Tensor]) -> None:
+    """Waits until torch has made `values`: ONNX Runtime reads from a stream of its own."""
+    for device in {value.device for value in values if value.is_cuda}:
+        torch.cuda.current_stream(device).synchronize()
 
 
 def _type(item: Any) -> tuple[int, torch.dtype]:

@@ -42,8 +42,8 @@ class Check:
     """The outputs of a candidate beside those of the reference on the same inputs.
 
     `worst_error` is the largest difference in an output over the largest value of that output in the reference, of the
-    worst output, `output` (0-based, over all programs of the stage); None where an output has another shape, or NaN in
-    other places. `agrees` where it is at most `tolerance`.
+    worst output, `output` (0-based, tensors alone, over all programs of the stage); None where an output has another
+    shape, or NaN in other places. `agrees` where it is at most `tolerance`.
     """
 
     worst_error: float | None

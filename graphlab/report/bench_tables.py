@@ -120,7 +120,8 @@ def totals_table(report: BenchReport) -> Table:
         rows.append((item.label, seconds, between, *_ratio(item.ratio, is_base=base)))
         shares.append((item.seconds or 0.0) / longest if longest else 0.0)
     title = "Whole generation" + (" (estimates)" if any(item.estimate for item in report.totals) else "")
-    return Table(title, columns, tuple(rows), tuple(shares), "all stages added up, round by round")
+    added = ", ".join(stage.name for stage in report.stages)
+    return Table(title, columns, tuple(rows), tuple(shares), f"added up round by round: {added}")
 
 
 def failures(stage: StageBench) -> list[str]:

@@ -13,7 +13,7 @@ from graphlab.rewriting.options import build, spelled, split_spec
 from graphlab.timing.errors import BenchError
 
 LEVELS = (0, 1, 2)
-_LEVEL = re.compile(r"-?O?([0-9])")
+_LEVEL = re.compile(r"(?:-?O)?([0-9])")
 
 
 @dataclass(frozen=True, slots=True)

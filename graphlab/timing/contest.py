@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from graphlab.errors import GraphlabError
+from graphlab.lowering.base import reason
 from graphlab.measuring.memory import available_bytes
 from graphlab.report.bench_data import Check, Status
 from graphlab.timing.agreement import compare, tolerance
@@ -46,7 +47,8 @@ class Limits:
 class Contest:
     """Runs `entrants` against the `reference` job, whose process has `environment`. Files go into `folder`.
 
-    `turns` says afterwards whether their processes took turns, `heats` what became of the timing.
+    `turns` says afterwards whether their processes took turns, `heats` what became of the timing, `notes` what the
+    comparison could not see.
     """
 
     entrants: Sequence[Entrant]
@@ -58,6 +60,7 @@ class Contest:
     say: Say = lambda text: None
     turns: bool = False
     heats: Heats | None = None
+    notes: list[str] = field(default_factory=list)
     _until: float | None = None
     _compile_until: float | None = None
 
@@ -91,7 +94,9 @@ class Contest:
         except GraphlabError as error:
             self._none("failed", f"the reference it is compared with failed: {error}")
             return None
-        return StoredTensors([path])
+        found = StoredTensors([path])
+        self.notes += unseen(found)
+        return found
 
     def _none(self, status: Status, error: str) -> None:
         for entrant in self.entrants:
@@ -99,9 +104,9 @@ class Contest:
 
     def _enter(self, entrant: Entrant, number: int, wanted: StoredTensors) -> None:
         """Compiles and checks one candidate; its process lives on unless they take turns."""
-        reason = entrant.candidate.backend.unavailable()
-        if reason is not None:
-            entrant.fail("unavailable", reason)
+        why = _unavailable(entrant)
+        if why is not None:
+            entrant.fail("unavailable", why)
             return
         if self._compile_until is not None and time.monotonic() >= self._compile_until:
             entrant.fail("over budget", "there was no time left to compile it")
@@ -115,6 +120,8 @@ class Contest:
             entrant.fail("over budget", "it was not compiled within the budget")
         except GraphlabError as error:
             entrant.fail("failed", str(error))
+        except Exception as error:  # whatever making its files raises, the others are timed
+            entrant.fail("failed", f"it could not be made ready: {reason(error)}")
         if self.turns:
             entrant.stop()
 
@@ -160,6 +167,23 @@ class Contest:
     def _stop_all(self) -> None:
         for entrant in self.entrants:
             entrant.stop()
+
+
+def _unavailable(entrant: Entrant) -> str | None:
+    """Why it cannot run here, also where asking fails: a runtime may be installed and not to be imported."""
+    try:
+        return entrant.candidate.backend.unavailable()
+    except Exception as error:  # runtimes raise what they like
+        return reason(error)
+
+
+def unseen(reference: Mapping[str, torch.Tensor]) -> list[str]:
+    """A note for outputs of the reference that hold no number at all: they agree with whatever does the same."""
+    empty = [key for key, value in reference.items() if value.numel() and not torch.isfinite(value).any()]
+    names = [str(index) for index, key in enumerate(reference) if key in empty]
+    if not names:
+        return []
+    return [f"outputs of the reference are NaN or infinity everywhere ({', '.join(names)}): they check nothing"]
 
 
 def disagreement(check: Check) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from graphlab.report.bench_data import Times
 from graphlab.timing.entrant import Entrant
 from graphlab.timing.errors import WorkerError
+from graphlab.timing.process import Worker
 from graphlab.timing.rounds import run_rounds, warm_up
 from graphlab.timing.statistics import bootstrap, spread
 
@@ -159,6 +160,18 @@ class _Seat:
 
 
 @dataclass
+class _Bounded:
+    """A process whose samples are given up at `until`."""
+
+    worker: Worker
+    until: float | None
+
+    def sample(self, calls: int) -> float:
+        """Seconds of a call; WorkerError where its process fails or is late."""
+        return self.worker.sample(calls, until=self.until)
+
+
+@dataclass
 class _Turn:
     """A candidate whose process is started for every sample and ended after it."""
 
@@ -171,7 +184,7 @@ class _Turn:
         try:
             with self.entrant.blamed():
                 worker = self.entrant.start(patience)
-                warm_up(worker, scale=self.entrant.scale, until=patience, clock=time.monotonic)
+                warm_up(_Bounded(worker, patience), scale=self.entrant.scale, until=patience, clock=time.monotonic)
                 seconds = worker.sample(calls, whole=self.heats.whole, until=patience)
                 self.entrant.remember()
                 return seconds

@@ -8,14 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-import torch
-
-from graphlab.measuring.materialize import inputs
 from graphlab.pipeline import Facts
 from graphlab.program import Program
 from graphlab.sources.stage import axis_sizes, program_for
 from graphlab.timing.errors import BenchError
 from graphlab.timing.job import ProgramFiles
+from graphlab.timing.prepare import drawn
 from graphlab.timing.store import write_tensors
 from graphlab.workload import Stage, Workload
 
@@ -63,7 +61,7 @@ class OnnxFiles:
             )
         return program_for(self.stage, self.values, dynamic=False, disk=False)
 
-    def files(self, dtype: str, rewrite: int) -> ProgramFiles:
+    def files(self, dtype: str, rewrite: int, without: tuple[str, ...] = ()) -> ProgramFiles:
         """The file; BenchError where it was to be rewritten."""
         self.program(dtype)
         if rewrite:
@@ -77,7 +75,7 @@ class OnnxFiles:
     @cached_property
     def inputs(self) -> Path:
         """The file of the inputs, in the model's order: random, the same for every candidate."""
-        made = inputs(self.facts.graph, {}, torch.device("cpu"))
+        made = drawn(self.facts.graph, {})
         path = self.folder / "inputs.safetensors"
         write_tensors(path, made, made)
         return path

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
@@ -11,6 +11,7 @@ from typing import ClassVar
 import torch
 
 from graphlab.errors import GraphlabError
+from graphlab.graph import Graph
 from graphlab.measuring.casting import in_dtype
 from graphlab.measuring.materialize import inputs
 from graphlab.measuring.memory import needed_bytes, refuse_too_large
@@ -65,7 +66,7 @@ class StageFiles:
     reference_backend: ClassVar[str] = "eager"
     _programs: dict[str, Program] = field(default_factory=dict)
     _weights: dict[str, Path] = field(default_factory=dict)
-    _made: dict[tuple[str, int], ProgramFiles] = field(default_factory=dict)
+    _made: dict[tuple[str, int, tuple[str, ...]], ProgramFiles] = field(default_factory=dict)
     _why_random: tuple[str, ...] = ()
 
     @property
@@ -120,27 +121,29 @@ class StageFiles:
             self._programs[dtype] = found
         return self._programs[dtype]
 
-    def files(self, dtype: str, rewrite: int) -> ProgramFiles:
-        """The stage in `dtype` after -O`rewrite`."""
-        key = (dtype, rewrite)
+    def files(self, dtype: str, rewrite: int, without: tuple[str, ...] = ()) -> ProgramFiles:
+        """The stage in `dtype` after -O`rewrite`, the passes `without` left out of it."""
+        key = (dtype, rewrite, without if rewrite else ())
         if key not in self._made:
-            self._made[key] = self._make(dtype, rewrite)
+            self._made[key] = self._make(*key)
         return self._made[key]
 
-    def _make(self, dtype: str, rewrite: int) -> ProgramFiles:
-        base = self.program(dtype)
+    def _make(self, dtype: str, rewrite: int, without: tuple[str, ...]) -> ProgramFiles:
+        base, name = self.program(dtype), "-".join((dtype, f"O{rewrite}", *without))
         stored = [self._base_weights(dtype)]
         program = base
         if rewrite:
-            result = rewrite_program(base, chosen_passes(rewrite))
+            chosen = chosen_passes(rewrite)
+            kept = tuple(item for item in chosen.rewrites if item.name not in without)
+            result = rewrite_program(base, replace(chosen, rewrites=kept))
             program = result.program
             held = held_tensors(program)
             new = {item.key: held[item.key] for item in result.held}
             if new:
-                stored.append(self.folder / f"weights-{dtype}-O{rewrite}.safetensors")
+                stored.append(self.folder / f"weights-{name}.safetensors")
                 made = Values(program, self._cast_source(dtype), result.new_tensors, base)
                 write_tensors(stored[-1], new, made)
-        path = self.folder / f"{dtype}-O{rewrite}.pt2"
+        path = self.folder / f"{name}.pt2"
         save_bare(program, path)
         return ProgramFiles(self.stage.name, str(path), tuple(map(str, stored)), str(self.inputs))
 
@@ -172,10 +175,16 @@ class StageFiles:
     def inputs(self) -> Path:
         """The file of the inputs, in the dtype of the reference: random, the same for every candidate."""
         roles = {name: spec.role for name, spec in tensor_inputs(self.stage).items()}
-        made = inputs(self.facts.graph, roles, torch.device("cpu"))
+        made = drawn(self.facts.graph, roles)
         path = self.folder / "inputs.safetensors"
         write_tensors(path, made, made)
         return path
+
+
+def drawn(graph: Graph, roles: Mapping[str, str]) -> dict[str, torch.Tensor]:
+    """{input: CPU tensor}, as for any measurement; those of truth values are true: masks that hide all give NaN."""
+    made = inputs(graph, roles, torch.device("cpu"))
+    return {name: torch.ones_like(value) if value.dtype is torch.bool else value for name, value in made.items()}
 
 
 def default_dtype(stage: Stage, chosen: Sequence[Candidate]) -> str:

@@ -28,14 +28,18 @@ class Worker:
         self.job = job
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed in `stop`
         self._rest = b""
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "graphlab.timing.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            env={**os.environ, **(environment or {})},
-            start_new_session=True,  # what compilers start is ended with it
-        )
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "graphlab.timing.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                env={**os.environ, **(environment or {})},
+                start_new_session=True,  # what compilers start is ended with it
+            )
+        except OSError as error:  # no memory or no process left
+            self._errors.close()
+            raise WorkerError(f"its process cannot be started: {error.strerror or error}") from error
 
     def __enter__(self) -> Worker:
         """The worker itself."""
@@ -76,13 +80,13 @@ class Worker:
             with suppress(OSError):  # it is gone already
                 self._process.stdin.close()
         try:
-            self._process.wait(_PATIENCE)
-        except subprocess.TimeoutExpired:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_PATIENCE)
+        finally:  # a second interrupt, too
             self._kill()
-        self._kill()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
-        self._errors.close()
+            if self._process.stdout is not None:
+                self._process.stdout.close()
+            self._errors.close()
 
     def _line(self, until: float | None) -> bytes:
         assert self._process.stdout is not None

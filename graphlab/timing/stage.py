@@ -13,6 +13,7 @@ from graphlab.rewriting.options import spelled
 from graphlab.timing.candidates import Candidate
 from graphlab.timing.contest import Contest, Limits
 from graphlab.timing.entrant import Entrant
+from graphlab.timing.errors import BenchError
 from graphlab.timing.job import Job, ProgramFiles, Sampling
 from graphlab.timing.onnx_model import OnnxFiles, is_onnx
 from graphlab.timing.prepare import StageFiles, Wanted, default_dtype
@@ -73,6 +74,8 @@ class StageRun:
     def _kinds(self, schedule: Schedule) -> list[StageFiles] | list[OnnxFiles]:
         """The files of every call that is compiled."""
         if is_onnx(self.workload):
+            if self.wanted.weights is not None:
+                raise BenchError("an ONNX file is run with the weights it has", hint="leave --weights out")
             return [OnnxFiles(self.workload, self.stage, schedule.values[0], self.folder)]
         found: list[StageFiles] = []
         for index, values in enumerate(schedule.values):
@@ -90,11 +93,12 @@ class StageRun:
         own: str,
         steps: Sampling | None,
     ) -> Entrant:
-        dtype = candidate.backend.dtype or own
+        backend, level = candidate.backend, candidate.rewrite
+        dtype = backend.dtype or own
 
         def job() -> Job:
-            files: tuple[ProgramFiles, ...] = tuple(kind.files(dtype, candidate.rewrite) for kind in kinds)
-            return Job(spelled(candidate.backend), files, schedule.weights, schedule.sequence, steps)
+            files: tuple[ProgramFiles, ...] = tuple(kind.files(dtype, level, backend.leaves_out) for kind in kinds)
+            return Job(spelled(backend), files, schedule.weights, schedule.sequence, steps)
 
         return Entrant(candidate, dtype, job)
 
@@ -114,7 +118,7 @@ class StageRun:
     def _outcome(self, contest: Contest, files: StageFiles | OnnxFiles) -> StageBench:
         timed = [item for item in contest.entrants if item.times is not None]
         base = timed[0] if timed else None
-        notes = list(self.notes)
+        notes = [*self.notes, *contest.notes]
         if contest.turns:
             notes.append("the candidates do not fit into memory together: each is started, compiled and ended a round")
         if any(item.times is not None and item.times.estimate for item in timed):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import comb
 from typing import TYPE_CHECKING, Any
 
 import numpy
@@ -28,7 +29,9 @@ def ratios(first: Sequence[float], other: Sequence[float]) -> list[float]:
 def bootstrap(values: Sequence[float], *, seed: int = SEED, resamples: int = RESAMPLES) -> Interval | None:
     """The percentile bootstrap interval of the median of `values`; None for fewer than LEAST_ROUNDS of them.
 
-    Rounds are drawn with replacement; the same values and seed give the same interval.
+    Rounds are drawn with replacement; the same values and seed give the same interval. It is never narrower than the
+    order statistics around a median, which hold it in CONFIDENCE of all cases: of 7 rounds the bootstrap alone leaves
+    out the two extremes, and misses the median in 12.5 %.
     """
     if len(values) < LEAST_ROUNDS:
         return None
@@ -37,7 +40,20 @@ def bootstrap(values: Sequence[float], *, seed: int = SEED, resamples: int = RES
     drawn = numpy.median(data[rng.integers(0, len(data), size=(resamples, len(data)))], axis=1)
     rest = (1 - CONFIDENCE) / 2
     low, high = numpy.quantile(drawn, [rest, 1 - rest])
-    return Interval(float(low), float(high))
+    ordered, left_out = sorted(values), spare(len(values))
+    return Interval(min(float(low), ordered[left_out]), max(float(high), ordered[-1 - left_out]))
+
+
+def spare(count: int) -> int:
+    """How many of `count` values may be left out at either end: the rest hold the median in CONFIDENCE of all cases.
+
+    Whatever the distribution, each value lies below its median with probability 0.5: the number that do is binomial.
+    """
+    found, below = -1, 0
+    while 2 * (below + comb(count, found + 1)) <= (1 - CONFIDENCE) * 2**count:
+        found += 1
+        below += comb(count, found)
+    return found
 
 
 def verdict(interval: Interval | None) -> Verdict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,7 @@ def test_a_whole_generation(run: Run, benched: list[Any], answer: list[BenchRepo
     text = re.sub(r"\s+", " ", run("bench", "toy", "--backend", "eager", "--whole").out)
     assert "seconds of one generation, 100 calls" in text
     assert "Whole generation (estimates)" in text
+    assert "added up round by round: unet" in text
     assert "15 s 14 s to 16 s 2.000 1.800 to 2.200 faster" in text
 
 
@@ -149,9 +151,21 @@ def test_plots_of_other_kinds(run: Run, benched: list[Any], tmp_path: Path, name
 
 def test_nothing_to_draw(run: Run, benched: list[Any], answer: list[BenchReport], tmp_path: Path) -> None:
     answer.append(report(ABSENT))
-    result = run("bench", "toy", "--backend", "eager", "--plot", str(tmp_path / "p.svg"))
-    assert (result.code, list(tmp_path.iterdir())) == (1, [])
+    plot, data = tmp_path / "p.svg", tmp_path / "r.json"
+    result = run("bench", "toy", "--backend", "eager", "--plot", str(plot), "--json", str(data))
+    assert (result.code, list(tmp_path.iterdir())) == (1, [data])  # what was found is not lost by it
     assert "error: there is nothing to draw" in result.err
+
+
+def test_a_signal_ends_it_as_an_interrupt_does(run: Run, calls: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def bench(workload: Workload, backends: list[str], **options: Any) -> BenchReport:
+        assert callable(signal.getsignal(signal.SIGTERM))
+        signal.raise_signal(signal.SIGTERM)
+        raise AssertionError
+
+    monkeypatch.setattr(graphlab.benching, "bench", bench)
+    result = run("bench", "toy", "--backend", "eager")
+    assert (result.code, result.err) == (130, "interrupted\n")
 
 
 @pytest.mark.parametrize(

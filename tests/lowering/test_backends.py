@@ -107,3 +107,24 @@ def test_a_program_that_is_only_a_graph() -> None:
     program, values = meta_tiny()
     with pytest.raises(BackendError, match="only known by its graph"):
         backend_from("eager").compile(Program(program.name, program.graph), values)
+
+
+def test_sizes_that_are_compiled_at_a_call_are_frozen_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch compiles a batch of 1 by itself, when it comes: not without the settings."""
+    import torch._inductor.config as config
+
+    from tests.timing.modules import tiny_program
+
+    seen: list[tuple[bool, bool]] = []
+
+    def compiled(*given: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        seen.append((config.freezing, torch.is_grad_enabled()))
+        return given
+
+    monkeypatch.setattr(torch, "compile", lambda module, **options: compiled)
+    program = tiny_program(dynamic=True)
+    assert program.exported is not None
+    made = backend_from("inductor").compile(program, dict(program.exported.state_dict))
+    made.call({"sample": torch.randn(1, 4, 6, 8), "time": torch.randn(1)})
+    assert seen == [(True, False)] * 2
+    assert not config.freezing

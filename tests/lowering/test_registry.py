@@ -95,3 +95,13 @@ def test_a_machine_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: providers)
     for provider in ("cuda", "tensorrt"):
         assert "no NVIDIA driver" in str(backend_from(f"onnxruntime,provider={provider}").unavailable())
+
+
+def test_what_a_target_loses_by_is_left_out_of_a_level() -> None:
+    from graphlab.exporting.targets import TARGETS
+
+    assert backend_from("onnxruntime").leaves_out == TARGETS["ort-cpu"].without
+    assert backend_from("onnxruntime").leaves_out
+    assert backend_from("onnxruntime,target=standard").leaves_out == ()
+    assert backend_from("onnxruntime,provider=cuda").leaves_out == TARGETS["ort-cuda"].without
+    assert backend_from("eager").leaves_out == ()

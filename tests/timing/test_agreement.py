@@ -56,3 +56,20 @@ def test_the_coarsest_dtype_decides() -> None:
     assert tolerance("float16", None, "float32") == TOLERANCES["float16"]
     assert tolerance("float32", None) == TOLERANCES["float32"]
     assert TOLERANCES["float32"] < TOLERANCES["float16"] < TOLERANCES["bfloat16"]
+
+
+@pytest.mark.parametrize(
+    ("got", "want", "error"),
+    [
+        ([30001, 5], [30000, 5], 0.5),
+        ([1, 0, 0, 0], [1, 0, 0, 1], 1.0),
+        ([30000, 5], [30000, 5], 0.0),
+    ],
+    ids=["the next token", "truth values", "equal"],
+)
+def test_whole_numbers_are_one_thing_or_another(got: list[int], want: list[int], error: float) -> None:
+    assert relative_error(torch.tensor(got), torch.tensor(want)) == error
+
+
+def test_complex_numbers_are_compared_by_both_parts() -> None:
+    assert relative_error(torch.tensor([1 + 2j]), torch.tensor([1 + 1j])) == 1.0

@@ -14,7 +14,7 @@ def test_levels(text: str | int, expected: int) -> None:
     assert level(text) == expected
 
 
-@pytest.mark.parametrize("text", ["-O3", "3", "fast", "", "-O", "22", "-2.0"])
+@pytest.mark.parametrize("text", ["-O3", "3", "fast", "", "-O", "22", "-2.0", "-2"])
 def test_wrong_levels(text: str) -> None:
     with pytest.raises(GraphlabError, match="is no level"):
         level(text)

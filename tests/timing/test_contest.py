@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +29,7 @@ class FakeWorker:
 
     log: ClassVar[list[tuple[str, str]]] = []
     plans: ClassVar[dict[str, dict[str, Any]]] = {}
+    untils: ClassVar[list[float | None]] = []
     alive: ClassVar[int] = 0
     most_alive: ClassVar[int] = 0
 
@@ -63,6 +65,7 @@ class FakeWorker:
 
     def sample(self, calls: int, *, whole: bool = False, until: float | None = None) -> float:
         self.samples += 1
+        self.untils.append(until)
         self.log.append((self.name, "whole" if whole else "sample"))
         if self.samples > self.plan.get("breaks_after", 10**9):
             raise WorkerError("its process ended by signal SIGSEGV")
@@ -76,6 +79,7 @@ class FakeWorker:
 def plans(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
     """Processes are made up; what they are to do goes in here, by the backend's name."""
     FakeWorker.log, FakeWorker.plans, FakeWorker.alive, FakeWorker.most_alive = [], {}, 0, 0
+    FakeWorker.untils = []
     monkeypatch.setattr(contest_module, "Worker", FakeWorker)
     monkeypatch.setattr(entrant_module, "Worker", FakeWorker)
     monkeypatch.setattr(heats_module, "PAUSE_SECONDS", 0.0)
@@ -139,6 +143,7 @@ def test_half_precision_is_allowed_more(plans: dict[str, Any], tmp_path: Path) -
     [
         (WorkerError("no kernel", hint="try another"), "failed", "no kernel (try another)"),
         (WorkerTimeout("late"), "over budget", "it was not compiled within the budget"),
+        (OSError("no space left"), "failed", "it could not be made ready: OSError: no space left"),
     ],
 )
 def test_what_goes_wrong_while_compiling_leaves_the_others(
@@ -183,6 +188,12 @@ def test_candidates_that_do_not_fit_together_take_turns(plans: dict[str, Any], t
     assert compiled == 1 + 1 + 7  # checked, warmed up, and once a round
 
 
+def test_no_sample_of_a_turn_may_take_longer_than_the_budget(plans: dict[str, Any], tmp_path: Path) -> None:
+    assert contest(tmp_path, "eager", "inductor", memory_bytes=3 * GiB // 2, seconds=1e6).turns
+    assert FakeWorker.untils
+    assert None not in FakeWorker.untils
+
+
 def test_candidates_that_fit_together_stay(plans: dict[str, Any], tmp_path: Path) -> None:
     assert not contest(tmp_path, "eager", "inductor", memory_bytes=4 * GiB).turns
     assert FakeWorker.most_alive == 2
@@ -210,6 +221,25 @@ def test_one_that_cannot_run_here_is_not_started(
     assert found.entrants[0].status == "unavailable"
     assert "no CUDA device" in str(found.entrants[0].error)
     assert found.entrants[1].times is not None
+
+
+def test_a_runtime_that_cannot_be_imported_leaves_the_others(
+    plans: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(self: object) -> None:
+        raise ImportError("libopenvino.so: no such file")
+
+    monkeypatch.setattr("graphlab.lowering.openvino.OpenVino.unavailable", damaged)
+    found = contest(tmp_path, "openvino", "eager")
+    assert (found.entrants[0].status, found.entrants[1].status) == ("unavailable", "timed")
+    assert found.entrants[0].error == "ImportError: libopenvino.so: no such file"
+
+
+def test_a_reference_without_numbers_is_said(plans: dict[str, Any], tmp_path: Path) -> None:
+    plans["reference"] = plans["eager"] = {"values": [math.nan, math.inf]}
+    found = contest(tmp_path, "eager")
+    assert found.entrants[0].status == "timed"
+    assert found.notes == ["outputs of the reference are NaN or infinity everywhere (0): they check nothing"]
 
 
 def test_a_generation_is_run_in_full_where_there_is_time(plans: dict[str, Any], tmp_path: Path) -> None:

@@ -62,3 +62,8 @@ def test_other_sources_are_none(tmp_path: Path) -> None:
         warnings.simplefilter("ignore")
         torch.export.save(torch.export.export(torch.nn.Linear(2, 2), (torch.ones(1, 2),)), tmp_path / "p.pt2")
     assert not is_onnx(load(str(tmp_path / "p.pt2")))
+
+
+def test_weights_for_a_file_that_has_its_own_are_refused(model: Path) -> None:
+    with pytest.raises(BenchError, match=r"run with the weights it has.*leave --weights out"):
+        bench(model, ["onnxruntime"], weights="random:1", rows=3)

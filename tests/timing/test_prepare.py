@@ -129,3 +129,25 @@ def test_a_file_of_weights_runs_no_code_because_the_model_is_ones_own(tmp_path: 
     with pytest.raises(GraphlabError):
         made.files("float32", 0)
     assert not trap.exists()
+
+
+def test_passes_that_a_backend_leaves_out_are_not_run(tmp_path: Path) -> None:
+    made = files(tmp_path)
+    plain, packed = made.files("float32", 0), made.files("float32", 2)
+    less = made.files("float32", 2, ("fuse-qkv", "fuse-kv"))
+    assert (len(packed.values), less.values) == (2, plain.values)
+    assert (run(less) - run(plain)).abs().max() < 1e-5
+    assert made.files("float32", 0, ("fuse-qkv",)) == plain
+
+
+def test_truth_values_are_true(tmp_path: Path) -> None:
+    """A mask that hides everything gives NaN, which agrees with every NaN."""
+    inputs = {"x": TensorInput((2, 3), "float32"), "mask": TensorInput((3, 3), "bool")}
+
+    class Masked(torch.nn.Module):
+        def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            return x @ mask.float()
+
+    stage = Stage("unet", "float32", inputs, build=lambda: Masked().eval())
+    made = StageFiles(Workload("toy", "toy", (stage,)), stage, {}, tmp_path, Wanted())
+    assert StoredTensors([made.inputs])["mask"].all()

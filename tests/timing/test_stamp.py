@@ -42,6 +42,7 @@ def test_processes_get_their_threads_and_caches_of_their_own(tmp_path: Path, mon
     assert (one["OMP_NUM_THREADS"], one["MKL_NUM_THREADS"]) == ("3", "3")
     assert one[INDUCTOR_CACHE] != other[INDUCTOR_CACHE]
     assert Path(one[INDUCTOR_CACHE]).parent == tmp_path
+    assert one["TMPDIR"] == str(tmp_path)  # what a process that is ended leaves goes with the folder
     assert not any("WAIT_POLICY" in name for name in one)
 
 

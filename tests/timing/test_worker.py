@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import graphlab.timing.process as process
 from graphlab.hoisting.runner import eager_call
 from graphlab.measuring.materialize import inputs
 from graphlab.rewriting.bare import held_tensors, save_bare
@@ -83,3 +84,27 @@ def test_errors_deaths_and_delays(files: ProgramFiles) -> None:
 def test_a_backend_of_no_name_is_said(files: ProgramFiles) -> None:
     with Worker(Job("egaer", (files,))) as worker, pytest.raises(WorkerError, match="did you mean 'eager'"):
         worker.load()
+
+
+def test_a_process_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(process.subprocess, "Popen", full)
+    with pytest.raises(WorkerError, match="cannot be started: Cannot allocate memory"):
+        Worker(Job("eager", ()))
+
+
+def test_an_interrupt_while_a_process_is_stopped_ends_it_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = Worker(Job("eager", ()))
+    wait = worker._process.wait
+
+    def interrupted(timeout: float | None = None) -> int:
+        if timeout is not None:
+            raise KeyboardInterrupt
+        return wait()
+
+    monkeypatch.setattr(worker._process, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        worker.stop()
+    assert worker._process.poll() is not None
