@@ -12,6 +12,7 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
+import onnx
 import onnx_ir as ir
 import torch
 
@@ -32,7 +33,7 @@ def fold(call: OnnxCall) -> Value | list[Value] | None:
     """The result of `call` where all it reads is known; None where it is not, or too large to follow."""
     body = _FOLDS.get(call.node.op_type)
     given = call.given()
-    if body is None or call.node.domain not in ("", "ai.onnx") or any(v.known is None or v.weight for v in given):
+    if body is None or call.node.domain or any(v.known is None or v.weight for v in given):
         return None
     made = body(call, *(None if value is None else value.known for value in call.inputs))
     if made is None:
@@ -67,19 +68,33 @@ def _fill(call: OnnxCall) -> tuple[Any, torch.dtype]:
 
 def _each(function: Callable[..., Any]) -> Callable[..., Any]:
     ufunc = np.frompyfunc(function, function.__code__.co_argcount, 1)
-    return lambda call, *arrays: np.asarray(ufunc(*arrays), dtype=object)
+
+    def body(call: OnnxCall, *arrays: Array) -> Array:
+        with np.errstate(all="ignore"):  # of a function that raised inside, and was caught there
+            return np.asarray(ufunc(*arrays), dtype=object)
+
+    return body
+
+
+def _real_or_none(function: Callable[..., Any], *numbers: Any) -> Any:
+    """A real number of `numbers`; None where Python has none and IEEE infinities, as of the logarithm of 0."""
+    try:
+        made = function(*numbers)
+    except (ArithmeticError, ValueError):
+        return None
+    return None if isinstance(made, complex) else made
 
 
 def _divide(a: Any, b: Any) -> Any:
+    """ONNX cuts quotients of integers off towards zero, Python rounds them down."""
     if not _whole(a) or not _whole(b):
         return a / b
-    if isinstance(a, _SYMBOLIC) or isinstance(b, _SYMBOLIC):
-        return a // b  # sizes, which are not negative
-    return abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)
+    over, by = (a if bool(a >= 0) else -a), (b if bool(b >= 0) else -b)
+    return over // by if bool(a >= 0) == bool(b >= 0) else -(over // by)
 
 
 def _power(a: Any, b: Any) -> Any:
-    return a**b if isinstance(b, (int, float)) and abs(b) <= 64 else None
+    return _real_or_none(operator.pow, a, b) if isinstance(b, (int, float)) and abs(b) <= 64 else None
 
 
 def _whole(value: Any) -> bool:
@@ -105,7 +120,9 @@ def _real(value: Any) -> bool:
 
 
 def _integer(value: Any) -> Any:
-    return _sym_int(value) if isinstance(value, torch.SymFloat) else value if _size(value) else int(value)
+    return (
+        _sym_int(value) if isinstance(value, torch.SymFloat) else value if _size(value) else _real_or_none(int, value)
+    )
 
 
 def _size(value: Any) -> bool:
@@ -184,7 +201,8 @@ def _split(call: OnnxCall, data: Array, sizes: Array | None = None) -> list[Arra
 def _reduced(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     def body(call: OnnxCall, data: Array, axes: Array | None = None) -> Array:
         chosen = call.integers(1, "axes")
-        axis = tuple(range(data.ndim)) if chosen is None else tuple(int(item) for item in chosen)
+        every = not chosen and not call.attr("noop_with_empty_axes", 0)
+        axis = tuple(range(data.ndim)) if every else tuple(int(item) for item in chosen or ())
         ufunc = np.frompyfunc(function, 2, 1)
         result = data
         for dim in sorted((item % data.ndim for item in axis), reverse=True):
@@ -214,7 +232,7 @@ def _tile(call: OnnxCall, data: Array, repeats: Array) -> Array | None:
 
 
 def _unary(function: Callable[[Any], Any]) -> Callable[..., Any]:
-    return _each(lambda a: None if isinstance(a, _SYMBOLIC) else function(a))
+    return _each(lambda a: None if isinstance(a, _SYMBOLIC) else _real_or_none(function, a))
 
 
 def _any_missing(body: Callable[..., Any]) -> Callable[..., Any]:
@@ -231,7 +249,7 @@ _FOLDS: dict[str, Callable[..., Any]] = {
     "Add": _each(lambda a, b: a + b),
     "Sub": _each(lambda a, b: a - b),
     "Mul": _each(lambda a, b: a * b),
-    "Div": _each(_divide),
+    "Div": _any_missing(_each(lambda a, b: _real_or_none(_divide, a, b))),
     "Mod": _each(lambda a, b: a % b),
     "Neg": _each(lambda a: -a),
     "Pow": _any_missing(_each(_power)),
@@ -254,8 +272,8 @@ _FOLDS: dict[str, Callable[..., Any]] = {
     "And": _each(lambda a, b: bool(a) and bool(b)),
     "Or": _each(lambda a, b: bool(a) or bool(b)),
     "Not": _each(lambda a: not a),
-    "Cast": _cast,
-    "CastLike": _cast,
+    "Cast": _any_missing(_cast),
+    "CastLike": _any_missing(_cast),
     "Identity": lambda call, data: data,
     "Gather": _gather,
     "Concat": _concat,
@@ -285,13 +303,24 @@ def shape_of(tensor: ir.TensorProtocol) -> tuple[int, ...]:
 
 
 def known_of(tensor: ir.TensorProtocol) -> Array | None:
-    """The elements of a small tensor whose values are in the file; None for others."""
+    """The elements of a small tensor of real numbers whose values are in the file; None for others."""
     shape = shape_of(tensor)
     if isinstance(tensor, ir.ExternalTensor) or math.prod(shape) > KNOWN_LIMIT:
         return None
-    if tensor.dtype in (ir.DataType.STRING, ir.DataType.UNDEFINED):
+    if tensor.dtype in _NOT_REAL or (0 not in shape and not _has_values(tensor)):
         return None
     values = tensor.numpy()
     if values.dtype.kind not in "iufb":  # bfloat16 and the float8 types are kinds of their own to NumPy
         values = values.astype(np.float64)
     return np.asarray(values.astype(object)).reshape(shape)
+
+
+_NOT_REAL = (ir.DataType.STRING, ir.DataType.UNDEFINED, ir.DataType.COMPLEX64, ir.DataType.COMPLEX128)
+
+
+def _has_values(tensor: ir.TensorProtocol) -> bool:
+    """False for a tensor of a file stripped of its weights, which onnx_ir reads as zeros."""
+    held = tensor.raw
+    return not isinstance(held, onnx.TensorProto) or bool(
+        held.raw_data or held.float_data or held.int32_data or held.int64_data or held.double_data or held.uint64_data
+    )

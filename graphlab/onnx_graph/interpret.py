@@ -20,7 +20,11 @@ from graphlab.onnx_graph.tracer import Tracer
 from graphlab.onnx_graph.value import Value
 from graphlab.symbolic import evaluate_any
 
-__all__ = ["Interpreter", "translations"]
+__all__ = ["Interpreter", "UnreadableError", "translations"]
+
+
+class UnreadableError(SourceError):
+    """What no other sizes would make readable."""
 
 
 class Interpreter:
@@ -52,7 +56,7 @@ class Interpreter:
     def _value(self, value: ir.Value) -> Value:
         if value not in self.known:
             if value not in self.weights:
-                raise SourceError(
+                raise UnreadableError(
                     f"{self.what}: nothing makes the value {value.name!r}", hint="fetch or export the file again"
                 )
             self.known[value] = self._weight(value, self.weights[value])
@@ -86,13 +90,12 @@ class Interpreter:
         value.fake, value.ref = made.fake, made.ref
 
     def _node(self, node: ir.Node) -> None:
-        domain = "" if node.domain == "ai.onnx" else node.domain
         version = node.version or self.model.graph.opset_imports.get(node.domain, 0) or 0
         inputs = tuple(None if value is None else self._value(value) for value in node.inputs)
         call = OnnxCall(node, inputs, version, self.tracer)
         self.tracer.place = self.places.of(node)
         try:
-            results = self._results(call, domain)
+            results = self._results(call, node.domain)
         except GraphlabError:
             raise
         except Exception as error:  # torch and NumPy raise many kinds for inputs that do not fit an operator
@@ -126,19 +129,21 @@ class Interpreter:
             self._node(node)
         return [self._value(value) for value in branch.outputs]
 
-    def _unknown(self, call: OnnxCall, domain: str) -> Sequence[Value]:
+    def _unknown(self, call: OnnxCall, domain: str) -> Sequence[Value | None]:
         """An operator without a translation, with the shapes the file states for what it makes."""
+        named = [value for value in call.node.outputs if value.name]
         outs = []
-        for value in call.node.outputs:
+        for value in named:
             if value.shape is None or value.dtype is None:
-                raise SourceError(
+                raise UnreadableError(
                     f"{self.what}: graphlab does not know {domain or 'onnx'}.{call.what}, and the file does not say "
                     "the shape of what it makes",
                     hint="run shape inference on the file (onnxruntime.tools.symbolic_shape_infer)",
                 )
             outs.append((tuple(self._stated(size, value) for size in value.shape), torch_dtype(value.dtype, call.what)))
         made = self.tracer.write(f"{domain or 'onnx'}.{call.node.op_type}", call.inputs, outs)
-        return [made] if isinstance(made, Value) else list(made)
+        found = dict(zip(named, [made] if isinstance(made, Value) else made, strict=True))
+        return [found.get(value) for value in call.node.outputs]
 
     def _stated(self, size: Any, value: ir.Value) -> Any:
         if isinstance(size, int):
@@ -147,7 +152,7 @@ class Interpreter:
         try:
             return evaluate_any(str(text), self.values)
         except BindingError as error:
-            raise SourceError(
+            raise UnreadableError(
                 f"{self.what}: the size {text} of {value.name!r} does not follow from the inputs'",
                 hint="run shape inference on the file (onnxruntime.tools.symbolic_shape_infer)",
             ) from error

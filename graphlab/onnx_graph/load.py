@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import onnx
 import onnx.inliner
@@ -14,6 +14,7 @@ from graphlab.onnx_graph.call import TRANSLATIONS
 from graphlab.onnx_graph.wire import without_weights
 
 _DAMAGED = "fetch or export the file again"
+_STANDARD = "ai.onnx"
 
 
 def load_model(view: memoryview, what: str) -> ir.Model:
@@ -30,6 +31,7 @@ def load_model(view: memoryview, what: str) -> ir.Model:
     if not proto.HasField("graph") or not (proto.graph.node or proto.graph.output):
         raise SourceError(f"{what} is an ONNX file without a graph", hint=_DAMAGED)
     _check_names(proto.graph, what)
+    _name_standard(proto)
     try:
         proto = _inline_schemas(proto)
         model: ir.Model = ir.serde.deserialize_model(proto)
@@ -39,6 +41,15 @@ def load_model(view: memoryview, what: str) -> ir.Model:
     except Exception as error:  # onnx_ir and the inliner raise ValueError, TypeError, RuntimeError and their own
         raise SourceError(f"{what} is no sound ONNX model: {_line(error)}", hint=_DAMAGED) from error
     return model
+
+
+def _name_standard(proto: onnx.ModelProto) -> None:
+    """Calls the standard's domain "" throughout: some exporters write its other name where versions are stated."""
+    for holder in (proto, *proto.functions):
+        nodes = _nodes(proto.graph.node if holder is proto else holder.node)
+        for item in (*holder.opset_import, *nodes):
+            if item.domain == _STANDARD:
+                item.domain = ""
 
 
 def _texts(graph: onnx.GraphProto) -> Iterator[str]:
@@ -67,17 +78,36 @@ def _check_names(graph: onnx.GraphProto, what: str) -> None:
             taken.add(name)
 
 
+def _nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
+    """`nodes` and those of the graphs within them."""
+    for node in nodes:
+        yield node
+        for attribute in node.attribute:
+            for graph in (attribute.g, *attribute.graphs):
+                yield from _nodes(graph.node)
+
+
 def _inline_schemas(proto: onnx.ModelProto) -> onnx.ModelProto:
     """`proto` with operators graphlab has no translation for, and whose schema is a function, written out."""
     versions = {entry.domain: entry.version for entry in proto.opset_import}
-    wanted = set()
-    for node in proto.graph.node:
-        domain = "" if node.domain == "ai.onnx" else node.domain
-        if (domain, node.op_type) not in TRANSLATIONS and _is_function(node.op_type, domain, versions.get(domain)):
-            wanted.add((node.domain, node.op_type))
+    bodies = [node for function in proto.functions for node in _nodes(function.node)]
+    inside = _functions(bodies, versions)
+    wanted = _functions(_nodes(proto.graph.node), versions) | inside
+    if inside:
+        proto = onnx.inliner.inline_local_functions(proto)
     if not wanted:
         return proto
     return onnx.inliner.inline_selected_functions(proto, sorted(wanted), inline_schema_functions=True)
+
+
+def _functions(nodes: Iterable[onnx.NodeProto], versions: Mapping[str, int]) -> set[tuple[str, str]]:
+    """(domain, name) of the operators among `nodes` that are to be written out."""
+    found = set()
+    for node in nodes:
+        name = (node.domain, node.op_type)
+        if name not in TRANSLATIONS and _is_function(node.op_type, node.domain, versions.get(node.domain)):
+            found.add(name)
+    return found
 
 
 def _is_function(name: str, domain: str, version: int | None) -> bool:

@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from graphlab.errors import BindingError, SourceError
 from graphlab.graph import Graph
-from graphlab.onnx_graph.interpret import Interpreter
+from graphlab.onnx_graph.interpret import Interpreter, UnreadableError
 from graphlab.onnx_graph.load import load_model
 from graphlab.onnx_graph.sizes import Sizes, input_sizes
 from graphlab.onnx_graph.symbols import Symbols, quiet
@@ -61,6 +61,8 @@ def _graph(model: ir.Model, given: Sizes, what: str, dynamic: bool) -> tuple[Gra
         for hints in _hints(sizes) if dynamic and sizes.defaults else ():
             try:
                 graph = _trace(model, sizes, what, hints)
+            except UnreadableError:
+                raise
             except SourceError as error:
                 reasons.append(error.message)
                 continue
@@ -70,6 +72,8 @@ def _graph(model: ir.Model, given: Sizes, what: str, dynamic: bool) -> tuple[Gra
             reasons.append(f"needs {broken}")
         try:
             return _trace(model, sizes, what, {}), sizes, list(dict.fromkeys(reasons))
+        except UnreadableError:
+            raise
         except SourceError as error:
             errors.append(error)
     raise errors[0]

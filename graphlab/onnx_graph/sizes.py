@@ -7,11 +7,12 @@ model takes; `--input NAME=SHAPE` and `--set` say otherwise.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import onnx_ir as ir
+import torch
 
 from graphlab.errors import BindingError, SourceError
 from graphlab.names import nearest
@@ -22,7 +23,7 @@ BATCH, FRAMES = 1, 16
 OTHERS = (64, 32, 16, 8, 128, 256)
 """What is tried for a size that is neither: a table of 16 x 16 positions, say, takes no other."""
 MAX_SIZE = 2**40
-_MADE_UP = re.compile(r"s\d+|u\d+|unk_*\d+|.*_d\d+|.*dim_\d+|_?\d+", re.IGNORECASE)
+_MADE_UP = re.compile(r"s\d+|u\d+|unk_*\d+|.*_d\d+|.*dim_\d+|.*dimension_\d+|.*_dynamic_axes_\d+|_?\d+", re.IGNORECASE)
 
 
 def is_made_up(name: str) -> bool:
@@ -62,7 +63,7 @@ class Sizes:
 
     def shape(self, given: ModelInput, values: Mapping[str, Any]) -> tuple[Any, ...]:
         """The sizes of an input under `values` ({free name: size})."""
-        return tuple(size if isinstance(size, int) else evaluate_any(size, values) for size in given.shape)
+        return tuple(size if isinstance(size, int) else _whole(evaluate_any(size, values)) for size in given.shape)
 
 
 def input_sizes(graph: ir.Graph, given: Mapping[str, str], what: str) -> Sizes:
@@ -81,6 +82,7 @@ def input_sizes(graph: ir.Graph, given: Mapping[str, str], what: str) -> Sizes:
                 axes.setdefault(size, f"{item.name}.d{index}")
     defaults = {name: _default(name, axis, inputs) for name, axis in axes.items()}
     told = _told(inputs, given, what)
+    _check_told(inputs, given, {**defaults, **told}, what)
     return Sizes(inputs, {**defaults, **told}, axes, tuple(name for name in defaults if name not in told))
 
 
@@ -99,7 +101,7 @@ def _inputs(values: list[ir.Value], what: str) -> tuple[ModelInput, ...]:
         for index, size in enumerate(value.shape):
             text = None if isinstance(size, int) else getattr(size, "value", None)
             texts[value.name or "", index] = None if isinstance(size, int) else str(text) if text else None
-    alone = {text: _symbol(text) for text in texts.values() if text and re.fullmatch(r"[A-Za-z_][\w.]*", text)}
+    alone = [text for text in texts.values() if text and _is_name(text)]
     found = []
     for value in values:
         name = _identifier(value.name or "input", taken)
@@ -119,19 +121,35 @@ def _checked(size: int, name: str, what: str) -> int:
     return size
 
 
-def _text(text: str | None, name: str, index: int, alone: Mapping[str, str]) -> str:
+def _text(text: str | None, name: str, index: int, alone: Sequence[str]) -> str:
     """The size as text over free names: one of them, arithmetic on them, or a free size of its own."""
     own = f"{name}_d{index}"
     if text is None:
         return own
     if text in alone:
-        return alone[text]
+        return text
     try:
         if set(names_in(text)) <= set(alone) and names_in(text):
             return text
     except BindingError:
         pass  # no arithmetic: a name with spaces, say
-    return _symbol(re.sub(r"\W+", "_", text).strip("_")) or own
+    made = _symbol(re.sub(r"\W+", "_", text).strip("_"))
+    return (made if _is_name(made) else f"{made}_") if made else own
+
+
+def _is_name(text: str) -> bool:
+    """Whether arithmetic on sizes reads `text` as one name: "max" is a function there, "in" a word of Python."""
+    try:
+        return names_in(text) == (text,)
+    except BindingError:
+        return False
+
+
+def _whole(size: Any) -> Any:
+    """A size that arithmetic made a fraction ("height / 8"), rounded down as exporters do."""
+    if isinstance(size, torch.SymFloat):
+        return torch.sym_int(size)  # type: ignore[no-untyped-call]  # torch gives it none
+    return int(size) if isinstance(size, float) else size
 
 
 def _symbol(text: str) -> str:
@@ -178,6 +196,21 @@ def _told(inputs: tuple[ModelInput, ...], given: Mapping[str, str], what: str) -
             if isinstance(have, str) and names_in(have) == (have,):
                 found[have] = size
     return found
+
+
+def _check_told(inputs: tuple[ModelInput, ...], given: Mapping[str, str], values: Mapping[str, int], what: str) -> None:
+    """SourceError for a size of `--input` on an axis whose size follows from others, and is another."""
+    for item in inputs:
+        text = given.get(item.original, given.get(item.name))
+        for have, size in zip(item.shape, _parsed(text)[0] if text is not None else (), strict=False):
+            if isinstance(have, int) or names_in(have) == (have,):
+                continue
+            follows = _whole(evaluate_any(have, values))
+            if follows != size:
+                raise SourceError(
+                    f"{what}: an axis of {item.original!r} is {have} in the file, so {follows}, --input gives {size}",
+                    hint=f"give the inputs that say {', '.join(names_in(have))} too",
+                )
 
 
 def _parsed(text: str) -> tuple[list[int], str]:

@@ -81,6 +81,10 @@ class Tracer:
         fake = self._run(target, args, {})
         return Value(fake.dtype, tuple(fake.shape))
 
+    def unwritten(self, shape: Sequence[Any], dtype: torch.dtype) -> Value:
+        """A value of no node, to ask `shape_of` with."""
+        return Value(dtype, tuple(shape), fake=self.empty(shape, dtype))
+
     def _run(self, target: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """The fake result of a call, worked out once for equal arguments: a model repeats its blocks, and inference on
         symbolic sizes takes tens of milliseconds. Fake tensors of one spec are one object, so that identity tells."""

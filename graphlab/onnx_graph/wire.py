@@ -11,9 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from graphlab.errors import SourceError
+from graphlab.onnx_graph.value import KNOWN_LIMIT
 
-KEPT_BYTES = 4096
-"""Bytes of a tensor that are kept: shapes, axes and scalars are smaller, weights are not read."""
+KEPT_BYTES = 10 * KNOWN_LIMIT
+"""Bytes of a tensor that are kept: those of every tensor whose values are followed, ten for a number at most (a
+negative one in protobuf). Weights are larger, and are not read."""
 _DEPTH = 64
 _HINT = "fetch or export the file again"
 

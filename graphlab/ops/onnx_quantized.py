@@ -9,7 +9,7 @@ from typing import Any
 
 from graphlab.graph import TensorSpec
 from graphlab.ops.rule import Work, op
-from graphlab.ops.sizes import first
+from graphlab.ops.sizes import first, product
 
 
 @op("onnx.DequantizeLinear", category="elementwise", axes="same")
@@ -66,3 +66,40 @@ def matmul_nbits(
     return Work(
         2 * out.numel * self.shape[-1], (1 + (zeros is not None)) * entries + (out.numel if bias is not None else 0)
     )
+
+
+@op("onnx.ConvInteger", category="convolution", axes="convolution")
+def conv_integer(
+    input: TensorSpec,
+    weight: TensorSpec,
+    bias: TensorSpec | None,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: Any,
+    zero: TensorSpec | None = None,
+    weight_zero: TensorSpec | None = None,
+    *,
+    out: TensorSpec,
+) -> Work:
+    """As convNd; a zero point 1 pointwise an element of what it shifts."""
+    shifted = (input.numel if zero is not None else 0) + (weight.numel if weight_zero is not None else 0)
+    return Work(2 * out.numel * product(weight.shape[1:]), shifted)
+
+
+@op("onnx.QLinearConv", category="convolution", axes="convolution")
+def qlinear_conv(
+    input: TensorSpec,
+    weight: TensorSpec,
+    bias: TensorSpec | None,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: Any,
+    *rest: TensorSpec,
+    out: TensorSpec,
+) -> Work:
+    """As convNd; 1 pointwise an element of input and weight (zero points), 5 an output element to quantise it, the
+    bias 1."""
+    each = 5 + (bias is not None)
+    return Work(2 * out.numel * product(weight.shape[1:]), input.numel + weight.numel + each * out.numel)

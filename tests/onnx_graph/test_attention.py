@@ -118,3 +118,19 @@ def test_spelled_attention_is_found() -> None:
     found = read(model(nodes, given, [scale])).program.graph
     (site,) = Facts(found, {}).result("attention")
     assert (site.fused, len(site.members)) == (False, 4)
+
+
+def test_a_mask_that_ends_before_the_keys_hides_the_rest() -> None:
+    flat = operands((B, Q, H * D), (B, K, H * D), (B, K, H * D))
+    proto = model(
+        [node("Attention", "q k v m", q_num_heads=H, kv_num_heads=H)], [*flat, tensor("m", Q, K - 3)], opset=23
+    )
+    graph = graph_of(proto)
+    assert total(graph) == (FLOPS, 7 * SCORES)
+    assert targets(graph)["aten.constant_pad_nd.default"] == 1
+
+
+def test_truth_values_mask_scores_that_are_capped() -> None:
+    given = [*operands((B, Q, H * D), (B, K, H * D), (B, K, H * D)), tensor("m", Q, K, dtype=TensorProto.BOOL)]
+    attention = node("Attention", "q k v m", q_num_heads=H, kv_num_heads=H, softcap=30.0)
+    assert total(graph_of(model([attention], given, opset=23))) == (FLOPS, 10 * SCORES)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from graphlab.errors import SourceError
 from graphlab.onnx_graph.call import OnnxCall, Results, onnx
 from graphlab.onnx_graph.value import Value
@@ -25,7 +27,7 @@ def attention(call: OnnxCall) -> Results:
     if call.wants(3) or call.attr("softcap", 0.0):
         out, scores = _spelled(call, q, k, v)
     else:
-        out, scores = attend(call, q, k, v, call.optional(3), causal=causal, scale=scale), None
+        out, scores = attend(call, q, k, v, _mask(call, k), causal=causal, scale=scale), None
     return [join_heads(call, out) if packed else out, k, v, scores]
 
 
@@ -50,6 +52,19 @@ def attend(
     return made
 
 
+def _mask(call: OnnxCall, k: Value) -> Value | None:
+    """The mask; one that ends before the keys (b, g, k, d) do hides those behind its end."""
+    mask = call.optional(3)
+    if mask is None or mask.rank == 0:
+        return mask
+    have, keys = mask.shape[-1], k.shape[2]
+    if not isinstance(have, int) or not isinstance(keys, int) or not 1 < have < keys:
+        return mask
+    hidden = False if mask.dtype == torch.bool else float("-inf")
+    made: Value = call.run("aten.constant_pad_nd.default", mask, [0, keys - have], hidden)
+    return made
+
+
 def _spelled(call: OnnxCall, q: Value, k: Value, v: Value) -> tuple[Value, Value]:
     """(output, scores) with the scores in memory: they are returned, or bent by a softcap."""
     repeats = q.shape[1] // k.shape[1]
@@ -60,12 +75,10 @@ def _spelled(call: OnnxCall, q: Value, k: Value, v: Value) -> tuple[Value, Value
     scores = call.run("aten.matmul.default", q, call.run("aten.transpose.int", k, -2, -1))
     scores = call.run("aten.mul.Tensor", scores, scale)
     stages = [scores]
-    mask, cap = call.optional(3), call.attr("softcap", 0.0)
-    if mask is not None and mask.dtype != scores.dtype:
-        raise SourceError(
-            f"{call.what} returns its scores and has a mask of truth values, which graphlab does not read"
-        )
-    if mask is not None:
+    mask, cap = _mask(call, k), call.attr("softcap", 0.0)
+    if mask is not None and mask.dtype == torch.bool:
+        scores = call.run("aten.where.ScalarOther", mask, scores, float("-inf"))
+    elif mask is not None:
         scores = call.run("aten.add.Tensor", scores, mask)
     stages.append(scores)
     if cap:

@@ -14,7 +14,7 @@ from graphlab.onnx_graph.value import Value
 def conv(call: OnnxCall) -> Value:
     """x (n, c, *s), w (o, c / group, *k), bias (o)."""
     x, w = call.input(0), call.input(1)
-    x, settings = _settings(call, x, w, x.shape[2:])
+    x, settings = settings_of(call, x, w, x.shape[2:])
     made: Value = call.run(f"aten.conv{_dims(call, w)}d.default", x, w, call.optional(2), *settings)
     return made
 
@@ -23,7 +23,7 @@ def conv(call: OnnxCall) -> Value:
 def fused_conv(call: OnnxCall) -> Value:
     """Conv, plus `z` where given, through an activation, in one kernel."""
     x, w = call.input(0), call.input(1)
-    x, settings = _settings(call, x, w, x.shape[2:])
+    x, settings = settings_of(call, x, w, x.shape[2:])
     like = call.tracer.shape_of(f"aten.conv{_dims(call, w)}d.default", x, w, None, *settings)
     extra = (call.optional(3), call.attr("activation", ""))
     return call.same("com.microsoft.FusedConv", like, x, w, call.optional(2), *settings, *extra)
@@ -33,7 +33,7 @@ def fused_conv(call: OnnxCall) -> Value:
 def nhwc_conv(call: OnnxCall) -> Value:
     """Conv of x (n, *s, c) with w (o, *k, c / group): the same convolution through views."""
     x, w = _first(call, call.input(0)), _first(call, call.input(1))
-    x, settings = _settings(call, x, w, x.shape[2:])
+    x, settings = settings_of(call, x, w, x.shape[2:])
     made = call.run(f"aten.conv{_dims(call, w)}d.default", x, w, call.optional(2), *settings)
     last: Value = call.run("aten.permute.default", made, [0, *range(2, made.rank), 1])
     return last
@@ -45,33 +45,39 @@ def conv_transpose(call: OnnxCall) -> Value:
     x, w = call.input(0), call.input(1)
     dims = _dims(call, w)
     stride, dilation = _ints(call, "strides", dims), _ints(call, "dilations", dims)
-    pads, extra = _transpose_pads(call, w, stride, dilation)
+    extra = _ints(call, "output_padding", dims, 0)
+    pads = _transpose_pads(call, x, w, stride, dilation, extra)
     overload = "default" if dims == 1 else "input"
-    settings = (stride, [max(low, 0) for low in pads[:dims]], extra, call.attr("group", 1), dilation)
+    both = [min(low, high) for low, high in zip(pads[:dims], pads[dims:], strict=True)]
+    settings = (stride, both, extra, call.attr("group", 1), dilation)
     made: Value = call.run(f"aten.conv_transpose{dims}d.{overload}", x, w, call.optional(2), *settings)
-    for dim in range(dims):
-        trimmed = pads[dims + dim] - max(pads[dim], 0)
-        if trimmed > 0:
-            made = call.run("aten.slice.Tensor", made, 2 + dim, 0, made.shape[2 + dim] - trimmed)
+    for dim, padding in enumerate(both):
+        low, high = pads[dim] - padding, pads[dims + dim] - padding
+        if low or high:
+            made = call.run("aten.slice.Tensor", made, 2 + dim, low, made.shape[2 + dim] - high)
     return made
 
 
 def _transpose_pads(
-    call: OnnxCall, w: Value, stride: Sequence[int], dilation: Sequence[int]
-) -> tuple[list[int], list[int]]:
-    dims = len(stride)
-    extra = list(call.attr("output_padding", (0,) * dims))
-    mode = call.attr("auto_pad", "NOTSET")
-    if call.attr("output_shape") is not None:
-        raise SourceError(f"{call.what} gives its output's shape instead of its padding, which graphlab does not read")
-    if mode in ("NOTSET", "VALID"):
-        return list(call.attr("pads", (0,) * 2 * dims)) if mode == "NOTSET" else [0] * 2 * dims, extra
-    total = [d * (k - 1) + 1 + e - s for k, s, d, e in zip(w.shape[2:], stride, dilation, extra, strict=True)]
-    small, large = [max(t, 0) // 2 for t in total], [max(t, 0) - max(t, 0) // 2 for t in total]
-    return [*small, *large] if mode == "SAME_UPPER" else [*large, *small], extra
+    call: OnnxCall, x: Value, w: Value, stride: Sequence[int], dilation: Sequence[int], extra: Sequence[int]
+) -> list[Any]:
+    """Pads in front of every dimension, then behind, as `output_shape`, `auto_pad` or `pads` say."""
+    dims, mode, shape = len(stride), call.attr("auto_pad", "NOTSET"), call.attr("output_shape")
+    if shape is None and mode in ("NOTSET", "VALID"):
+        return list(call.attr("pads", (0,) * 2 * dims)) if mode == "NOTSET" else [0] * 2 * dims
+    sizes = x.shape[2:]
+    wanted = [size * s for size, s in zip(sizes, stride, strict=True)] if shape is None else list(shape)[-dims:]
+    total = []
+    for n, k, s, d, e, size in zip(sizes, w.shape[2:], stride, dilation, extra, wanted, strict=True):
+        needed = (n - 1) * s + d * (k - 1) + 1 + e - size
+        if shape is not None and needed < 0:
+            raise SourceError(f"{call.what} has an output_shape of {list(shape)}, more than its input makes")
+        total.append(needed if needed > 0 else 0)
+    small, large = [t // 2 for t in total], [t - t // 2 for t in total]
+    return [*small, *large] if mode == "SAME_UPPER" else [*large, *small]
 
 
-def _settings(call: OnnxCall, x: Value, w: Value, sizes: Sequence[Any]) -> tuple[Value, tuple[Any, ...]]:
+def settings_of(call: OnnxCall, x: Value, w: Value, sizes: Sequence[Any]) -> tuple[Value, tuple[Any, ...]]:
     """(x, padded first where its two sides differ; stride, padding, dilation, groups)."""
     dims = _dims(call, w)
     if x.rank != dims + 2:
@@ -107,8 +113,8 @@ def _dims(call: OnnxCall, w: Value) -> int:
     return w.rank - 2
 
 
-def _ints(call: OnnxCall, name: str, dims: int) -> list[int]:
-    return list(call.attr(name, (1,) * dims))
+def _ints(call: OnnxCall, name: str, dims: int, default: int = 1) -> list[int]:
+    return list(call.attr(name, (default,) * dims))
 
 
 def _first(call: OnnxCall, value: Value) -> Value:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from graphlab.onnx_graph.call import MICROSOFT, OnnxCall, Results, onnx
 from graphlab.onnx_graph.dtypes import torch_dtype
+from graphlab.onnx_graph.translations.convolution import settings_of
 from graphlab.onnx_graph.value import Value
 
 
@@ -59,3 +62,32 @@ def matmul_nbits(call: OnnxCall) -> Value:
     like = Value(x.dtype, (*x.shape[:-1], n))
     given = [call.optional(i) for i in range(1, 6)]
     return call.same("com.microsoft.MatMulNBits", like, x, *given)
+
+
+@onnx("ConvInteger")
+def conv_integer(call: OnnxCall) -> Value:
+    """(x - zero) convolved with (w - zero), of bytes, in int32."""
+    return _convolved(call, "onnx.ConvInteger", (0, 1), torch.int32, [call.optional(2), call.optional(3)])
+
+
+@onnx("QLinearConv")
+def qlinear_conv(call: OnnxCall) -> Value:
+    """The convolution of quantised x and w, and a bias, quantised again."""
+    shifts = [call.input(i) for i in (1, 2, 4, 5, 6, 7)]
+    return _convolved(call, "onnx.QLinearConv", (0, 3), call.input(7).dtype, shifts, call.optional(8))
+
+
+def _convolved(
+    call: OnnxCall,
+    target: str,
+    places: tuple[int, int],
+    dtype: torch.dtype,
+    rest: Sequence[Value | None],
+    bias: Value | None = None,
+) -> Value:
+    """`target` of the input and the weight at `places`, with the shape that Conv has for them."""
+    x, w = (call.input(index) for index in places)
+    x, settings = settings_of(call, x, w, x.shape[2:])
+    floats = [call.tracer.unwritten(value.shape, torch.float32) for value in (x, w)]  # torch convolves no bytes
+    like = call.tracer.shape_of(f"aten.conv{w.rank - 2}d.default", *floats, None, *settings)
+    return call.same(target, Value(dtype, like.shape), x, w, bias, *settings, *rest)

@@ -27,13 +27,22 @@ def _axes(call: OnnxCall) -> tuple[list[int], bool] | None:
     return [int(axis) for axis in axes], bool(call.attr("keepdims", 1))
 
 
+def _own(value: Value) -> dict[str, Any]:
+    """The option that keeps sums of integers in their type, where torch would widen them to int64."""
+    return {} if value.dtype.is_floating_point else {"dtype": value.dtype}
+
+
 @onnx(*_DIMS)
 def reduce(call: OnnxCall) -> Value:
     """Mean, sum, extremum or log-sum-exp over axes."""
-    found = _axes(call)
+    found, x = _axes(call), call.input(0)
     if found is None:
-        return call.input(0)
-    made: Value = call.run(f"aten.{_DIMS[call.node.op_type]}", call.input(0), *found)
+        return x
+    target = f"aten.{_DIMS[call.node.op_type]}"
+    if call.node.op_type == "ReduceMean" and not x.dtype.is_floating_point:  # torch has no mean of integers
+        like = call.tracer.shape_of("aten.sum.dim_IntList", x, *found)
+        return call.same(target, Value(x.dtype, like.shape), x, *found)
+    made: Value = call.run(target, x, *found, **(_own(x) if call.node.op_type == "ReduceSum" else {}))
     return made
 
 
@@ -63,7 +72,7 @@ def product(call: OnnxCall) -> Value:
     value, found = call.input(0), _axes(call)
     axes, keep = found if found is not None else ([], True)
     for axis in sorted((axis % value.rank for axis in axes), reverse=True):
-        value = call.run("aten.prod.dim_int", value, axis, keep)
+        value = call.run("aten.prod.dim_int", value, axis, keep, **_own(value))
     return value
 
 
@@ -81,7 +90,7 @@ def cumsum(call: OnnxCall) -> Value:
     axis: Any = call.input(1).scalar()
     if axis is None:
         raise SourceError(f"{call.what} computes its axis from data")
-    made: Value = call.run("aten.cumsum.default", call.input(0), int(axis))
+    made: Value = call.run("aten.cumsum.default", call.input(0), int(axis), **_own(call.input(0)))
     return made
 
 
