@@ -18,7 +18,7 @@ from graphlab.errors import GraphlabError
 from graphlab.lowering.ort_call import SessionSettings
 from graphlab.onnx_pipeline.assemble import assemble
 from graphlab.onnx_pipeline.call import RunOptions, arguments_of
-from graphlab.onnx_pipeline.errors import PipelineError
+from graphlab.onnx_pipeline.errors import PipelineError, reason_of
 from graphlab.onnx_pipeline.folder import read_folder
 from graphlab.onnx_pipeline.run_report import ModelCalls, RunReport
 from graphlab.onnx_pipeline.stand_in import StandIn
@@ -90,9 +90,8 @@ def _generate(pipe: Any, arguments: Mapping[str, Any], seed: int) -> torch.Tenso
             output = pipe(**arguments, generator=generator, output_type="np")
     except GraphlabError:
         raise
-    except (ValueError, TypeError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise PipelineError(f"{type(pipe).__name__} cannot run with these options: {reason}") from error
+    except Exception as error:  # pipelines raise whatever their options, or models of another version, lead to
+        raise PipelineError(f"{type(pipe).__name__} cannot run with these options: {reason_of(error)}") from error
     values = getattr(output, "images", None)
     made = torch.as_tensor(values if values is not None else output.frames).float()
     if not bool(torch.isfinite(made).all()):

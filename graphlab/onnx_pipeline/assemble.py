@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 
+from graphlab.errors import GraphlabError
 from graphlab.lowering.ort_call import SessionSettings
 from graphlab.names import nearest
-from graphlab.onnx_pipeline.errors import PipelineError
+from graphlab.onnx_pipeline.errors import PipelineError, reason_of
 from graphlab.onnx_pipeline.folder import Component, ExportedFolder
 from graphlab.onnx_pipeline.layout import MODEL
 from graphlab.onnx_pipeline.names import is_text_encoder
@@ -50,6 +51,11 @@ def assemble(folder: ExportedFolder, settings: SessionSettings) -> Assembled:
             parts[name] = _tokenizer(folder, name)
             if parts[name] is None:
                 parts[name] = ids[name] = _token_ids(item, parts[item.name])
+    read = [name for name in parts if name.startswith("tokenizer") and name not in ids]
+    if ids and read:
+        raise PipelineError(
+            f"{folder.path} has {', '.join(read)} and no {', '.join(ids)}", hint="put the tokenizer of the model there"
+        )
     accepted = inspect.signature(kind.__init__).parameters
     options = {name: value for name, value in folder.index.items() if name in accepted and not isinstance(value, list)}
     required = {name: None for name, item in accepted.items() if item.default is item.empty and name != "self"}
@@ -62,8 +68,10 @@ def _made(kind: Any, arguments: Mapping[str, Any]) -> Any:
     arguments = {name: value for name, value in arguments.items() if name not in ("args", "kwargs")}
     try:
         pipe = kind(**arguments)
-    except (AttributeError, TypeError, ValueError) as error:
-        raise PipelineError(f"{kind.__name__} cannot be made of this folder: {error}") from error
+    except GraphlabError:
+        raise
+    except Exception as error:  # a class may raise anything about parts it does not expect
+        raise PipelineError(f"{kind.__name__} cannot be made of this folder: {reason_of(error)}") from error
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
@@ -98,7 +106,10 @@ def _scheduler(folder: ExportedFolder) -> Any:
     if not inspect.isclass(kind) or not issubclass(kind, diffusers.SchedulerMixin):
         raise PipelineError(f"diffusers has no scheduler {name!r}, which {path} names")
     made: Any = kind
-    return made.from_config(config)
+    try:
+        return made.from_config(config)
+    except Exception as error:  # a class may raise anything about a configuration it does not expect
+        raise PipelineError(f"{name} cannot be made of {path}: {reason_of(error)}") from error
 
 
 def _tokenizer(folder: ExportedFolder, name: str) -> Any:
@@ -115,16 +126,16 @@ def _tokenizer(folder: ExportedFolder, name: str) -> Any:
     try:
         made: Any = kind
         return made.from_pretrained(folder.path / name, local_files_only=True)
-    except (OSError, ValueError, TypeError) as error:
-        raise PipelineError(f"{folder.path / name} cannot be read: {error}") from error
+    except Exception as error:  # tokenizers raise their own kinds for damaged files
+        raise PipelineError(f"{folder.path / name} cannot be read: {reason_of(error)}") from error
 
 
 def _token_ids(item: Component, encoder: StandIn) -> TokenIds:
     config = item.made.config
+    vocabulary, padding = config.get("vocab_size"), config.get("pad_token_id")
+    if not isinstance(vocabulary, int):
+        raise PipelineError(f"{item.folder / 'config.json'} names no vocab_size", hint="export the folder again")
     fixed = encoder.inputs["input_ids"][1] if "input_ids" in encoder.inputs else None
     length = fixed if isinstance(fixed, int) else int(config.get("max_position_embeddings") or _LONGEST)
-    last = int(config["vocab_size"]) - 1
-    padding = config.get("pad_token_id")
-    return TokenIds(
-        min(length, _LONGEST), last + 1, int(padding) if isinstance(padding, int) and padding <= last else 0
-    )
+    padding = padding if isinstance(padding, int) and padding < vocabulary else 0
+    return TokenIds(min(length, _LONGEST), vocabulary, padding)

@@ -54,9 +54,7 @@ def read_folder(path: Path) -> ExportedFolder:
         raise PipelineError(f"{path} is one model, and a generation takes several and a scheduler", hint=_NEEDS)
     if not path.is_dir():
         raise PipelineError(f"there is no folder {path}", hint=_NEEDS)
-    manifest = read_json(path / MANIFEST) if (path / MANIFEST).is_file() else {}
-    if manifest and manifest.get("schema") != SCHEMA:
-        raise PipelineError(f"{path / MANIFEST} is no manifest of {SCHEMA}", hint="export the folder again")
+    manifest = _manifest(path / MANIFEST) if (path / MANIFEST).is_file() else {}
     if not (path / INDEX).is_file():
         _refuse(path, manifest)
     index = read_json(path / INDEX)
@@ -64,6 +62,30 @@ def read_folder(path: Path) -> ExportedFolder:
     if not components:
         raise PipelineError(f"{path / INDEX} lists no model", hint=_NEEDS)
     return ExportedFolder(path, str(index.get("_class_name", "")), index, components, manifest)
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    """What the graphlab.json at `path` says; PipelineError for one that is none, or lacks what `run` reads of it."""
+    found = read_json(path)
+    if found.get("schema") != SCHEMA:
+        raise PipelineError(f"{path} is no manifest of {SCHEMA}", hint="export the folder again")
+    try:
+        whole = all(_is_size(item) for item in found["variables"]) and isinstance(found["workload"], str)
+        whole = whole and all(isinstance(item["stage"], str) for item in found["stages"])
+    except (KeyError, TypeError) as error:
+        raise PipelineError(f"{path} is damaged ({error!r})", hint="export the folder again") from error
+    if not whole or not isinstance(found.get("notes", []), list):
+        raise PipelineError(f"{path} is damaged", hint="export the folder again")
+    return found
+
+
+def _is_size(item: Mapping[str, Any]) -> bool:
+    """Whether `item` describes a variable with numbers."""
+    numbers = [item[key] for key in ("value", "minimum", "multiple_of")]
+    highest = item["maximum"]
+    return isinstance(item["name"], str) and all(
+        isinstance(number, (int, float)) for number in (*numbers, 0 if highest is None else highest)
+    )
 
 
 def _refuse(path: Path, manifest: Mapping[str, Any]) -> None:

@@ -86,11 +86,12 @@ class StandIn:
         start = time.perf_counter()
         values = self.call(fitted)
         self.calls, self.seconds = self.calls + 1, self.seconds + time.perf_counter() - start
-        return results(self.outputs, values)
+        return results(self.outputs, [self._between(value) for value in values])
 
-    def decode(self, latent: torch.Tensor, return_dict: bool = True, generator: Any = None, **kwargs: Any) -> Any:
-        """The image or video of `latent`, of an autoencoder."""
-        return self(latent_sample=latent, **kwargs)
+    def decode(self, latent: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        """The image or video of `latent`, of an autoencoder; other arguments as its class takes them."""
+        names = list(inspect.signature(type(self.skeleton).decode).parameters)[2:] if args else []
+        return self(latent_sample=latent, **{**dict(zip(names, args, strict=False)), **kwargs})
 
     @property
     def skeleton(self) -> Any:
@@ -102,6 +103,8 @@ class StandIn:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
+        if name in dict(self.skeleton.named_buffers(recurse=False)) and name in self.made.config:
+            return torch.tensor(self.made.config[name], dtype=self.dtype)  # `read_weights` put it there
         value = getattr(self.skeleton, name)
         if isinstance(value, torch.Tensor):
             raise PipelineError(
@@ -109,6 +112,10 @@ class StandIn:
                 hint="run it in PyTorch",
             )
         return value
+
+    def _between(self, value: torch.Tensor) -> torch.Tensor:
+        """A result in the precision of what flows between models: schedulers take that of latents from it."""
+        return value.to(self.dtype) if value.is_floating_point() else value
 
     def _by_name(self, args: Sequence[Any]) -> dict[str, Any]:
         if not args:

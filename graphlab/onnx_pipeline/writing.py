@@ -10,6 +10,7 @@ from typing import Any
 
 from graphlab.onnx_pipeline.errors import PipelineError
 from graphlab.onnx_pipeline.layout import COPIED, PipelineLayout, StageLayout, is_model
+from graphlab.onnx_pipeline.read_weights import SourceOf, with_read_weights
 
 INDEX, MANIFEST = "model_index.json", "graphlab.json"
 SCHEMA = "graphlab.pipeline/1"
@@ -18,13 +19,15 @@ _MOST_COPIED_BYTES = 1 << 28
 """Bytes of a file that is still a vocabulary."""
 
 
-def write_pipeline(layout: PipelineLayout, folder: Path) -> tuple[str, ...]:
+def write_pipeline(layout: PipelineLayout, folder: Path, source_of: SourceOf | None = None) -> tuple[str, ...]:
     """Writes what stands beside the models: configurations, scheduler, tokenizers, the index; their paths in `folder`.
 
-    graphlab.json says what the stages are called and which sizes the models were made at. PipelineError where files
+    graphlab.json says what the stages are called and which sizes the models were made at. `source_of` gives the weights
+    that a pipeline reads beside its models. PipelineError where files
     cannot be written or copied.
     """
-    configs = {f"{item.subfolder}/config.json": item.config for item in layout.stages if item.config is not None}
+    placed = [item for item in layout.stages if item.config is not None]
+    configs = {f"{item.subfolder}/config.json": with_read_weights(item, source_of) for item in placed}
     try:
         written = [_json(folder, name, content) for name, content in configs.items()]
         if layout.origin is not None:

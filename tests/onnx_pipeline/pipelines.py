@@ -38,6 +38,16 @@ DIT: dict[str, Any] = {
     "sample_size": 8, "in_channels": 4, "out_channels": 8, "num_layers": 2, "attention_head_dim": 8,
     "num_attention_heads": 4, "num_embeds_ada_norm": 1000,
 }  # fmt: skip
+LTX: dict[str, Any] = {
+    "in_channels": 8, "out_channels": 8, "num_attention_heads": 4, "attention_head_dim": 8, "cross_attention_dim": 32,
+    "num_layers": 1, "caption_channels": 64,
+}  # fmt: skip
+LTX_VAE: dict[str, Any] = {
+    "latent_channels": 8, "block_out_channels": (8,) * 4, "decoder_block_out_channels": (8,) * 4, "patch_size": 1,
+    "layers_per_block": (1,) * 5, "decoder_layers_per_block": (1,) * 5,
+    "spatio_temporal_scaling": (True, True, False, False),
+    "decoder_spatio_temporal_scaling": (True, True, False, False),
+}  # fmt: skip
 T5: dict[str, Any] = {
     "vocab_size": 40, "d_model": 64, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4,
     "feed_forward_proj": "gated-gelu",
@@ -157,6 +167,24 @@ def dit(folder: Path) -> Any:
         transformer=diffusers.DiTTransformer2DModel(**DIT).eval(),
         scheduler=diffusers.DDIMScheduler(clip_sample=False),
         vae=diffusers.AutoencoderKL(**VAE).eval(),
+    )
+    return saved(pipe, folder)
+
+
+def ltx(folder: Path) -> Any:
+    """An LTXPipeline at 9 frames of 32 x 32 pixels whose latents have means and deviations, saved in `folder`."""
+    import diffusers
+
+    seeded()
+    vae = diffusers.AutoencoderKLLTXVideo(**LTX_VAE).eval()
+    vae.latents_mean.normal_()
+    vae.latents_std.uniform_(0.5, 1.5)
+    pipe = diffusers.LTXPipeline(
+        transformer=diffusers.LTXVideoTransformer3DModel(**LTX).eval(),
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, shift_terminal=0.1),
+        vae=vae,
+        text_encoder=t5(),
+        tokenizer=t5_tokenizer(),
     )
     return saved(pipe, folder)
 

@@ -25,3 +25,13 @@ def test_image_is_that_of_pytorch(family: str, side: int, tmp_path: Path) -> Non
     made = run(tmp_path / "onnx", words, steps=2, height=side, width=side, seed=5)
     expected = reference(pipe, 5, prompt=words, num_inference_steps=2, height=side, width=side)
     assert difference(made.values, expected) < MOST
+
+
+def test_a_video_whose_pipeline_reads_weights_of_the_autoencoder(tmp_path: Path) -> None:
+    """LTXPipeline scales latents by two buffers that the decoder itself does not read."""
+    pipe = pipelines.ltx(tmp_path)
+    export(str(tmp_path / "source"), f"{tmp_path / 'onnx'}/", target="ort-cpu", check=False)
+    words, size = "a small red house", {"height": 32, "width": 32}
+    made = run(tmp_path / "onnx", words, steps=2, guidance=3.0, frames=9, seed=5, **size)
+    expected = reference(pipe, 5, prompt=words, num_inference_steps=2, guidance_scale=3.0, num_frames=9, **size)
+    assert difference(made.values, expected) < MOST

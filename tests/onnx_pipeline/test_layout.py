@@ -11,6 +11,7 @@ from graphlab.loading import load
 from graphlab.onnx_pipeline.known import known_pipeline
 from graphlab.onnx_pipeline.layout import PipelineLayout, pipeline_layout
 from graphlab.onnx_pipeline.writing import write_pipeline
+from graphlab.weights.source import weight_source
 from graphlab.workload import TensorInput
 from tests.onnx_pipeline.pipelines import CLIP, UNET, VAE, stable_diffusion
 
@@ -176,3 +177,10 @@ def test_a_language_model_is_two_models_without_an_index(tmp_path: Path) -> None
     assert [item["file"] for item in manifest["stages"]] == ["prefill/model.onnx", "decode/model.onnx"]
     assert manifest["stages"][1]["class"] == "LlamaForCausalLM"
     assert any("no pipeline of diffusers" in note for note in manifest["notes"])
+
+
+def test_weights_a_pipeline_reads_itself_are_configured(tmp_path: Path) -> None:
+    layout = layout_of("ltx-video-tiny")
+    write_pipeline(layout, tmp_path, lambda stage: weight_source(layout.workload, stage, "random:0"))
+    config = json.loads((tmp_path / "vae_decoder" / "config.json").read_text())
+    assert (config["latents_mean"], config["latents_std"]) == ([0.0] * 8, [1.0] * 8)

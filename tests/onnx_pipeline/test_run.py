@@ -22,8 +22,8 @@ from graphlab.running import run
 from graphlab.weights.source import weight_source
 from tests.onnx_pipeline import pipelines
 
-MOST = 1e-3
-"""Largest difference of a pixel, from 0 to 1: a quarter of a step of an 8-bit image."""
+MOST = 1e-5
+"""Largest difference of a pixel, from 0 to 1, that docs/onnx.md states."""
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +38,8 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
 def reference(pipe: Any, seed: int, **options: Any) -> torch.Tensor:
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # diffusers' own, about numpy
-        images = pipe(**options, generator=torch.Generator("cpu").manual_seed(seed), output_type="np").images
-    return torch.as_tensor(images)
+        made = pipe(**options, generator=torch.Generator("cpu").manual_seed(seed), output_type="np")
+    return torch.as_tensor(made.images if hasattr(made, "images") else made.frames)
 
 
 def difference(first: torch.Tensor, second: torch.Tensor) -> float:
@@ -57,7 +57,7 @@ def test_guided_image_of_words(tiny: tuple[Any, Path]) -> None:
     expected = reference(pipe, 5, prompt=words, negative_prompt=against, **options)
     assert difference(made.values, expected) < MOST
     other = reference(pipe, 5, prompt=words, **options)
-    assert float((made.values - other).abs().max()) > 10 * MOST
+    assert float((made.values - other).abs().max()) > 1e-2
 
 
 def test_other_sizes_and_no_guidance(tiny: tuple[Any, Path]) -> None:

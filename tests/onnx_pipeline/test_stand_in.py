@@ -116,3 +116,38 @@ def test_positions_of_a_video_are_those_the_class_makes() -> None:
     expected = rope(hidden, *sizes, rope_interpolation_scale=scale)
     for ours, theirs in zip(rope(hidden, video_coords=coords), expected, strict=True):
         torch.testing.assert_close(ours, theirs)
+
+
+LTX = {"latent_channels": 8, "block_out_channels": (8, 8, 8, 8), "decoder_block_out_channels": (8, 8, 8, 8)}
+
+
+def test_weights_in_the_configuration_are_read_from_it() -> None:
+    config = {**LTX, "latents_mean": [0.5] * 8}
+    vae = StandIn("vae", ModelClass("AutoencoderKLLTXVideo", config), Recorder(), {}, [])
+    assert vae.latents_mean.dtype == torch.float32
+    assert vae.latents_mean.tolist() == [0.5] * 8
+    with pytest.raises(PipelineError, match="latents_std"):
+        _ = vae.latents_std
+
+
+def test_a_decoder_is_called_as_its_class_is() -> None:
+    """LTXPipeline gives the time to decode at by position, None where there is none."""
+
+    class Decoder(Recorder):
+        def __call__(self, given: Mapping[str, torch.Tensor]) -> Sequence[torch.Tensor]:
+            self.given = dict(given)
+            return (given["latent_sample"],)
+
+    latent, call = torch.zeros(1, 8, 2, 2, 2), Decoder()
+    shapes = {"latent_sample": ("batch_size", 8, "f", "h", "w")}
+    vae = StandIn("vae", ModelClass("AutoencoderKLLTXVideo", LTX), call, shapes, ["sample"])
+    assert vae.decode(latent, None, return_dict=False)[0].shape == latent.shape
+    timed = StandIn("vae", vae.made, call, {**shapes, "temb": ("batch_size",)}, ["sample"])
+    timed.decode(latent, torch.tensor([0.05]), return_dict=False)
+    assert set(call.given) == {"latent_sample", "temb"}
+
+
+def test_what_flows_between_models_is_float32() -> None:
+    """Euler's scheduler gives latents the precision of the prediction."""
+    unet, _ = stand_in()
+    assert unet(SAMPLE.half(), torch.tensor(1.0)).sample.dtype == torch.float32
