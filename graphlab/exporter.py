@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from graphlab.api import Source, one_stage, workload_of
@@ -106,7 +107,7 @@ def _export_folder(plan: ExportPlan, folder: Path, stage: str | None, tell: Call
             item = _Stage.of(ready, name, place.naming)
             written = item.write_parts(made / place.subfolder) if item.is_split else [item.write(made / place.file)]
             models += [_placed(model, made, folder) for model in written]
-        files = write_pipeline(layout, made) if stage is None else ()
+        files = write_pipeline(layout, made, partial(_weights, ready)) if stage is None else ()
     found = report_of(plan, models, [str(path) for path in files])
     return replace(found, assumptions=(*found.assumptions, *layout.notes))
 
@@ -195,8 +196,12 @@ class _Stage:
         )
 
     def _source(self) -> WeightSource:
-        plan = self.plan
-        return weight_source(plan.workload, self.name, plan.weights, trust_pickle=plan.trust_pickle)
+        return _weights(self.plan, self.name)
+
+
+def _weights(plan: ExportPlan, name: str) -> WeightSource:
+    """Where the weights of the stage `name` come from."""
+    return weight_source(plan.workload, name, plan.weights, trust_pickle=plan.trust_pickle)
 
 
 def _for_target(chosen: Chosen, target: Target) -> Chosen:
@@ -224,7 +229,7 @@ def report_of(plan: ExportPlan, models: Sequence[ModelReport], files: Sequence[s
         bindings=plan.workload.values(),
         target=plan.options.target.name,
         level=plan.chosen.level,
-        passes=plan.chosen.names,
+        passes=_for_target(plan.chosen, plan.options.target).names,
         models=tuple(models),
         files=tuple(files),
         assumptions=plan.workload.assumptions,

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 
 from graphlab.fused.registry import arguments
+from graphlab.rewriting.attention.constants import Known
+from graphlab.rewriting.attention.hidden_rows import kept_rows, zeroed
 from graphlab.rewriting.draft import Draft, Size
 from graphlab.rewriting.fake import same_size
 
@@ -23,6 +25,9 @@ def four_axes(node: Node, draft: Draft) -> None:
     operands = [given[name] for name in ("query", "key", "value")]
     shapes = [operand.meta["val"].shape for operand in operands]
     grouped = given["enable_gqa"]
+    if grouped and len(shapes[0]) == 4 and all(_same(shape[:2], shapes[0][:2]) for shape in shapes):
+        _ungroup(node, draft)  # as many heads of keys as of queries: torch's translation takes none of these
+        return
     if len(shapes[0]) == 4 and all(_same(s[: 1 if grouped else 2], shapes[0][: 1 if grouped else 2]) for s in shapes):
         return
     if grouped:
@@ -37,6 +42,23 @@ def four_axes(node: Node, draft: Draft) -> None:
     out = draft.call(aten.scaled_dot_product_attention.default, *packed, *options, at=node, **rest)
     sizes = [*lead, draft.size(operands[0], -2), draft.size(operands[2], -1)]
     draft.replace(node, draft.call(aten.reshape.default, out, sizes, at=node), "attention over four axes")
+
+
+def _ungroup(node: Node, draft: Draft) -> None:
+    given = arguments(node)
+    options = [given[name] for name in ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")]
+    made = draft.call(node.target, *options, at=node, value=node.meta["val"], scale=given["scale"])
+    draft.replace(node, made, "heads that are not grouped")
+
+
+def show_hidden_rows(node: Node, draft: Draft, known: Known) -> None:
+    """An attention that is spelled out, with 0 in the rows from which its mask hides every key."""
+    mask = arguments(node)["attn_mask"]
+    kept = kept_rows(mask, draft, known, node) if isinstance(mask, Node) else None
+    if kept is None:
+        return
+    made = draft.call(node.target, *node.args, at=node, value=node.meta["val"], **node.kwargs)
+    draft.replace(node, zeroed(made, kept, draft, node), "rows that are hidden throughout are 0")
 
 
 def _same(one: Any, other: Any) -> bool:

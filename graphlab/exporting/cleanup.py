@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from graphlab.exporting.opsets import convert
 from graphlab.exporting.targets import Target
 
 _KEPT = ("pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy")
@@ -18,6 +19,7 @@ def clean(model: Any, target: Target) -> None:
     from onnxscript import optimizer
 
     _copy_results(model)
+    convert(model, target.opset)
     _set_opsets(model, target)  # passes of onnx_ir look up an operator's outputs by it, and do nothing without
     with _weights_as_inputs(model):
         optimizer.optimize_ir(model, num_iterations=2, onnx_shape_inference=False, stop_if_no_change=True)
@@ -33,6 +35,8 @@ def _set_opsets(model: Any, target: Target) -> None:
     model.opset_imports[""] = target.opset
     for domain in sorted({node.domain for node in model.graph if node.domain}):
         model.opset_imports[domain] = 1
+    for function in model.functions.values():  # torch's translations are of opset 18; they are not put in place else
+        function.opset_imports[""] = target.opset
 
 
 @contextmanager

@@ -25,7 +25,10 @@ def spell_out(node: torch.fx.Node, draft: Draft) -> bool:
     for item in traced.graph.nodes:
         if item.op == "call_function":
             args, kwargs = torch.fx.map_arg((item.args, item.kwargs), lambda n: known[n])
-            known[item] = draft.call(item.target, *args, at=node, value=item.meta["val"], **kwargs)
+            if isinstance(item.target, type) and issubclass(item.target, tuple):  # a named tuple of what there is
+                known[item] = tuple(args)
+                continue
+            known[item] = draft.call(item.target, *args, at=node, value=item.meta.get("val"), **kwargs)
         elif item.op not in ("placeholder", "output"):
             return False  # a constant the decomposition made: none does
     results = _pytree.tree_map(lambda r: known.get(r, r), traced.graph.output_node().args[0])

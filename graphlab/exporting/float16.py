@@ -31,11 +31,13 @@ Attempt: TypeAlias = "Callable[[Lowered], tuple[CheckReport, Divergence | None]]
 
 @dataclass(frozen=True, slots=True)
 class Halved:
-    """A model of half precision with its check. `islands` are {node in float32: why}."""
+    """A model of half precision with its check. `islands` are {node in float32: why}; `found` is where a model that
+    fails it starts to differ."""
 
     lowered: Lowered
     report: CheckReport
     islands: Mapping[str, str]
+    found: Divergence | None = None
 
 
 def to_half(
@@ -84,17 +86,26 @@ def halved(
         if not grown:
             break
         islands |= dict.fromkeys(sorted(grown), found.why or f"error {found.error:.2g} at {found.name}")
-    return Halved(made, report, islands)
+    return Halved(made, report, islands, found)
 
 
 def angle_tables(graph: Graph) -> frozenset[str]:
     """Nodes that compute sines and cosines of positions and timesteps, and the angles: half precision is 0.5 apart at
-    1000 rad. Not those that are activations: what they read is made by contractions or norms."""
+    1000 rad. So are integers made of floats (buckets of distances): rounding makes other ones. Not those that are
+    activations: what they read is made by contractions or norms."""
     found: set[str] = set()
     for node in graph.calls:
         if node.target in _ANGLES:
             found |= _table(graph, node) or set()
+        elif _counts(graph, node):
+            table = _table(graph, node)
+            found |= {node.name, *table} if table else set()
     return frozenset(found)
+
+
+def _counts(graph: Graph, node: Node) -> bool:
+    """Whether `node` makes integers of floating numbers."""
+    return "int" in node.out.dtype and any("float" in graph.by_name[name].out.dtype for name in node.refs)
 
 
 def _table(graph: Graph, node: Node) -> set[str] | None:

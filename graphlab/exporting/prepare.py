@@ -11,17 +11,18 @@ from typing import Any, ClassVar
 
 import torch
 
-from graphlab.exporting.attention import four_axes, widen_mask
+from graphlab.exporting.attention import four_axes, show_hidden_rows, widen_mask
 from graphlab.exporting.decompose import spell_out
 from graphlab.exporting.errors import ExportError
 from graphlab.exporting.linear import halve, tied_keys, transpose
 from graphlab.exporting.promote import promote
 from graphlab.exporting.reshape import RESHAPE
-from graphlab.exporting.targets import Target
+from graphlab.exporting.targets import ATTENTION_SINCE, Target
 from graphlab.exporting.torchlib import first_opset, registry, translates
 from graphlab.exporting.translations import translations
 from graphlab.fused.geglu import GEGLU
 from graphlab.fused.registry import arguments
+from graphlab.rewriting.attention.constants import Known
 from graphlab.rewriting.draft import Draft
 from graphlab.rewriting.fake import same_size
 from graphlab.rewriting.rewrite import Rewrite
@@ -58,6 +59,10 @@ class PrepareForOnnx(Rewrite):
             four_axes(node, draft)
         for node in draft.calls(aten.scaled_dot_product_attention.default):
             widen_mask(node, draft)
+        if self.target.opset < ATTENTION_SINCE:
+            known = Known(draft)
+            for node in draft.calls(aten.scaled_dot_product_attention.default):
+                show_hidden_rows(node, draft, known)
         promote(draft)
         for node in draft.calls(*_SPLITS):
             _split(node, draft)
@@ -103,10 +108,7 @@ def _drop_checks(draft: Draft) -> None:
     for node in draft.calls():
         if node.users or ("assert" not in str(node.target) and "sym_constrain" not in str(node.target)):
             continue
-        read = node.all_input_nodes
-        draft.graph.erase_node(node)
-        for item in read:
-            draft.erase_dead(item)
+        draft.erased([node], "a check computes nothing")
 
 
 def _cast(node: torch.fx.Node, draft: Draft) -> None:
@@ -128,8 +130,8 @@ def _select(node: torch.fx.Node, draft: Draft) -> None:
     condition, first, second = (node.args[1], node.args[2], node.args[0]) if masked else node.args[:3]
     chosen = [
         value
-        if isinstance(value, torch.fx.Node)
-        else draft.call(aten.full.default, [], value, at=node, dtype=made.dtype, device=made.device)
+        if isinstance(value, torch.fx.Node) and isinstance(value.meta["val"], torch.Tensor)
+        else draft.call(aten.scalar_tensor.default, value, at=node, dtype=made.dtype, device=made.device)
         for value in (first, second)
     ]
     if masked:  # the filled value takes the dtype of what it is filled into

@@ -55,7 +55,7 @@ def kernels(provider: str) -> Kernels:
         except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error):
             pass  # damaged: it is asked again
     found = _probed(provider)
-    if path is not None:
+    if path is not None and found.available:  # a driver or memory that is missing may be there the next time
         write(path, json.dumps(_to_json(found)).encode())
     return found
 

@@ -7,6 +7,7 @@ attribute, constant and recorded type would have to be known by operator.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -24,6 +25,7 @@ from graphlab.rewriting.clone import assemble, graph_copy
 from graphlab.rewriting.functional import functional
 from graphlab.rewriting.record import saved_history, with_history
 from graphlab.sources.extract import extract
+from graphlab.symbolic import evaluate_text
 
 Node = torch.fx.Node
 aten = torch.ops.aten
@@ -34,18 +36,20 @@ _WEIGHTS = (InputKind.PARAMETER, InputKind.BUFFER, InputKind.CONSTANT_TENSOR)
 
 def main_dtype(program: Program) -> str:
     """The dtype of most floating weights, of inputs where there are none: "float32", "float16", ..."""
-    held = [node.out for node in program.graph.weights] or [node.out for node in program.graph.inputs]
+    graph = program.graph
     counts: dict[str, int] = {}
-    for spec in held:
+    for spec in [node.out for node in graph.weights] or [node.out for node in graph.inputs]:
         if "float" in spec.dtype:
-            counts[spec.dtype] = counts.get(spec.dtype, 0) + int(spec.numel)
+            counts[spec.dtype] = counts.get(spec.dtype, 0) + math.prod(
+                evaluate_text(size, graph.symbols) for size in spec.shape
+            )
     return max(counts, key=lambda name: counts[name], default="float32")
 
 
 def retyped(program: Program, dtype: torch.dtype, islands: Collection[str] = ()) -> Program:
-    """`program` with everything of half precision in float32 for `dtype` float32; with everything of its main dtype in
-    `dtype` otherwise, but for the nodes `islands`, which compute in float32 between casts. `program` itself where that
-    changes nothing.
+    """`program` with everything of half precision and of its main dtype in float32 for `dtype` float32; with everything
+    of its main dtype in `dtype` otherwise, but for the nodes `islands`, which compute in float32 between casts.
+    `program` itself where that changes nothing.
 
     Nodes keep their names. Weights whose dtype changes have no values: `Values` reads and casts them when it is given
     the program from before as base. ExportError for an island there is none of, a region of autocast, and an operator
@@ -54,7 +58,7 @@ def retyped(program: Program, dtype: torch.dtype, islands: Collection[str] = ())
     if program.exported is None:
         raise GraphlabError(f"{program.name} has no exported program behind it", hint="capture it without the cache")
     main = getattr(torch, main_dtype(program))
-    old = frozenset(HALVES) if dtype is torch.float32 else frozenset({main} - {dtype})
+    old = frozenset({*HALVES, main} if dtype is torch.float32 else {main}) - {dtype}
     missing = sorted(set(islands) - {node.name for node in program.exported.graph.nodes})
     if missing:
         raise ExportError(f"{program.name} has no node {missing[0]} to keep in float32")

@@ -84,29 +84,31 @@ def add_metadata(path: Path, properties: Mapping[str, str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Spec:
-    """An initializer: its key, ONNX's number of its dtype, its shape and size.
+    """An initializer: its name, ONNX's number of its dtype, its shape and size.
 
-    A weight of the program has a `torch_dtype`; what folding made of constants has its bytes in `folded`.
+    A weight of the program has a `key` and a `torch_dtype`; what folding made of constants has its bytes in `folded`.
     """
 
-    key: str
+    name: str
     dtype: int
     dims: tuple[int, ...]
     nbytes: int
+    key: str = ""
     torch_dtype: torch.dtype | None = None
     folded: bytes = b""
 
 
 def _specs(model: Any) -> list[_Spec]:
     found = []
-    for key, value in model.graph.initializers.items():
+    for name, value in model.graph.initializers.items():
         tensor = value.const_value
         dims, raw = tuple(int(size) for size in tensor.shape), getattr(tensor, "raw", None)
         if isinstance(raw, torch.Tensor):
-            found.append(_Spec(key, int(tensor.dtype), dims, raw.numel() * raw.element_size(), raw.dtype))
+            size = raw.numel() * raw.element_size()
+            found.append(_Spec(name, int(tensor.dtype), dims, size, tensor.meta.get("graphlab.key", name), raw.dtype))
         else:
             folded = tensor.tobytes()
-            found.append(_Spec(key, int(tensor.dtype), dims, len(folded), folded=folded))
+            found.append(_Spec(name, int(tensor.dtype), dims, len(folded), folded=folded))
     return found
 
 
@@ -149,7 +151,7 @@ def _write_two(model: Any, specs: list[_Spec], values: Mapping[str, torch.Tensor
     proto = _structure(model)
     with data.open("wb") as file:
         for spec in specs:
-            tensor = proto.graph.initializer.add(name=spec.key, data_type=spec.dtype, dims=spec.dims)
+            tensor = proto.graph.initializer.add(name=spec.name, data_type=spec.dtype, dims=spec.dims)
             if spec.nbytes < SMALLEST_OUTSIDE:
                 tensor.raw_data = _bytes(spec, values).tobytes()
                 continue
@@ -164,7 +166,7 @@ def _write_two(model: Any, specs: list[_Spec], values: Mapping[str, torch.Tensor
 def _head(spec: _Spec) -> bytes:
     import onnx
 
-    return bytes(onnx.TensorProto(name=spec.key, data_type=spec.dtype, dims=spec.dims).SerializeToString())
+    return bytes(onnx.TensorProto(name=spec.name, data_type=spec.dtype, dims=spec.dims).SerializeToString())
 
 
 def _tag(field: int, length: int) -> bytes:
@@ -191,6 +193,8 @@ def _bytes(spec: _Spec, values: Mapping[str, torch.Tensor]) -> memoryview:
         raise ExportError(
             f"weight {spec.key} has no value", hint="pass --weights PATH or --weights random:SEED"
         ) from None
+    if value.is_complex():  # ONNX has no complex numbers: torch's translations read pairs
+        value = torch.view_as_real(value.resolve_conj())
     if tuple(value.shape) != spec.dims or value.dtype != spec.torch_dtype:
         raise ExportError(
             f"weight {spec.key} is {tuple(value.shape)} {value.dtype}, the model has {spec.dims} {spec.torch_dtype}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,9 +16,11 @@ from graphlab.exporting.checking.ranges import overflows
 from graphlab.exporting.checking.report import CaseCheck, CheckReport
 from graphlab.exporting.errors import ExportError
 from graphlab.exporting.float16 import halved, to_half
+from graphlab.exporting.limits import limits, size_limits
 from graphlab.exporting.options import ExportOptions, Naming
 from graphlab.exporting.ports import ports, rename_ports
-from graphlab.exporting.probe import probed
+from graphlab.exporting.probe import installed_runtimes, probed, runtime_conflict
+from graphlab.exporting.retype import main_dtype
 from graphlab.exporting.saving import Saved, add_metadata, staged, write_model
 from graphlab.exporting.targets import CONTRIB, Target
 from graphlab.exporting.translate import Lowered, to_onnx
@@ -70,11 +72,12 @@ def export_program(
     by what on; `origin` is what the model says it was made of.
     """
     clock = _Clock(dict(before or {}))
-    target, kernels = probed(options.target)
+    target, kernels = _for_dtype(*probed(options.target), options.dtype or main_dtype(program))
+    kernels += tuple(filter(None, (runtime_conflict(),)))
     with staged(path) as folder:
-        made = _Making(program, result, source, folder / path.name, options, target, naming or Naming(), clock)
+        made = _Making(program, result, source, folder / path.name, options, target, naming or Naming(), clock, kernels)
         lowered, check, islands = made.run()
-        add_metadata(made.path, _provenance(origin or program.name, program, result, source, options, check))
+        add_metadata(made.path, _provenance(origin or program.name, made, check))
         nbytes = sum(item.stat().st_size for item in folder.iterdir())
         data = made.saved.data
     found = figures(Facts(result.program.graph, dict(sizes or result.program.graph.symbols)))
@@ -87,7 +90,7 @@ def export_program(
         weight_bytes=made.saved.weight_bytes,
         target=target.name,
         opset=target.opset,
-        dtype=options.dtype or _dtype(program),
+        dtype=options.dtype or main_dtype(program),
         weights=source.spec,
         random_weights=source.is_random,
         inputs=ports(model.graph.inputs),
@@ -100,7 +103,7 @@ def export_program(
         check=check,
         phases=tuple(Phase(name, seconds) for name, seconds in clock.phases.items()),
         skips=grouped_skips((*result.skips, *lowered.skips)),
-        notes=(*program.notes, *source.notes, *kernels, *made.notes, *notes),
+        notes=(*program.notes, *limits(program, made.naming.axes), *source.notes, *kernels, *made.notes, *notes),
     )
 
 
@@ -116,6 +119,7 @@ class _Making:
     target: Target
     naming: Naming
     clock: _Clock
+    kernels: Sequence[str] = ()
     saved: Saved = field(init=False)
     notes: list[str] = field(default_factory=list)
 
@@ -124,9 +128,9 @@ class _Making:
         with self.clock("translate"):
             lowered = to_onnx(self.result.program, self.target, self.naming.axes)
         dtype = self.options.dtype
-        if dtype in _HALVES and dtype != _dtype(self.program):
+        if dtype in _HALVES and dtype != main_dtype(self.program):
             found = halved(lowered, dtype, self.attempt, self.naming.axes, self._large(lowered, dtype))
-            return found.lowered, self._verdict(found.report, None), found.islands
+            return found.lowered, self._verdict(found.report, found.found), found.islands
         if dtype is not None:
             lowered = to_half(lowered, dtype, (), self.naming.axes)
         report, divergence = self.attempt(lowered)
@@ -143,6 +147,7 @@ class _Making:
             return _unchecked(self.target), None
         with self.clock("check"):
             report = self._checked()
+        self.notes += [note for note in report.notes if note not in self.notes]
         failed = next((case for case in report.cases if not case.within(report.tolerance)), None)
         if failed is None:
             return report, None
@@ -198,42 +203,46 @@ class _Making:
         row = report.row(str(divergence) if divergence is not None else "")
         if row.ok or self.options.force:
             return row
-        why = "; ".join([row.diverges or row.why or _verdict(row), *self.notes])
+        why = "; ".join([row.diverges or row.why or _verdict(row), *self.notes, *self.kernels])
+        what = "cannot be used" if report.broken else "does not compute what PyTorch does"
         raise ExportError(
-            f"{self.path.name} of {self.program.name} does not compute what PyTorch does: {why}",
+            f"{self.path.name} of {self.program.name} {what}: {why}",
             hint="nothing was written; --force keeps it",
         )
+
+
+def _for_dtype(target: Target, notes: tuple[str, ...], dtype: str) -> tuple[Target, tuple[str, ...]]:
+    """`target` without operators of com.microsoft where they do not take `dtype`."""
+    if dtype != "float64" or not target.kernels:
+        return target, notes
+    plain = replace(target, kernels=frozenset(), passes=())
+    return plain, (*notes, f"operators of {CONTRIB} are not used: none takes {dtype}")
 
 
 def _unchecked(target: Target) -> CheckReport:
     return CheckReport(False, "--no-check", target.provider or ANY_PROVIDER, "", 0.0, None)
 
 
-def _dtype(program: Program) -> str:
-    """The dtype of most floating weights, of inputs where there are none."""
-    held = [node.out for node in program.graph.weights] or [node.out for node in program.graph.inputs]
-    counts: dict[str, int] = {}
-    for spec in held:
-        if "float" in spec.dtype:
-            counts[spec.dtype] = counts.get(spec.dtype, 0) + int(spec.numel)
-    return max(counts, key=lambda name: counts[name], default="float32")
-
-
-def _provenance(
-    origin: str, program: Program, result: RewriteResult, source: WeightSource, options: ExportOptions, check: CheckRow
-) -> dict[str, str]:
+def _provenance(origin: str, made: _Making, check: CheckRow) -> dict[str, str]:
     """What metadata_props say of a model: where it comes from, what was done to it, by what, and how far it is off."""
+    program, options = made.program, made.options
     said = {
         "graphlab.source": origin,
-        "graphlab.passes": "; ".join(result.program.history) or "none",
+        "graphlab.passes": "; ".join(made.result.program.history) or "none",
         "graphlab.target": options.target.name,
-        "graphlab.weights": source.spec,
-        "graphlab.dtype": options.dtype or _dtype(program),
+        "graphlab.weights": made.source.spec,
+        "graphlab.dtype": options.dtype or main_dtype(program),
         "graphlab.verification": _verdict(check),
         "graphlab.versions": ", ".join(
-            f"{name} {version(name)}" for name in ("graphlab", "torch", "onnx", "onnxscript")
+            [
+                *(f"{name} {version(name)}" for name in ("graphlab", "torch", "onnx", "onnxscript")),
+                *(f"{name} {number}" for name, number in installed_runtimes().items()),
+            ]
         ),
     }
+    holds = size_limits(program, made.naming.axes)
+    if holds:
+        said["graphlab.holds"] = "; ".join(holds)
     if check.error is not None:
         said["graphlab.verification_error"] = repr(check.error)
     return said

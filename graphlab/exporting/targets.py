@@ -11,7 +11,7 @@ from graphlab.names import nearest
 CONTRIB = "com.microsoft"
 """The domain of ONNX Runtime's own operators, all of version 1."""
 
-DEFAULT_OPSET = 23
+DEFAULT_OPSET = ATTENTION_SINCE = 23
 """The first opset with Attention, RMSNormalization and RotaryEmbedding."""
 LOWEST_OPSET = 18
 """What the translations of torch's operators are written for."""

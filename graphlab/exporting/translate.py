@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from graphlab.errors import GraphlabError
@@ -15,8 +15,13 @@ from graphlab.exporting.targets import Target
 from graphlab.exporting.torchlib import model_of, registry
 from graphlab.exporting.translations import translations
 from graphlab.program import Program
+from graphlab.rewriting.functional import functional
 from graphlab.rewriting.pipeline import rewrite_from, run_passes
 from graphlab.rewriting.result import NewTensor, Skip
+from graphlab.sources.extract import extract
+
+KEY = "graphlab.key"
+"""Under which the tensor of an initializer has its key in the program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +54,29 @@ def to_onnx(program: Program, target: Target, names: Mapping[str, str] | None = 
     if program.exported is None:
         raise GraphlabError(f"{program.name} has no exported program to translate", hint="capture it without the cache")
     packed = [rewrite_from(name) for name in target.passes]
-    made = run_passes(program, [*packed, PrepareForOnnx(target)], to_fixed_point=False)
+    # A pass that changes nothing gives back what it was given, and ONNX has no writes in place.
+    made = run_passes(_functional(program), [*packed, PrepareForOnnx(target)], to_fixed_point=False)
     ready = made.program
     assert ready.exported is not None
     model = model_of(ready.exported, registry(target.opset, translations(target)))
+    _mark_keys(model)
     model.graph.name = re.sub(r"\W", "_", program.name) or "graph"
     _name_symbols(model, ready, names or {})
     clean(model, target)
     return Lowered(model, ready, made.new_tensors, target, tuple(s for s in made.skips if s.pass_name in target.passes))
+
+
+def _mark_keys(model: Any) -> None:
+    """Weights keep their keys where one is called like an input or another value, and gets another name for it."""
+    for key, value in model.graph.initializers.items():
+        value.const_value.meta[KEY] = key
+
+
+def _functional(program: Program) -> Program:
+    """`program` without writes in place; itself where there are none."""
+    assert program.exported is not None
+    exported = functional(program.exported)
+    return program if exported is program.exported else replace(program, graph=extract(exported), exported=exported)
 
 
 def _name_symbols(model: Any, program: Program, names: Mapping[str, str]) -> None:

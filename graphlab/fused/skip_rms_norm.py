@@ -21,7 +21,7 @@ def decompose(
     """(RMS norm of x + residual over the trailing axes `shape`, x + residual).
 
     x and residual (*b, *shape) have one shape and one dtype, RuntimeError otherwise: a kernel that broadcasts or
-    promotes is another kernel. weight (*shape); `eps` left out is the epsilon of the dtype, as in aten.rms_norm.
+    promotes is another kernel. weight (*shape); `eps` left out is as in aten.rms_norm (`epsilon`).
     """
     left, right = value_of(x), value_of(residual)
     if left.dtype != right.dtype or left.shape != right.shape:
@@ -39,19 +39,17 @@ def onnx(x: Any, residual: Any, shape: Sequence[int], weight: Any = None, eps: f
     wide = onnx_op.Cast(total, to=11 if x.dtype.name == "DOUBLE" else 1)
     axes = list(range(-len(shape), 0))
     mean = onnx_op.ReduceMean(onnx_op.Mul(wide, wide), axes, keepdims=1)
-    least = float(torch.finfo(_DTYPES[x.dtype.name]).eps) if eps is None else eps
-    normed = onnx_op.Div(wide, onnx_op.Sqrt(onnx_op.Add(mean, onnx_op.CastLike(least, wide))))
+    normed = onnx_op.Div(wide, onnx_op.Sqrt(onnx_op.Add(mean, onnx_op.CastLike(epsilon(x, eps), wide))))
     if weight is not None:
         normed = onnx_op.Mul(normed, onnx_op.CastLike(weight, wide))
     return onnx_op.CastLike(normed, x), total
 
 
-_DTYPES = {
-    "DOUBLE": torch.float64,
-    "FLOAT": torch.float32,
-    "FLOAT16": torch.float16,
-    "BFLOAT16": torch.bfloat16,
-}
+def epsilon(x: Any, eps: float | None) -> float:
+    """`eps`; left out, that of the dtype ATen computes the norm of x in, which is float32 for half precision."""
+    computed = torch.float64 if x.dtype.name == "DOUBLE" else torch.float32
+    return float(torch.finfo(computed).eps) if eps is None else eps
+
 
 SKIP_RMS_NORM = define(
     "skip_rms_norm(Tensor x, Tensor residual, SymInt[] shape, Tensor? weight=None, float? eps=None) "

@@ -5,6 +5,7 @@ docs/json_schema.md documents every key.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -111,4 +112,13 @@ class ExportReport:
 
     def to_dict(self) -> dict[str, Any]:
         """{key: value} of JSON types, in the order of the fields, with the schema first."""
-        return {"schema": SCHEMA, **as_json(self)}
+        return {"schema": SCHEMA, **_finite(as_json(self))}
+
+
+def _finite(value: Any) -> Any:
+    """`value` with None for numbers JSON does not have: the error of a result that is not finite."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

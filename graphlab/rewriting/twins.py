@@ -130,7 +130,7 @@ def _through(node: Node) -> list[Node]:
     before = source.meta["val"]
     same_last = bool(before.dim()) and same_size(before.shape[-1], value.shape[-1])
     if rule.axes == "same" and rule.category in ("elementwise", "activation", "movement"):
-        return [source] if same_last else []
+        return [source] if same_last and not _reads_others(node) else []
     if rule.axes == "permute":
         order = permutation(node)
         return [source] if order is not None and order[-1] == before.dim() - 1 else []
@@ -141,6 +141,11 @@ def _through(node: Node) -> list[Node]:
         return [source] if int(arguments(node)["dim"]) % before.dim() != before.dim() - 1 else []
     keeps = _regroups(node) or node.target in (aten.expand.default, aten.embedding.default)
     return [source] if keeps and same_last and value.shape[-1] != 1 else []
+
+
+def _reads_others(node: Node) -> bool:
+    """Whether `node` reads tensors besides its first: what is written into that (scatter, copy), or scales channels."""
+    return any(isinstance(item.meta.get("val"), torch.Tensor) for item in node.all_input_nodes[1:])
 
 
 def _operands(node: Node) -> list[Node]:

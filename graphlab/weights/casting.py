@@ -6,12 +6,15 @@ import torch
 
 from graphlab.weights.errors import WeightsError
 
+MASKED = 1e30
+"""Magnitude from which a value is no number but stands for infinity: masks are filled with the least of float32."""
+
 
 def cast(value: torch.Tensor, dtype: torch.dtype, what: str) -> torch.Tensor:
     """`value` in `dtype`, rounded; `what` names it in messages.
 
     WeightsError when one is floating, complex, an integer or boolean and the other is not, and when a finite value
-    becomes infinite.
+    becomes infinite. Values from MASKED on, which hide what they are added to, become the largest there are.
     """
     if value.dtype == dtype:
         return value
@@ -19,11 +22,13 @@ def cast(value: torch.Tensor, dtype: torch.dtype, what: str) -> torch.Tensor:
     if _kind(value.dtype) != _kind(dtype):
         raise WeightsError(f"{what} is {old}, expected {new}", hint="the weights may be quantised")
     made = value.to(dtype)
-    if _narrower(dtype, value.dtype) and bool((made.isfinite() != value.isfinite()).any()):
+    if not _narrower(dtype, value.dtype) or not bool((lost := made.isfinite() != value.isfinite()).any()):
+        return made
+    if bool((value[lost].abs() < MASKED).any()):
         raise WeightsError(
             f"{what} has values that {new} cannot hold, it is {old}", hint="use a program in bfloat16 or float32"
         )
-    return made
+    return torch.where(lost, made.nan_to_num(posinf=torch.finfo(dtype).max, neginf=torch.finfo(dtype).min), made)
 
 
 def spelled(dtype: torch.dtype) -> str:

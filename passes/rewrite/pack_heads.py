@@ -10,6 +10,8 @@ import torch
 from graphlab.fused.multi_head_attention import MULTI_HEAD_ATTENTION
 from graphlab.fused.registry import arguments
 from graphlab.fused.rotary_embedding import ROTARY_EMBEDDING
+from graphlab.rewriting.attention.constants import Known
+from graphlab.rewriting.attention.hidden_rows import kept_rows, zeroed
 from graphlab.rewriting.draft import Draft
 from graphlab.rewriting.fake import same_size
 from graphlab.rewriting.rewrite import Rewrite
@@ -26,21 +28,23 @@ class PackHeads(Rewrite):
     out = aten.view(aten.transpose(a, 1, 2), [b, t, 320])`
     After:  `out = graphlab.multi_head_attention(x, y, z, 8)`
 
-    The views around it go where they only split and joined heads; tensors that never were packed are packed. Three
-    axes are one head. Stays: grouped heads, dropout, more axes, operands whose batch is broadcast, a causal flag over
-    lengths that may differ, a boolean mask (which becomes an additive one) of fewer than two axes.
+    Rows from which a mask hides every key stay 0. The views around it go where they only split and joined heads;
+    tensors that never were packed are packed. Three axes are one head. Stays: grouped heads, dropout, more axes,
+    operands whose batch is broadcast, a causal flag over lengths that may differ, a boolean mask (which becomes an
+    additive one) of fewer than two axes.
     """
 
     name: ClassVar[str] = "pack-heads"
 
     def apply(self, draft: Draft) -> None:
         """Asks about every scaled_dot_product_attention."""
+        known = Known(draft)
         for node in draft.calls(aten.scaled_dot_product_attention.default):
             reason = _stays(node)
             if reason is not None:
                 draft.skip(node, reason)
             else:
-                _pack(node, draft)
+                _pack(node, draft, known)
 
 
 def _stays(node: Node) -> str | None:
@@ -68,13 +72,16 @@ def _same(one: torch.Tensor, other: torch.Tensor, axis: int) -> bool:
     return same_size(one.shape[axis], other.shape[axis])
 
 
-def _pack(node: Node, draft: Draft) -> None:
+def _pack(node: Node, draft: Draft, known: Known) -> None:
     given = arguments(node)
     heads = int(node.meta["val"].shape[1]) if node.meta["val"].dim() == 4 else 1
     operands = [_packed(given[name], draft, node) for name in ("query", "key", "value")]
     bias = _bias(given["attn_mask"], given["query"], given["key"], draft, node)
     options = (heads, bias, bool(given["is_causal"]), given["scale"])
     out = draft.call(MULTI_HEAD_ATTENTION, *operands, *options, at=node)
+    kept = None if given["attn_mask"] is None else kept_rows(given["attn_mask"], draft, known, node)
+    if kept is not None:
+        out = _shown(out, kept, node.meta["val"].dim(), heads, draft, node)
     if heads == 1 and node.meta["val"].dim() == 3:
         draft.replace(node, out, "attention of one head")
         return
@@ -86,6 +93,23 @@ def _pack(node: Node, draft: Draft) -> None:
     sizes = [draft.size(query, 0), draft.size(query, 2), heads, width]
     rows = draft.call(aten.reshape.default, out, sizes, at=node)
     draft.replace(node, draft.call(aten.transpose.int, rows, 1, 2, at=node), "attention of packed heads")
+
+
+def _shown(out: Node, kept: Node, rank: int, heads: int, draft: Draft, at: Node) -> Node:
+    """`out` (b, q, heads e) with 0 in rows from which every key is hidden, where kernels make NaN of -inf throughout.
+
+    `kept` is (q, 1) behind the axes of batch and heads, or of batch alone (`rank` 3), that the mask has.
+    """
+    value = kept.meta["val"]
+    if rank == 3 or value.dim() < 3:
+        return zeroed(out, kept, draft, at)
+    if same_size(value.shape[-3], 1):
+        return zeroed(out, draft.call(aten.squeeze.dim, kept, -3, at=at), draft, at)
+    sizes = draft.shape(out)
+    width = int(out.meta["val"].shape[2]) // heads
+    rows = draft.call(aten.reshape.default, out, [*sizes[:2], heads, width], at=at)
+    turned = draft.call(aten.transpose.int, kept, -3, -2, at=at)
+    return draft.call(aten.reshape.default, zeroed(rows, turned, draft, at), sizes, at=at)
 
 
 def _packed(operand: Node, draft: Draft, at: Node) -> Node:

@@ -151,6 +151,24 @@ def test_tables_of_angles_are_islands_and_activations_are_not() -> None:
     assert dtypes["sin_1"] == dtypes["linear"] == "float16"
 
 
+class Buckets(nn.Module):
+    """Distances to buckets by their logarithms, as T5 has them."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        distance = torch.arange(1, x.shape[1] + 1)
+        return x[:, (torch.log(distance.float() / 8) * 7.7).long().clamp(0, 4)] * x.argmax(-1, keepdim=True)
+
+
+def test_integers_made_of_floats_are_islands() -> None:
+    program = capture(Buckets().eval(), (torch.randn(2, 5, 16),), dynamic=False)
+    found = angle_tables(program.graph)
+    assert {"log", "mul"} <= found
+    made = retyped(program, torch.float16, found)
+    dtypes = {node.name: node.out.dtype for node in made.graph.calls}
+    assert dtypes["log"] == dtypes["mul"] == "float32"
+    assert dtypes["mul_1"] == "float16"
+
+
 def test_half_precision_is_widened(tmp_path: Path) -> None:
     module = Block().half().eval().requires_grad_(False)
     program = capture(module, (torch.randn(2, 5, 16).half(),), dynamic=False)

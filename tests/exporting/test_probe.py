@@ -50,6 +50,14 @@ def test_what_was_found_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert kernels(CPU).present == frozenset()
 
 
+def test_a_provider_that_is_not_here_is_asked_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GRAPHLAB_CACHE", str(tmp_path))
+    monkeypatch.setattr(probe, "_probed", lambda provider: Kernels(provider, available=False, why="no driver"))
+    assert not kernels(CPU).available
+    monkeypatch.setattr(probe, "_probed", lambda provider: Kernels(provider))
+    assert kernels(CPU).available
+
+
 def test_the_cache_is_asked_by_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("GRAPHLAB_CACHE", str(tmp_path))
     places = set()

@@ -254,11 +254,18 @@ def mixed(m: Any, x: torch.Tensor, f: torch.Tensor) -> torch.Tensor:
     return x * f.cos() + halves(x) * f.sin()
 
 
+def written(m: Any, x: torch.Tensor, f: torch.Tensor) -> torch.Tensor:
+    """A table that held twins until one half of it was written."""
+    cos, sin = twice(f).cos(), twice(f).sin()
+    return x * cos.slice_scatter(f[:, :2], -1, 0, 2) + halves(x) * sin
+
+
 STAYS: dict[str, tuple[Call, tuple[int, ...], tuple[int, ...], str]] = {
     "other_value": (other, X, (5, 4), "cat_1 turns linear, which mul is not of"),
     "product_read": (product_read, X, (5, 4), "mul is read elsewhere"),
     "tables_not_twins": (wide, X, (5, 4), "cos is not shown to hold the same numbers for both halves"),
     "other_pairs": (mixed, X, (5, 4), "cos is not shown to hold the same numbers for both halves"),
+    "table_written": (written, X, (5, 4), "slice_scatter is not shown to hold the same numbers for both halves"),
     "by_head": (llama, X, (3, 5, 4), "cos differs by head"),
     "same_for_all_tokens": (llama, X, (2, 1, 1, 4), "cos is the same for all tokens"),
     "two_axes": (llama, (5, D), (5, 4), "it turns a tensor of 2 axes, not batch, heads, tokens and channels"),

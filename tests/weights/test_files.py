@@ -17,6 +17,7 @@ from graphlab.errors import GraphlabError, SourceError, UnsafeSourceError
 from graphlab.program import Program
 from graphlab.weights import MissingWeight, Values, WeightsError, weight_source
 from graphlab.weights import files as files_module
+from graphlab.weights.casting import cast
 from graphlab.weights.files import Safetensors, opened
 from tests.weights.toys import held, on_meta, real, stage, stripped, with_values, workload
 
@@ -152,6 +153,12 @@ def test_values_too_large_for_the_dtype(tmp_path: Path) -> None:
     source = weight_source(workload(stage("float16")), "block", str(path))
     with pytest.raises(WeightsError, match=r"to_q\.weight has values that float16 cannot hold, it is float32"):
         source.read("to_q.weight", torch.empty(8, 8, dtype=torch.float16))
+
+
+def test_what_hides_stays_large_in_half_precision() -> None:
+    least = torch.finfo(torch.float32).min
+    made = cast(torch.tensor([0.5, least, -float("inf")]), torch.float16, "mask")
+    assert made.tolist() == [0.5, torch.finfo(torch.float16).min, -float("inf")]
 
 
 def test_quantised_weights(tmp_path: Path) -> None:

@@ -18,10 +18,8 @@ from graphlab.exporting.checking.reference import laid_down, reference_of
 from graphlab.exporting.translate import Lowered
 from graphlab.program import Program
 from graphlab.rewriting.result import NewTensor
+from graphlab.weights.casting import MASKED
 from graphlab.weights.source import WeightSource
-
-MASKED = 1e30
-"""Magnitude from which a value is no number but stands for minus infinity, which half precision has too."""
 
 
 def overflows(

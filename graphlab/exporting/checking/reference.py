@@ -15,6 +15,7 @@ from graphlab.rewriting.bare import save_bare
 from graphlab.rewriting.functional import functional
 from graphlab.rewriting.result import NewTensor
 from graphlab.verification.tape import Tape, tape
+from graphlab.weights.casting import cast
 from graphlab.weights.source import WeightSource
 from graphlab.weights.values import Values
 
@@ -51,7 +52,7 @@ class Reference:
         for key in dict.fromkeys(self.tape.weights.values()):
             value = values[key]
             if self.rounded is not None and value.dtype == main:
-                value = value.to(getattr(torch, self.rounded))
+                value = cast(value, getattr(torch, self.rounded), key)
             yield key, value.to(wanted[key])
 
     def lay_down(
@@ -77,7 +78,7 @@ def reference_of(program: Program, dtype: str | None = None) -> Reference:
     wide = retyped(program, torch.float32) if own in halves else program
     rounded = model if model in halves else None
     said = "PyTorch in float32" + (f", weights and inputs rounded to {rounded}" if rounded else "")
-    if own == "float64" and model == own:
+    if own == "float64" and rounded is None:
         said = "PyTorch in float64"
     return Reference(program, wide, tape(wide), model, rounded, said)
 

@@ -13,7 +13,7 @@ from graphlab.fused.group_norm_silu import GROUP_NORM_SILU
 from graphlab.fused.registry import opset18
 from graphlab.fused.skip_layer_norm import SKIP_LAYER_NORM
 from graphlab.fused.skip_layer_norm import onnx as spelled_skip_layer_norm
-from graphlab.fused.skip_rms_norm import SKIP_RMS_NORM
+from graphlab.fused.skip_rms_norm import SKIP_RMS_NORM, epsilon
 
 aten = torch.ops.aten
 
@@ -79,21 +79,19 @@ def _has_kernel(channels: int, groups: int) -> bool:
 
 
 def rms_norm(x: Any, normalized_shape: Sequence[int], weight: Any = None, eps: float | None = None) -> Any:
-    """RMSNormalization of opset 23; without `eps` that of the dtype of x, as ATen has it."""
+    """RMSNormalization of opset 23; without `eps` ATen's own."""
     op = opset18()
     axis = -len(normalized_shape)
     if weight is None:
         weight = op.Add(op.ConstantOfShape(op.Shape(x, start=axis)), 1.0)
-    least = float(torch.finfo(_DTYPES[x.dtype.name]).eps) if eps is None else eps
-    return node("", "RMSNormalization", (x, op.CastLike(weight, x)), {"axis": axis, "epsilon": least})
+    return node("", "RMSNormalization", (x, op.CastLike(weight, x)), {"axis": axis, "epsilon": epsilon(x, eps)})
 
 
 def skip_rms_norm(x: Any, residual: Any, shape: Sequence[int], weight: Any = None, eps: float | None = None) -> Any:
     """SkipSimplifiedLayerNormalization where the norm is over the last axis and has a weight; else two operators."""
     if len(shape) != 1 or weight is None or len(x.shape) not in (2, 3) or weight.dtype != x.dtype:
         return added_rms_norm(x, residual, shape, weight, eps)
-    least = float(torch.finfo(_DTYPES[x.dtype.name]).eps) if eps is None else eps
-    made = contrib("SkipSimplifiedLayerNormalization", x, residual, weight, outputs=4, epsilon=least)
+    made = contrib("SkipSimplifiedLayerNormalization", x, residual, weight, outputs=4, epsilon=epsilon(x, eps))
     return made[0], made[3]
 
 
@@ -102,14 +100,6 @@ def added_rms_norm(x: Any, residual: Any, shape: Sequence[int], weight: Any = No
     total = node("", "Add", (x, residual), {})
     total.type, total.shape = x.type, x.shape
     return rms_norm(total, shape, weight, eps), total
-
-
-_DTYPES = {
-    "DOUBLE": torch.float64,
-    "FLOAT": torch.float32,
-    "FLOAT16": torch.float16,
-    "BFLOAT16": torch.bfloat16,
-}
 
 
 def translations(target: Target) -> Mapping[Callable[..., Any], Callable[..., Any]]:
