@@ -27,6 +27,7 @@ from benchmarks.export_rivalry.race import Race, Rival, share_of_limit
 from benchmarks.timing import header
 from graphlab.lowering.registry import backend_from
 from graphlab.timing.contest import Limits
+from graphlab.timing.stage import ratio
 from graphlab.timing.stamp import environment, usable_cores
 from graphlab.timing.statistics import LEAST_ROUNDS
 
@@ -115,7 +116,7 @@ def line(name: str, row: Mapping[str, Any], contest: Mapping[str, Any]) -> str:
         f"{times['seconds']:.3f} ({times['low']:.3f} to {times['high']:.3f})",
         str(len(times["samples"])),
         _base_seconds(contest),
-        "1" if name in BASES.values() and row is contest["rows"][0] else _ratio(row["ratio"]),
+        "1" if name in BASES.values() and row is contest["rows"][0] else _ratio(row, contest),
         "" if share is None else f"{share:.1%}",
         f"{row['compile_seconds']:.1f}",
         _gib(memory["compile_peak_bytes"]),
@@ -127,16 +128,25 @@ def line(name: str, row: Mapping[str, Any], contest: Mapping[str, Any]) -> str:
 
 def _base_seconds(contest: Mapping[str, Any]) -> str:
     """Seconds of the base, beside which a row stands: from one contest to the next the machine may change."""
-    base = next((row for row in contest["rows"] if row["label"] in BASES.values()), None)
-    return f"{base['times']['seconds']:.3f}" if base is not None and base["times"] is not None else ""
+    base = _base(contest)
+    return f"{base['seconds']:.3f}" if base is not None else ""
 
 
-def _ratio(ratio: Mapping[str, Any] | None) -> str:
-    if ratio is None:
-        return ""  # the base was not timed
-    interval = ratio["interval"]
-    said = f" [{interval['low']:.3f}, {interval['high']:.3f}] {ratio['verdict']}" if interval else " (few rounds)"
-    return f"{ratio['median']:.3f}{said}"
+def _base(contest: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The times of the base; None where it was not timed."""
+    found = next((row for row in contest["rows"] if row["label"] in BASES.values()), None)
+    return found["times"] if found is not None else None
+
+
+def _ratio(row: Mapping[str, Any], contest: Mapping[str, Any]) -> str:
+    """Worked out from the samples, which are what was measured."""
+    base = _base(contest)
+    if base is None:
+        return ""
+    found = ratio(base["samples"], row["times"]["samples"])
+    interval = found.interval
+    said = f" [{interval.low:.3f}, {interval.high:.3f}] {found.verdict}" if interval else " (few rounds)"
+    return f"{found.median:.3f}{said}"
 
 
 def _gib(nbytes: int | None) -> str:
