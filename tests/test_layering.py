@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 
 LAYERS = """
 benching exporter running
-onnx_pipeline timing
+onnx_pipeline timing erase
 lowering
 exporting
 api profiling characterizing calibrating rewriter
