@@ -72,4 +72,5 @@ def fused(
             "the embeddings leave directions of the text open, so that no one weight follows from them",
             hint="keep captions that span it, or give a ridge (rho above 0)",
         )
-    return (original + torch.linalg.solve(gram, wanted.T).T).to(weight.dtype)
+    change: torch.Tensor = torch.linalg.solve(gram, wanted.T).T
+    return (original + change).to(weight.dtype)
