@@ -54,6 +54,29 @@ class AttentionSite:
 
 
 @dataclass(frozen=True, slots=True)
+class PlacedWeight:
+    """A weight of a mask and its place: `set_entries` of `entries` may change.
+
+    `layer` is the path of the module that uses it, `role` that of the call. `kind` is the kind of the attention whose
+    projection or norm it is, and `part` which ("query", "key", "value", "output", joined with + where it is several);
+    None for a weight of no attention.
+    """
+
+    key: str
+    layer: str
+    role: str
+    kind: str | None
+    part: str | None
+    entries: int
+    set_entries: int
+
+    @property
+    def density(self) -> float:
+        """Share of the entries that may change, 0 to 1."""
+        return self.set_entries / self.entries if self.entries else 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class NodeCost:
     """Cost of one call: `flops` of contractions and `pointwise_flops` of the rest (None: no rule), bytes
     read and written, the bytes with attention fused, and the operator category."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from graphlab.errors import GraphlabError
 from graphlab.graph import Graph
 from graphlab.passes_base import Analysis, AnalysisInput
 from graphlab.plugins import find_pass
+
+T = TypeVar("T")
 
 
 class Facts:
@@ -40,6 +42,10 @@ class Facts:
             self._results[name] = kind().run(self._given)
             self._running.pop()
         return self._results[name]
+
+    def of(self, analysis: Analysis[T]) -> T:
+        """What `analysis`, made with options of its own, says of this graph; it is not kept."""
+        return analysis.run(self._given)
 
     def at(self, values: Mapping[str, int]) -> Facts:
         """Facts about the same graph at other sizes; what does not depend on sizes is kept."""

@@ -1,0 +1,82 @@
+"""Checkpoints: all a run needs to go on as if it had never stopped, in one file that is whole or not there."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+
+from graphlab.erase.errors import EraseError
+
+FORMAT = "graphlab.erase.checkpoint"
+VERSION = 1
+
+History = list[dict[str, float]]
+"""{term: loss} of every iteration so far."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """After `iteration` iterations: trained `weights`, state of the `optimizer`, of both generators, of the backend.
+
+    `fingerprint` is that of configuration, base, mask and prompts: a run goes on only from its own. `evaluations` are
+    the samples networks were asked for so far, (with gradient, without).
+    """
+
+    fingerprint: str
+    iteration: int
+    weights: dict[str, torch.Tensor]
+    optimizer: dict[str, Any]
+    generator: torch.Tensor
+    torch_generator: torch.Tensor
+    backend: dict[str, Any]
+    history: History
+    evaluations: tuple[int, int]
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Writes `checkpoint` to `path`: what was there stays until the new one is on the disk."""
+    with atomic_file(path) as file:
+        torch.save({"format": FORMAT, "version": VERSION, **vars(checkpoint)}, file)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """The checkpoint at `path`, read without running what a file may hold, its tensors on the CPU.
+
+    EraseError for a file that cannot be read, or is no checkpoint of this version.
+    """
+    try:
+        values = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        raise EraseError(f"cannot read the checkpoint {path}: {error}") from error
+    if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
+        raise EraseError(f"{path} is no checkpoint of a training run")
+    version = values.pop("version", None)
+    if version != VERSION:
+        raise EraseError(f"{path} is a checkpoint of version {version}, expected {VERSION}")
+    if set(values) != {field.name for field in fields(Checkpoint)}:
+        raise EraseError(f"{path} is a checkpoint with other entries than this version writes")
+    return Checkpoint(**values)
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that becomes `path` when all of it is on the disk, and vanishes on an error."""
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with part.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise EraseError(f"cannot write {path}: {error}", hint="check the folder and its permissions") from error
+    finally:
+        part.unlink(missing_ok=True)
