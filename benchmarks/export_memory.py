@@ -110,24 +110,31 @@ def table(rows: Mapping[str, Mapping[str, Any]]) -> None:
             held = f"{row['peak'] / GIB:.2f} and growing" if "killed" in row["error"] and "peak" in row else ""
             print(f"| {name} | | | {held} | | | | {row['error']} |")
             continue
-        peak = max(row["load_peak"], row["call_peak"] or row["peak"])
         cells = (
             name,
             f"{row['seconds']:.2f}",
             f"{row['load_seconds']:.1f}",
-            f"{peak / GIB:.2f}",
+            f"{_peak(row) / GIB:.2f}",
             f"{row['load_peak'] / GIB:.2f}",
             "" if row["call_peak"] is None else f"{row['call_peak'] / GIB:.2f}",
-            f"{lower(yardstick, row):.2f}x" if yardstick.get("error", "") is None else "",
+            lower(yardstick, row),
             "",
         )
         print("| " + " | ".join(cells) + " |")
 
 
-def lower(yardstick: Mapping[str, Any], row: Mapping[str, Any]) -> float:
-    """The peak of `yardstick` over that of `row`, each the larger of loading and calling."""
-    first, own = (max(item["load_peak"], item["call_peak"] or item["peak"]) for item in (yardstick, row))
-    return float(first / own)
+def lower(yardstick: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+    """The peak of `yardstick` over that of `row`: a bound where the yardstick was ended while it grew."""
+    if "peak" not in yardstick:
+        return ""
+    if yardstick["error"] is None:
+        return f"{_peak(yardstick) / _peak(row):.2f}x"
+    return f"more than {yardstick['peak'] / _peak(row):.1f}x" if "killed" in yardstick["error"] else ""
+
+
+def _peak(row: Mapping[str, Any]) -> float:
+    """The larger of loading and calling."""
+    return float(max(row["load_peak"], row["call_peak"] or row["peak"]))
 
 
 def main() -> None:

@@ -79,9 +79,13 @@ def test_a_share_is_of_the_fastest_product_of_the_same_precision() -> None:
 
 
 def test_memory_is_compared_by_the_larger_of_loading_and_calling() -> None:
-    first = {"load_peak": 4, "call_peak": 12, "peak": 12}
-    assert lower(first, {"load_peak": 6, "call_peak": 3, "peak": 6}) == 2.0
-    assert lower(first, {"load_peak": 4, "call_peak": None, "peak": 8}) == 1.5
+    first = {"load_peak": 4, "call_peak": 12, "peak": 12, "error": None}
+    assert lower(first, {"load_peak": 6, "call_peak": 3, "peak": 6}) == "2.00x"
+    assert lower(first, {"load_peak": 4, "call_peak": None, "peak": 8}) == "1.50x"
+    killed = {"peak": 9, "error": "killed for memory: it took more"}
+    assert lower(killed, {"load_peak": 2, "call_peak": 3, "peak": 3}) == "more than 3.0x"
+    assert lower({"peak": 9, "error": "failed"}, {"load_peak": 2, "call_peak": 3, "peak": 3}) == ""
+    assert lower({}, {"load_peak": 2, "call_peak": 3, "peak": 3}) == ""
 
 
 def test_a_slope_is_of_the_nodes_that_came() -> None:
