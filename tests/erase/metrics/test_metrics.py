@@ -133,7 +133,6 @@ def test_drift_is_where_a_model_moved() -> None:
 
 
 def test_paired_intervals() -> None:
-    pytest.importorskip("scipy", reason="the erase extra is not installed")
     found = paired([0.9, 0.8, 0.85, 0.95], [0.7, 0.75, 0.8, 0.8])
     differences = [0.2, 0.05, 0.05, 0.15]
     mean = sum(differences) / 4

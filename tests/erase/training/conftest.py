@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.util import find_spec
 
 import pytest
+from accelerate.state import AcceleratorState
 
 
 @pytest.fixture(autouse=True)
 def fresh_accelerate() -> Iterator[None]:
     yield
-    if find_spec("accelerate") is not None:
-        from accelerate.state import AcceleratorState
-
-        AcceleratorState._reset_state(reset_partial_state=True)
+    AcceleratorState._reset_state(reset_partial_state=True)
