@@ -23,7 +23,6 @@ from graphlab.cli.options import (
     parse_level,
 )
 from graphlab.cli.output import STDOUT, OutputError, check_outputs, write_outputs
-from graphlab.cli.signals import ended_in_order
 
 if TYPE_CHECKING:
     from graphlab.report.bench_data import BenchReport
@@ -77,7 +76,7 @@ def bench(
     candidates(backend or (), rewrite=parse_level(rewrite))  # what is misspelled is said before the model is loaded
     static = not dynamic and not source.endswith(".onnx")  # a file says its free sizes, which cost nothing
     workload = load_workload(source, bindings, inputs, config, trust_pickle=trust_pickle, static=static)
-    with ended_in_order(), _progress() as tell:
+    with _progress() as tell:
         report = run_bench(
             workload,
             backend or (),

@@ -22,6 +22,7 @@ from graphlab.cli.passes import passes
 from graphlab.cli.profile import profile
 from graphlab.cli.rewrite import rewrite
 from graphlab.cli.run import run
+from graphlab.cli.signals import ended_in_order
 from graphlab.errors import GraphlabError
 
 OK, FAILURE, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -65,7 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
     try:
-        code = _run(args)
+        with ended_in_order():
+            code = _run(args)
         sys.stdout.flush()
     except BrokenPipeError:
         return _closed_pipe()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -155,17 +154,6 @@ def test_nothing_to_draw(run: Run, benched: list[Any], answer: list[BenchReport]
     result = run("bench", "toy", "--backend", "eager", "--plot", str(plot), "--json", str(data))
     assert (result.code, list(tmp_path.iterdir())) == (1, [data])  # what was found is not lost by it
     assert "error: there is nothing to draw" in result.err
-
-
-def test_a_signal_ends_it_as_an_interrupt_does(run: Run, calls: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    def bench(workload: Workload, backends: list[str], **options: Any) -> BenchReport:
-        assert callable(signal.getsignal(signal.SIGTERM))
-        signal.raise_signal(signal.SIGTERM)
-        raise AssertionError
-
-    monkeypatch.setattr(graphlab.benching, "bench", bench)
-    result = run("bench", "toy", "--backend", "eager")
-    assert (result.code, result.err) == (130, "interrupted\n")
 
 
 @pytest.mark.parametrize(

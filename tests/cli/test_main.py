@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 import graphlab.loading
@@ -57,6 +59,23 @@ def test_a_source_called_debug(run: Run, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_an_interrupt_is_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     fail_with(monkeypatch, KeyboardInterrupt())
     assert run("analyze", "toy").code == 130
+
+
+@pytest.mark.parametrize(
+    "args", [("analyze", "toy"), ("bench", "toy", "--backend", "eager"), ("export", "toy", "-o", "m.onnx")]
+)
+def test_a_signal_ends_any_command_as_an_interrupt_does(
+    run: Run, monkeypatch: pytest.MonkeyPatch, args: tuple[str, ...]
+) -> None:
+    def load(*_: object, **__: object) -> None:
+        assert callable(signal.getsignal(signal.SIGTERM))
+        signal.raise_signal(signal.SIGTERM)
+        raise AssertionError
+
+    monkeypatch.setattr(graphlab.loading, "load", load)
+    result = run(*args)
+    assert (result.code, result.err) == (130, "interrupted\n")
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_a_source_that_exits_is_an_error_of_the_source(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

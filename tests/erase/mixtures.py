@@ -12,6 +12,8 @@ from graphlab.erase.noise import DiscreteSchedule, FlowSchedule, NoiseSchedule, 
 
 STRUCTURE, CONCEPT = 4.0, 0.35
 """Half the distance of the means along the first and the second axis."""
+SPREAD = 0.05
+"""Standard deviation of a component."""
 
 
 def cosine(times: int = 1000) -> DiscreteSchedule:
@@ -23,7 +25,7 @@ def cosine(times: int = 1000) -> DiscreteSchedule:
 def mixture(dtype: torch.dtype = torch.float64) -> Mixture:
     """Components in the order (structure, concept): (-,-), (-,+), (+,-), (+,+)."""
     means = [[s * STRUCTURE, c * CONCEPT] for s in (-1, 1) for c in (-1, 1)]
-    return Mixture(torch.tensor(means, dtype=dtype)[:, None, None, :], 0.05)
+    return Mixture(torch.tensor(means, dtype=dtype)[:, None, None, :], SPREAD)
 
 
 def exact(kind: Parametrisation = "epsilon", schedule: NoiseSchedule | None = None) -> Denoiser:

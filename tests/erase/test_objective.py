@@ -14,7 +14,7 @@ from graphlab.erase.errors import EraseError
 from graphlab.erase.noise import Level, Parametrisation
 from graphlab.erase.objective import PRESETS, Ablation, Objective, TermWeights, Texts
 from graphlab.erase.trajectory import Boundary, Point, Trajectory
-from tests.erase.mixtures import EMPTY, GIVEN, exact, noise
+from tests.erase.mixtures import CONCEPT, EMPTY, GIVEN, SPREAD, STRUCTURE, exact, noise
 
 ALL = TermWeights(1.0, 1.0, 1.0, 1.0)
 TEXTS = Texts(GIVEN, EMPTY)
@@ -62,14 +62,16 @@ def gradients(objective: Objective, disturbed: float = 0.1) -> torch.Tensor:
 
 def test_points_are_told_the_noise_they_have() -> None:
     _, teacher = pair()
-    early, late = points(teacher)
-    assert early.level.alpha < late.level.alpha
-    for point in (early, late):
+    path = Trajectory(teacher, teacher.schedule.levels(100))
+    found = path.at((20, 50, 80), noise(4000), EMPTY, EMPTY)
+    assert [found[index].level.log_snr for index in found] == sorted(point.level.log_snr for point in found.values())
+    for point in found.values():
         assert teacher.schedule.told(point.level.time) == point.level
-        # What the exact model calls noise has variance 1 only where it is told the noise that is there.
-        eps = teacher.noise(point.x, point.level, EMPTY)
-        clean = (point.x - point.level.sigma * eps) / point.level.alpha
-        assert torch.allclose(point.level.alpha * clean + point.level.sigma * eps, point.x)
+        # x = alpha x0 + sigma eps has this variance at the level it is told, and another at any other.
+        alpha, sigma = point.level.alpha, point.level.sigma
+        for axis, half in enumerate((STRUCTURE, CONCEPT)):
+            wanted = alpha**2 * (half**2 + SPREAD**2) + sigma**2
+            assert point.x[..., axis].var().item() == pytest.approx(wanted, rel=0.1)
 
 
 def test_at_the_base_only_the_concept_is_reversed() -> None:

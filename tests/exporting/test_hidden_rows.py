@@ -44,6 +44,12 @@ def test_a_causal_mask_hides_no_row(tmp_path: Path) -> None:
     agree(module, found, tmp_path, X)
 
 
+def test_a_triangle_below_the_diagonal_hides_the_first_row(tmp_path: Path) -> None:
+    module = Call(lambda m, x: attention(m, x, torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).tril(-1)))
+    assert not module(X)[:, 0].any()
+    agree(module, lowered(captured(module, X, dynamic=True)), tmp_path, X)
+
+
 @pytest.mark.parametrize("target", ["ort-cpu", "standard"])
 def test_as_many_heads_of_keys_are_not_grouped(target: str, tmp_path: Path) -> None:
     module = Call(lambda m, x: F.scaled_dot_product_attention(*(x.unflatten(-1, (2, 8)).mT,) * 3, enable_gqa=True))

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from graphlab.erase.errors import EraseError
 from graphlab.erase.images import Sampling, draw
-from graphlab.erase.noise import CLEAN
+from graphlab.erase.noise import CLEAN, Parametrisation
 from graphlab.erase.worlds.base import KINDS, Base, BaseConfig, config_of, new_base
 from graphlab.erase.worlds.base_file import LIMIT_BYTES, load_base, save_base
 from graphlab.erase.worlds.known import WORLDS
@@ -25,8 +25,8 @@ from graphlab.erase.worlds.text_encoder import TextEncoder
 CASES = [(world, kind) for world in WORLDS for kind in KINDS]
 
 
-def small(world: str = "digits", kind: str = "epsilon") -> Base:
-    return new_base(BaseConfig(world, kind, (8, 16), heads=2), 1)  # type: ignore[arg-type]  # a literal of KINDS
+def small(world: str = "digits", kind: Parametrisation = "epsilon") -> Base:
+    return new_base(BaseConfig(world, kind, (8, 16), heads=2), 1)
 
 
 def about(path: Path) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def test_an_encoder_refuses_other_shapes() -> None:
 
 
 @pytest.mark.parametrize(("world", "kind"), CASES, ids=lambda part: str(part))
-def test_a_file_gives_the_base_back_to_the_bit(world: str, kind: str, tmp_path: Path) -> None:
+def test_a_file_gives_the_base_back_to_the_bit(world: str, kind: Parametrisation, tmp_path: Path) -> None:
     base = small(world, kind)
     base = Base(base.config, base.unet, base.encoder, {"steps": "7", "note": "zwölf"})
     path = tmp_path / "base.safetensors"
@@ -223,7 +223,7 @@ def test_weights_come_from_the_seed_and_a_copy_is_its_own() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_levels_are_those_of_training(kind: str) -> None:
+def test_the_levels_are_those_of_training(kind: Parametrisation) -> None:
     base = small("digits", kind)
     levels = base.schedule.levels(25)
     if kind == "flow":

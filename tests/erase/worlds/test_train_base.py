@@ -14,7 +14,7 @@ from benchmarks.erasure.train_base import main, train
 from benchmarks.erasure.training_batch import batch_of, prompts_of
 from benchmarks.erasure.training_state import Training, fresh, load_state_file, parameters_of, save_state
 from graphlab.erase.errors import EraseError
-from graphlab.erase.noise import Level
+from graphlab.erase.noise import Level, Parametrisation
 from graphlab.erase.prediction import noise_of
 from graphlab.erase.worlds.base import KINDS, BaseConfig, new_base
 from graphlab.erase.worlds.base_file import load_base
@@ -91,9 +91,9 @@ def test_a_state_comes_back_with_its_optimiser(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_training_lowers_the_loss(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_lowers_the_loss(kind: Parametrisation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train_base, "EVERY_STEPS", 5)
-    how = Training("digits", kind, seed=0, steps=15, batch=8, warm_up=5)  # type: ignore[arg-type]  # a literal of KINDS
+    how = Training("digits", kind, seed=0, steps=15, batch=8, warm_up=5)
     base = train(how, tmp_path)
     losses = [float(row[1]) for row in rows(tmp_path)[1:]]
     assert base is not None
@@ -102,22 +102,22 @@ def test_training_lowers_the_loss(kind: str, tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_targets_stand_for_the_noise(kind: str) -> None:
+def test_targets_stand_for_the_noise(kind: Parametrisation) -> None:
     generator = torch.Generator().manual_seed(0)
     clean, noise = torch.randn(2, 6, 1, 4, 4, generator=generator).unbind(0)
-    levels = training_levels(kind, 6, generator)  # type: ignore[arg-type]  # a literal of KINDS
-    x, target = levels.noisy(clean, noise), levels.target(clean, noise, kind)  # type: ignore[arg-type]
+    levels = training_levels(kind, 6, generator)
+    x, target = levels.noisy(clean, noise), levels.target(clean, noise, kind)
     for row in range(6):
         level = Level(*(float(part[row]) for part in (levels.time, levels.alpha, levels.sigma)))
-        found = noise_of(target[row], x[row], level, kind)  # type: ignore[arg-type]
+        found = noise_of(target[row], x[row], level, kind)
         assert torch.allclose(found, noise[row], atol=1e-5)
-        told = schedule_for(kind).told(level.time)  # type: ignore[arg-type]
+        told = schedule_for(kind).told(level.time)
         assert (told.alpha, told.sigma) == pytest.approx((level.alpha, level.sigma), abs=1e-6)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_levels_lie_evenly_over_log_snr(kind: str) -> None:
-    levels = training_levels(kind, 20_000, torch.Generator().manual_seed(0))  # type: ignore[arg-type]
+def test_levels_lie_evenly_over_log_snr(kind: Parametrisation) -> None:
+    levels = training_levels(kind, 20_000, torch.Generator().manual_seed(0))
     log_snr = 2 * (levels.alpha / levels.sigma).double().log()
     outside = (log_snr < LOW - 1e-6) | (log_snr > HIGH + 1e-4)
     assert float(outside.double().mean()) == pytest.approx(0.045 if kind == "flow" else 0, abs=0.01)
