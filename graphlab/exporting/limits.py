@@ -39,7 +39,14 @@ def size_limits(program: Program, axes: Mapping[str, str]) -> tuple[str, ...]:
     names = sorted(axes, key=len, reverse=True)
     pattern = re.compile("|".join(rf"\b{re.escape(name)}\b" for name in names)) if names else None
     shown = [pattern.sub(lambda match: axes[match.group(0)], text) if pattern is not None else text for text in texts]
-    return tuple(dict.fromkeys(re.sub(r"\(([\w.]+)\)", r"\1", text) for text in shown))
+    plain = (re.sub(r"\(([\w.]+)\)", r"\1", text) for text in shown)
+    return tuple(dict.fromkeys(text for text in plain if not _says_nothing(text)))
+
+
+def _says_nothing(text: str) -> bool:
+    """Whether both sides are one text: two of torch's symbols may have one name."""
+    left, equal, right = text.partition(" == ")
+    return bool(equal) and left == right
 
 
 _LEAST = 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import graphlab
 from graphlab.exporting import stage
 from graphlab.exporting.checking.report import CaseCheck, CheckReport
 from graphlab.exporting.errors import ExportError
+from graphlab.exporting.limits import size_limits
 from graphlab.exporting.translations import activations
 from graphlab.report.export_writers import export_json
 from tests.exporting.checked import in_this_process
@@ -52,6 +54,19 @@ def test_sizes_a_model_holds_for_are_in_report_and_file(tmp_path: Path) -> None:
     assert metadata(tmp_path / "m.onnx")["graphlab.holds"] == "x.d1 >= 6; x.d1 > 5"
     assert "it holds where x.d1 >= 6; x.d1 > 5" in report.models[0].notes
     assert "onnxruntime" in metadata(tmp_path / "m.onnx")["graphlab.versions"]
+
+
+@pytest.mark.parametrize(
+    ("guards", "said"),
+    [
+        (("h == h",), ()),
+        (("(h // 7) == (h // 7)", "h == w", "h != w"), ("h == w", "h != w")),
+    ],
+)
+def test_a_guard_between_one_name_and_itself_is_left_out(guards: tuple[str, ...], said: tuple[str, ...]) -> None:
+    program = graphlab.capture(Branch(), (X,), dynamic=False)
+    graph = dataclasses.replace(program.graph, guards=guards)
+    assert size_limits(dataclasses.replace(program, graph=graph), {}) == said
 
 
 def test_writes_that_are_not_kept_are_said(tmp_path: Path) -> None:
