@@ -12,22 +12,56 @@ from graphlab.exporting.targets import Target
 _KEPT = ("pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy")
 """Notes of a node that say which module it comes from; stack traces and fx text are three quarters of a file."""
 
+ITERATIONS = 2
+"""Rounds of folding and rewriting at most: what the second leaves, a third seldom finds."""
+
 
 def clean(model: Any, target: Target) -> None:
     """Optimises `model` in place, without reading weights, and sets its opsets."""
     from onnx_ir.passes import common
-    from onnxscript import optimizer
 
     _copy_results(model)
     convert(model, target.opset)
     _set_opsets(model, target)  # passes of onnx_ir look up an operator's outputs by it, and do nothing without
     with _weights_as_inputs(model):
-        optimizer.optimize_ir(model, num_iterations=2, onnx_shape_inference=False, stop_if_no_change=True)
+        _optimize(model)
         common.CommonSubexpressionEliminationPass()(model)
     common.RemoveUnusedNodesPass()(model)
     common.RemoveUnusedFunctionsPass()(model)  # type: ignore[no-untyped-call]  # its constructor has no types
     _strip(model)
     _set_opsets(model, target)
+
+
+def _optimize(model: Any) -> None:
+    """What `onnxscript.optimizer.optimize_ir` does, but for one rule that looks through the whole graph at each node.
+
+    That rule joins slices to a Split; with it, time would grow with the square of the nodes.
+    """
+    from onnx_ir.passes import common
+    from onnxscript import optimizer, rewriter
+
+    common.InlinePass()(model)
+    for _ in range(ITERATIONS):
+        folded = optimizer.fold_constants_ir(model, onnx_shape_inference=False)
+        rewritten = rewriter.RewritePass(linear_rules())(model)
+        unused = [common.RemoveUnusedNodesPass()(model)]
+        unused.append(common.RemoveUnusedFunctionsPass()(model))  # type: ignore[no-untyped-call]  # as above
+        if not any(result.modified for result in (folded, rewritten, *unused)):
+            break
+    common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
+    for each in (
+        common.LiftSubgraphInitializersToMainGraphPass(), common.DeduplicateInitializersPass(),
+        common.CommonSubexpressionEliminationPass(), common.OutputFixPass(), common.NameFixPass(),
+    ):  # fmt: skip
+        each(model)
+
+
+def linear_rules() -> tuple[Any, ...]:
+    """onnxscript's rules but the one above; the list itself is not public, tests/exporting/test_cleanup.py pins it."""
+    from onnxscript import rewriter
+    from onnxscript.rewriter.rules.common import slice_split_rule
+
+    return tuple(rule for rule in rewriter._DEFAULT_REWRITE_RULES if rule is not slice_split_rule)
 
 
 def _set_opsets(model: Any, target: Target) -> None:
