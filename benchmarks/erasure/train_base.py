@@ -1,6 +1,6 @@
 """Train a base of a small world, resumably, or hold one against the gate.
 
-    python -m benchmarks.erasure.train_base --world digits --kind epsilon --seed 0 --steps 1000 --folder runs/digits-0
+    python -m benchmarks.erasure.train_base --world digits --kind epsilon --seed 0 --folder runs/digits-0
     python -m benchmarks.erasure.train_base --gate --folder runs/digits-0
 
 A folder holds `training.safetensors` (the state, written every minute), `log.csv` and, at the end, `base.safetensors`.
@@ -21,7 +21,8 @@ from pathlib import Path
 import torch
 
 from benchmarks.erasure.training_batch import batch_of
-from benchmarks.erasure.training_state import State, Training, fresh, load_state_file, parameters_of, save_state
+from benchmarks.erasure.training_state import State, Training, fresh, load_state_file, save_state
+from benchmarks.erasure.training_step import stepper
 from graphlab.erase.errors import EraseError
 from graphlab.erase.worlds.base import KINDS, Base
 from graphlab.erase.worlds.base_file import load_base, save_base
@@ -33,7 +34,9 @@ from graphlab.erase.worlds.pixel_judge import pixel_judge
 from graphlab.erase.worlds.template_judge import template_judge
 from graphlab.erase.worlds.world import World
 
-BATCH = {"digits": 48, "layout": 64}
+BATCH = {"digits": 128, "layout": 256}
+RATE = {"digits": 1e-3, "layout": 2e-3}
+STEPS = {"digits": 4000, "layout": 16_000}
 EVERY_SECONDS = 60.0
 EVERY_STEPS = 50
 COLUMNS = ("step", "loss", "rate", "seconds")
@@ -57,56 +60,45 @@ def train(
     state = load_state_file(path, how) if path.exists() else fresh(how)
     _cut_log(log, state.step)
     began = saved = time.monotonic()
-    first = state.step
+    first, step = state.step, stepper(state)
     while state.step < how.steps:
         if stop_after is not None and state.step - first >= stop_after:
+            _check(state)
             save_state(state, path)
             return None
-        state.losses.append(_step(state))
+        step(batch_of(state.base, how, state.step))
         if state.step % EVERY_STEPS == 0 or state.step == how.steps:
             _log(state, log, time.monotonic() - began, first, tell)
-        if time.monotonic() - saved >= every_seconds:
-            save_state(state, path)
-            saved = time.monotonic()
+            if time.monotonic() - saved >= every_seconds:
+                save_state(state, path)
+                saved = time.monotonic()
     save_state(state, path)
     return _finish(state, folder)
 
 
-def _step(state: State) -> float:
-    """One step of Adam and of the moving average; the loss before it."""
-    how, base = state.how, state.base
-    batch = batch_of(base, how, state.step)
-    x = batch.levels.noisy(batch.images, batch.noise)
-    target = batch.levels.target(batch.images, batch.noise, how.kind)
-    made = base.denoiser().network(x, batch.levels.time, base.encoder(batch.ids))
-    errors = (made - target).square().mean((1, 2, 3))
-    loss = (batch.levels.weight(how.kind) * errors).mean()
-    value = float(loss.detach())
-    if not math.isfinite(value):
-        raise EraseError(f"the loss of step {state.step} is {value}", hint="the last state is kept; take a lower rate")
-    state.optimizer.param_groups[0]["lr"] = how.rate_at(state.step)
-    state.optimizer.zero_grad(set_to_none=True)
-    torch.autograd.backward(loss)
-    state.optimizer.step()
-    with torch.no_grad():
-        for kept, new in zip(parameters_of(state.average), parameters_of(base), strict=True):
-            kept.lerp_(new, 1 - how.decay_at(state.step))
-    state.step += 1
-    return value
-
-
 def _log(state: State, path: Path, seconds: float, first: int, tell: Callable[[str], None]) -> None:
-    how, mean = state.how, sum(state.losses) / len(state.losses)
+    how = state.how
+    mean = _check(state) / ((state.step - 1) % EVERY_STEPS + 1)
     _append(path, (state.step, f"{mean:.6f}", f"{how.rate_at(state.step - 1):.6g}", f"{seconds:.1f}"))
     left = seconds / (state.step - first) * (how.steps - state.step)
     tell(f"step {state.step}/{how.steps}  loss {mean:.4f}  {seconds:.0f} s, {left:.0f} s left")
-    state.losses.clear()
+    state.loss.zero_()
+
+
+def _check(state: State) -> float:
+    """The sum of the losses since the last line; EraseError where it is not finite, before anything is written."""
+    value = float(state.loss)
+    if not math.isfinite(value):
+        raise EraseError(f"the loss before step {state.step} is {value}", hint="the last state is kept; take a lower rate")
+    return value
 
 
 def _finish(state: State, folder: Path) -> Base:
     log = {name: str(value) for name, value in dataclasses.asdict(state.how).items()}
     log.update(torch=str(torch.__version__), final_loss=_rows(folder / "log.csv")[-1][1])
     average = state.average
+    for module in (average.unet, average.encoder):
+        module.cpu()
     path = folder / "base.safetensors"
     save_base(Base(average.config, average.unet, average.encoder, log), path)
     return load_base(path)
@@ -168,8 +160,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--world", choices=WORLDS, default="digits")
     parser.add_argument("--kind", choices=KINDS, default="epsilon")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--steps", type=int, help=f"{STEPS} if not given")
     parser.add_argument("--without", help="a concept that is never shown, by its name")
+    parser.add_argument("--batch", type=int, help=f"images a step, {BATCH} if not given")
+    parser.add_argument("--rate", type=float, help=f"of Adam, {RATE} if not given")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--gate", action="store_true", help="hold the folder's base against the gate")
@@ -191,9 +186,11 @@ def _run(chosen: argparse.Namespace) -> int:
         chosen.world,
         chosen.kind,
         chosen.seed,
-        chosen.steps,
-        BATCH[chosen.world],
+        chosen.steps or STEPS[chosen.world],
+        chosen.batch or BATCH[chosen.world],
+        chosen.rate or RATE[chosen.world],
         threads=chosen.threads,
+        device=chosen.device,
         without=without,
     )
     train(how, chosen.folder, tell=_say)

@@ -15,8 +15,9 @@ from graphlab.erase.noise import Parametrisation
 from graphlab.erase.worlds.base import Base, config_of, new_base
 from graphlab.erase.worlds.base_file import load_state, read_tensors, write_tensors
 from graphlab.erase.worlds.known import world_of
+from graphlab.erase.worlds.text_encoder import WIDTH
 
-FORMAT, VERSION = "graphlab.erase-base-training", "1"
+FORMAT, VERSION = "graphlab.erase-base-training", "2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +25,10 @@ class Training:
     """How a base is trained; the same values give the same weights for a fixed number of threads.
 
     Adam at `rate` after `warm_up` steps, falling as a half cosine to a twentieth; batches of `batch`; `dropped` of the
-    prompts are empty; the weights kept are a moving average with `decay`. `without` is a concept, a label of the
-    world's last attribute, that is never shown nor named: a model that never knew what others have erased.
+    prompts are empty; the weights kept are a moving average with `decay`. `telling` weighs a second task of the encoder
+    alone, to tell what a prompt names: CLIP's encoder has learnt what words mean before a U-Net reads it, and without
+    such a task the U-Net does not learn to read the words within ten thousand steps. `without` is a concept, a label
+    of the world's last attribute, that is never shown nor named: a model that never knew what others have erased.
     """
 
     world: str
@@ -37,14 +40,16 @@ class Training:
     warm_up: int = 100
     dropped: float = 0.1
     decay: float = 0.999
+    telling: float = 0.3
     threads: int = 1
+    device: str = "cpu"
     without: int | None = None
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1 or self.threads < 1 or not self.rate > 0:
             raise EraseError(f"a training takes a step, an image, a thread and a rate above 0: {self}")
-        if not (0 <= self.dropped < 1 and 0 <= self.decay < 1):
-            raise EraseError(f"shares lie between 0 and 1: {self}")
+        if not (0 <= self.dropped < 1 and 0 <= self.decay < 1 and self.telling >= 0):
+            raise EraseError(f"shares lie between 0 and 1, a weight at 0 or above: {self}")
         concept = world_of(self.world).attributes[-1]
         if self.without is not None and not 0 <= self.without < len(concept.classes):
             raise EraseError(f"there is no {concept.name} {self.without} to leave out")
@@ -65,21 +70,24 @@ class Training:
 class State:
     """`step` steps are done; `base` is being trained, `average` is what will be kept.
 
-    `losses` are those that have not been logged yet: a resumed training logs the same means.
+    `tellers` give logits of what each attribute is named as, from a token's encoding; they are dropped in the end.
+    `loss` is the sum over the steps since the last that was logged: a resumed training logs the same means.
     """
 
     how: Training
     step: int
     base: Base
     average: Base
+    tellers: nn.ModuleList
     optimizer: torch.optim.Adam
-    losses: list[float] = dataclasses.field(default_factory=list)
+    loss: torch.Tensor
 
     def modules(self) -> dict[str, nn.Module]:
         """{prefix in the file: module}."""
         return {
             "unet.": self.base.unet,
             "encoder.": self.base.encoder,
+            "tellers.": self.tellers,
             "average.unet.": self.average.unet,
             "average.encoder.": self.average.encoder,
         }
@@ -93,7 +101,16 @@ def parameters_of(base: Base) -> list[nn.Parameter]:
 def fresh(how: Training) -> State:
     """The state before the first step."""
     base = new_base(config_of(how.world, how.kind), how.seed)
-    return State(how, 0, base, base.copy(), torch.optim.Adam(parameters_of(base), lr=how.rate))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(how.seed)
+        tellers = nn.ModuleList(nn.Linear(WIDTH, len(part.classes) + 1) for part in base.world.attributes)
+    for module in (base.unet, base.encoder, tellers):
+        module.to(how.device)
+    learnt = [*parameters_of(base), *tellers.parameters()]
+    rate = torch.tensor(how.rate, device=how.device)
+    # A rate and counts of steps that are tensors can change under a recorded step.
+    optimizer = torch.optim.Adam(learnt, lr=rate, capturable=rate.is_cuda, foreach=rate.is_cuda)
+    return State(how, 0, base, base.copy(), tellers, optimizer, torch.zeros((), device=how.device))
 
 
 def save_state(state: State, path: Path) -> None:
@@ -105,8 +122,9 @@ def save_state(state: State, path: Path) -> None:
     }
     for index, values in state.optimizer.state_dict()["state"].items():
         tensors.update({f"adam.{index}.{name}": value for name, value in values.items()})
-    about = {"format": FORMAT, "version": VERSION, "step": state.step, "losses": state.losses}
-    write_tensors(path, tensors, {**about, "how": dataclasses.asdict(state.how)})
+    tensors = {"loss": state.loss, **tensors}
+    about = {"format": FORMAT, "version": VERSION, "step": state.step, "how": dataclasses.asdict(state.how)}
+    write_tensors(path, {name: value.cpu().contiguous() for name, value in tensors.items()}, about)
 
 
 def load_state_file(path: Path, how: Training) -> State:
@@ -124,5 +142,6 @@ def load_state_file(path: Path, how: Training) -> State:
             _, index, field = name.split(".")
             found.setdefault(int(index), {})[field] = value
     state.optimizer.load_state_dict({**state.optimizer.state_dict(), "state": found})
-    state.step, state.losses = about["step"], about["losses"]
+    state.step = about["step"]
+    state.loss.copy_(tensors["loss"])
     return state

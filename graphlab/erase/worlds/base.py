@@ -22,7 +22,7 @@ from graphlab.erase.worlds.world import World
 
 HEADS = 4
 KINDS: tuple[Parametrisation, ...] = ("epsilon", "v_prediction", "flow")
-CHANNELS = {"digits": (32, 64), "layout": (24, 48)}
+CHANNELS = {"digits": (32, 64), "layout": (28, 56)}
 """{world: channels of the two levels of its U-Net}."""
 
 

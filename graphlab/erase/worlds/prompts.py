@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from graphlab.erase.worlds.world import World
 SPECIAL = ("<pad>", "<begin>", "<end>")
 EMPTY = ""
 """The empty prompt: what guidance leads away from."""
+_PHRASES: Mapping[str, Mapping[str, tuple[Forms, ...]]] = {"layout": LAYOUT_PHRASES, "digits": DIGIT_PHRASES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +80,14 @@ class Language:
 
 def language_of(world: World) -> Language:
     """The language of a world; EraseError for one without."""
-    known = {"layout": LAYOUT_PHRASES, "digits": DIGIT_PHRASES}
-    if world.name not in known:
-        raise EraseError(f"the world {world.name!r} has no language", hint=f"known: {', '.join(known)}")
-    return _language(known[world.name])
+    if world.name not in _PHRASES:
+        raise EraseError(f"the world {world.name!r} has no language", hint=f"known: {', '.join(_PHRASES)}")
+    return _language(world.name)
 
 
-def _language(phrases: Mapping[str, tuple[Forms, ...]]) -> Language:
+@functools.cache
+def _language(world: str) -> Language:
+    phrases = _PHRASES[world]
     words = sorted({word for forms in _all(phrases) for form in forms for word in form.split()})
     pieces = {word: PIECES.get(word, (word,)) for word in words}
     vocabulary = SPECIAL + tuple(sorted({piece for parts in pieces.values() for piece in parts}))

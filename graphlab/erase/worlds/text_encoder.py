@@ -8,11 +8,6 @@ from torch import nn
 from graphlab.erase.errors import EraseError
 
 WIDTH = 32
-MIXING = 3.0
-"""How much larger than torch's own the first weights of the layers are.
-
-So each token differs between prompts from the start, and not the one that names the concept alone.
-"""
 
 
 class TextEncoder(nn.Module):
@@ -29,13 +24,8 @@ class TextEncoder(nn.Module):
         self.tokens = tokens
         self.words = nn.Embedding(vocabulary, width)
         self.places = nn.Parameter(0.1 * torch.randn(tokens, width))
-        made = [_Layer(width, heads) for _ in range(layers)]
-        self.layers = nn.ModuleList(made)
+        self.layers = nn.ModuleList(_Layer(width, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
-        with torch.no_grad():
-            for layer in made:
-                for part in (layer.read, layer.write, layer.narrow):
-                    part.weight.mul_(MIXING)
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         """Encoded prompts (prompts, tokens, width) of `ids` (prompts, tokens)."""

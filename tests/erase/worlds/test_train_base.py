@@ -64,13 +64,17 @@ def test_a_folder_of_another_training_is_refused(change: dict[str, object], tmp_
     assert (tmp_path / "training.safetensors").read_bytes() == before
 
 
-def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_state(tmp_path: Path) -> None:
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train_base, "EVERY_STEPS", 4)
     how = dataclasses.replace(HOW, rate=1e30, warm_up=0, steps=20)
     train(how, tmp_path, stop_after=1)
     before = (tmp_path / "training.safetensors").read_bytes()
-    with pytest.raises(EraseError, match="the loss of step 1 is "):
-        train(how, tmp_path)
-    assert (tmp_path / "training.safetensors").read_bytes() == before
+    for stop_after in (None, 2):  # at the next line of the log, and before it
+        with pytest.raises(EraseError, match="the loss before step [34] is "):
+            train(how, tmp_path, stop_after=stop_after)
+        assert (tmp_path / "training.safetensors").read_bytes() == before
 
 
 def test_a_state_comes_back_with_its_optimiser(tmp_path: Path) -> None:
@@ -79,10 +83,12 @@ def test_a_state_comes_back_with_its_optimiser(tmp_path: Path) -> None:
     text = state.base.encoder(batch.ids)
     torch.autograd.backward(state.base.denoiser().network(batch.noise, batch.levels.time, text).mean())
     state.optimizer.step()
-    state.step, state.losses = 1, [0.1, 1 / 3]
+    state.step = 1
+    state.loss.fill_(1 / 3)
     save_state(state, tmp_path / "state.safetensors")
     found = load_state_file(tmp_path / "state.safetensors", HOW)
-    assert (found.step, found.losses) == (1, [0.1, 1 / 3])
+    assert found.step == 1
+    assert torch.equal(found.loss, state.loss)
     for mine, other in zip(parameters_of(state.base), parameters_of(found.base), strict=True):
         assert torch.equal(mine, other)
         for name, value in state.optimizer.state[mine].items():
@@ -157,14 +163,17 @@ def test_a_concept_left_out_is_neither_shown_nor_named() -> None:
 def test_prompts_say_what_is_shown_in_all_forms_and_a_tenth_says_nothing() -> None:
     base = new_base(BaseConfig("layout", "epsilon", (8, 16), heads=2), 0)
     labels = torch.tensor([[1, 2, 3]]).expand(4000, 3)
-    said = prompts_of(base, labels, torch.Generator().manual_seed(0), 0.1)
+    said, named = prompts_of(base, labels, torch.Generator().manual_seed(0), 0.1)
     glyphs = [base.language.phrase("glyph", 3, form) for form in range(6)]
     both = ("lit from right", "in blue tones")
     for form in glyphs:
         assert sum(text == " ".join((*both, form)) for text in said) / 4000 == pytest.approx(0.9 * 0.65 / 6, abs=0.02)
         assert any(text == form for text in said)
     assert sum(text == "" for text in said) / 4000 == pytest.approx(0.1 + 0.9 * 0.4 / 8, abs=0.02)
-    for text in said:
+    for text, labels_named in zip(said, named.tolist(), strict=True):
+        assert labels_named[0] == (1 if both[0] in text else 4)
+        assert labels_named[1] == (2 if both[1] in text else 6)
+        assert labels_named[2] == (3 if any(form in text for form in glyphs) else 10)
         rest = text.replace(both[0], "").replace(both[1], "").strip()
         assert rest in ("", *glyphs)
 
