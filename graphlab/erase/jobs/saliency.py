@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from graphlab.erase.errors import EraseError
 from graphlab.erase.jobs.config import EraseConfig
 from graphlab.erase.jobs.output import claim_file, drop
 from graphlab.erase.jobs.record import Record, file_hash
@@ -14,7 +13,6 @@ from graphlab.erase.saliency.building import Saliency, saliency
 from graphlab.erase.saliency.density import density
 from graphlab.erase.sources.source import ErasureSource, named_prompts, prompts_of
 from graphlab.erase.training.progress import OnProgress
-from graphlab.masks import MaskError
 
 PARTIAL, MANIFEST = ".partial", ".json"
 
@@ -61,10 +59,7 @@ def make_mask(
     if force:
         drop(partial)
     found = saliency(source.model, named, config.maps, partial=partial, on_progress=on_progress)
-    try:
-        found.write(path, source.model.module)
-    except MaskError as error:
-        raise EraseError(error.message, hint=error.hint) from error
+    found.write(path, source.model.module)
     rows = found.rows
     Record(
         command="saliency",

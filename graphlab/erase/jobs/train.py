@@ -19,7 +19,7 @@ from graphlab.erase.training.loop import MANIFEST as RUN_MANIFEST
 from graphlab.erase.training.masking import masks_of
 from graphlab.erase.training.model import module_hash
 from graphlab.erase.training.progress import OnProgress
-from graphlab.masks import MaskError, WeightMask, read_mask
+from graphlab.masks import WeightMask, read_mask
 
 MANIFEST, STATE = "manifest.json", "state"
 """The manifest of the command, and the folder of the run: its own manifest and its last checkpoint."""
@@ -53,8 +53,8 @@ def train_erased(
 
     The weights are written in the layout of the source, with a manifest of everything that decided them, and the
     low-rank factors of a run without a mask. `folder`/state keeps the run while it lasts: with `resume` one that was
-    interrupted goes on and ends with the very bits of one that was not. EraseError, before any work, for a folder that
-    cannot be written or holds something, a mask that is damaged, empty or of another base, and a run that was of
+    interrupted goes on and ends with the very bits of one that was not. GraphlabError, before any work, for a folder
+    that cannot be written or holds something, a mask that is damaged, empty or of another base, and a run that was of
     another configuration; later for a loss, gradient or weight that is not finite: the last checkpoint stays.
     """
     prompts = prompts_of(source, config.concepts, config.prompts)
@@ -86,11 +86,8 @@ def train_erased(
 
 
 def mask_for(source: ErasureSource, path: Path) -> WeightMask:
-    """The mask in a file, made for the weights of `source`; EraseError for another, an empty or a damaged one."""
-    try:
-        found = read_mask(path)
-    except MaskError as error:
-        raise EraseError(error.message, hint=error.hint) from error
+    """The mask in a file, made for the weights of `source`; GraphlabError for another, an empty or a damaged one."""
+    found = read_mask(path)
     masks_of(found, source.model.module)
     return found
 
