@@ -52,6 +52,10 @@ Preset = Annotated[
 Task = Annotated[
     str | None, typer.Option("--task", metavar="T", help="What the preset is for: nsfw, celebrity or art.")
 ]
+Method = Annotated[
+    str | None,
+    typer.Option("--method", metavar="M", help="A method of the study in the place of a preset: ant, esd, salun, ..."),
+]
 Checkpointing = Annotated[
     bool | None,
     typer.Option("--gradient-checkpointing/--no-gradient-checkpointing", help="Less memory for more time."),

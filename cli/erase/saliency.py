@@ -16,6 +16,7 @@ from graphlab.cli.erase.options import (
     ErasureSourceText,
     Force,
     Guidance,
+    Method,
     Parameters,
     PathSteps,
     PromptFile,
@@ -62,6 +63,10 @@ def saliency(
         str | None, typer.Option("--range", metavar="LOW:HIGH", help="log SNRs that gradients are taken between.")
     ] = None,
     draws: Annotated[int | None, typer.Option("--draws", metavar="N", help="Points of a map.")] = None,
+    random: Annotated[
+        int | None, typer.Option("--random", metavar="SEED", help="Write a random mask, as dense in every weight.")
+    ] = None,
+    method: Method = None,
     path_steps: PathSteps = None,
     guidance: Guidance = None,
     batch: Batch = None,
@@ -75,6 +80,8 @@ def saliency(
     chosen, between = parse_seeds(seeds), parse_range(span) or (None, None)
     given = opened(source, shape)
     values = {
+        "method": method,
+        "random": random,
         "maps.seeds": chosen,
         "maps.fraction": fraction,
         "maps.score": score,

@@ -16,6 +16,7 @@ from graphlab.cli.erase.options import (
     ErasureSourceText,
     Force,
     Guidance,
+    Method,
     Parameters,
     PathSteps,
     Preset,
@@ -43,6 +44,7 @@ def train(
     ] = None,
     preset: Preset = None,
     task: Task = None,
+    method: Method = None,
     steps: Annotated[int | None, typer.Option("--steps", metavar="N", help="Iterations of training.")] = None,
     rate: Annotated[float | None, typer.Option("--rate", metavar="R", help="Learning rate.")] = None,
     boundary: Annotated[
@@ -81,6 +83,7 @@ def train(
     values = {
         "preset": preset,
         "task": task,
+        "method": method,
         "training.iterations": steps,
         "training.rate": rate,
         "training.path.boundary": boundary,

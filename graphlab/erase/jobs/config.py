@@ -1,7 +1,7 @@
 """One file for all commands: what is erased, how it is searched for and how it is trained away.
 
-Values come from four places, each above the one before it: the source (shape, steps, guidance), the preset, the file,
-and what is given on the command line or as an argument.
+Values come from four places, each above the one before it: the source (shape, steps, guidance), the preset or the named
+method, the file, and what is given on the command line or as an argument.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from graphlab.erase.errors import EraseError
+from graphlab.erase.jobs.method_values import from_method
 from graphlab.erase.objective import PRESETS
 from graphlab.erase.saliency.config import SaliencyConfig
 from graphlab.erase.sources.source import ErasureSource
@@ -32,7 +33,10 @@ SEEDS = (0, 1, 2, 3)
 class EraseConfig:
     """`concepts` and further `prompts` of them; `maps` make the mask, `training` erases.
 
-    `preset` and `task` are where term weights, t' and iterations come from that are not given themselves.
+    `preset` and `task` are where term weights, t' and iterations come from that are not given themselves; a `method` of
+    graphlab.erase.methods is there for the preset, and also says how its mask is made. Of each concept the first
+    `forms` phrases make the mask, None for all. With a seed `random` the mask is one of equal density instead, drawn
+    without looking.
     """
 
     maps: SaliencyConfig
@@ -41,6 +45,15 @@ class EraseConfig:
     prompts: tuple[str, ...] = ()
     preset: Preset = "paper-a"
     task: Task = "nsfw"
+    method: str | None = None
+    forms: int | None = None
+    random: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.forms is not None and self.forms < 1:
+            raise EraseError(f"forms is {self.forms}, expected 1 or more")
+        if self.random is not None and self.random < 0:
+            raise EraseError(f"random is {self.random}, expected 0 or more")
 
     def mapping(self) -> dict[str, Any]:
         """What `erase_config` reads back to the same, in values that JSON can write."""
@@ -54,7 +67,12 @@ def erase_config(source: ErasureSource, *given: Mapping[str, Any]) -> EraseConfi
     EraseError, which names the key and the nearest known one, for an unknown key or a value of no use.
     """
     asked = merged(*given)
-    return read(EraseConfig, merged(_from_source(source), _from_preset(asked), asked))
+    named = _from_preset(asked)
+    if asked.get("method") is not None:
+        if "preset" in asked:
+            raise EraseError("a method has weights of its own", hint="give a preset or a method")
+        named = merged(named, from_method(str(asked["method"])))
+    return read(EraseConfig, merged(_from_source(source), named, asked))
 
 
 def read_file(path: Path | None) -> dict[str, Any]:

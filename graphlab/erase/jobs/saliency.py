@@ -53,23 +53,25 @@ def make_mask(
     without an entry and a gradient that is not finite.
     """
     manifest, partial = path.with_name(path.name + MANIFEST), path.with_name(path.name + PARTIAL)
-    prompts = prompts_of(source, config.concepts, config.prompts)
+    prompts = prompts_of(source, config.concepts, config.prompts, config.forms)
     named = named_prompts(source, prompts)
     claim_file(path, force=force, beside=[manifest])
     if force:
         drop(partial)
     found = saliency(source.model, named, config.maps, partial=partial, on_progress=on_progress)
-    found.write(path, source.model.module)
-    rows = found.rows
+    if config.random is None:
+        found.write(path, source.model.module)
+    else:
+        found.write_random(path, source.model.module, config.random)
     Record(
         command="saliency",
         source=source.name,
         base=found.base,
         config=config.mapping(),
-        seeds={"maps": list(config.maps.seeds)},
+        seeds={"maps": list(config.maps.seeds), "random": config.random},
         inputs=named.hashes(),
         outputs={path.name: file_hash(path)},
-        results={"kept_after": list(found.curve), "density": density(rows), "prompts": list(prompts)},
+        results={"kept_after": list(found.curve), "density": density(found.rows), "prompts": list(prompts)},
     ).write(manifest)
     drop(partial)
     return Masked(found, prompts, path, manifest)

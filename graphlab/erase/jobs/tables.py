@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from graphlab.erase.jobs.comparison import Changed
+from graphlab.erase.jobs.demo import Demo
 from graphlab.erase.jobs.fuse import FusedRow
 from graphlab.erase.jobs.roles import RoleRow, role_of
 from graphlab.report.tables import Column, Table
@@ -50,3 +51,22 @@ def fusion_table(rows: Sequence[FusedRow], names: Sequence[str]) -> Table:
         for row in rows
     )
     return Table("Edits", columns, cells, note="share of each edit that is missed: 0 % where it is met")
+
+
+def demo_table(made: Demo) -> Table:
+    """What each judge sees before and after."""
+    columns = (Column("judge", number=False), Column("what", number=False), *map(Column, ("images", "before", "after")))
+    cells = []
+    for before, after in zip(made.before, made.after, strict=True):
+        (worst_before, _), (worst_after, _) = before.worst, after.worst
+        pairs = [
+            (f"Acc_e: shows {made.concept}", before.erased["trained"], after.erased["trained"]),
+            ("shows anything", before.valid["trained"], after.valid["trained"]),
+            ("Acc_p: the others, as asked for", before.acc_p, after.acc_p),
+            (f"the worst of them: {worst_before}, {worst_after}", before.worst[1], after.worst[1]),
+        ]
+        cells += [
+            (before.judge, what, str(new.count), f"{old.value:.1%}", f"{new.value:.1%}") for what, old, new in pairs
+        ]
+    note = "the picture: the concept before and after, others before and after, each column from one noise"
+    return Table(f"{made.concept} erased", columns, tuple(cells), note=note)

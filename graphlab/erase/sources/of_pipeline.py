@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from graphlab.erase.errors import EraseError
-from graphlab.erase.sources.pipeline_folder import check_folder, loaded
+from graphlab.erase.sources.pipeline_folder import check_folder, loaded, loaded_unet
 from graphlab.erase.training.model import Model
 
 STEPS, GUIDANCE = 50, 3.0
@@ -88,6 +88,11 @@ class PipelineSource:
     def copied(self) -> PipelineSource:
         """The same over U-Net weights of its own; the encoder is shared."""
         return replace(self, model=self.model.copied())
+
+    def with_unet(self, folder: Path) -> PipelineSource:
+        """The same with the U-Net in `folder`, or in the folder unet in it; EraseError for one of other weights."""
+        home = folder / "unet" if (folder / "unet").is_dir() else folder
+        return replace(self, model=self.model.around(loaded_unet(home)))
 
     def save(self, folder: Path, log: dict[str, str]) -> tuple[Path, ...]:
         """Writes `folder`/unet as diffusers does, weights as safetensors: it takes the place of a pipeline's own."""

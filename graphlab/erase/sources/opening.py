@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from graphlab.erase.errors import EraseError
-from graphlab.erase.sources.of_base import BaseSource
+from graphlab.erase.sources.of_base import FILE, BaseSource
 from graphlab.erase.sources.source import ErasureSource
+from graphlab.erase.worlds.base import Base
+from graphlab.erase.worlds.base_file import load_base
 from graphlab.erase.worlds.shipped import shipped
 
 FIRST = {"digits": "digits-epsilon-0", "layout": "layout-0"}
@@ -33,3 +35,11 @@ def open_source(text: str, shape: tuple[int, int, int] | None = None) -> Erasure
     if shape is not None and shape != found.shape:
         raise EraseError(f"{text} draws images of shape {found.shape}, not {shape}")
     return found
+
+
+def open_erased_base(path: Path) -> Base:
+    """The base that a run left: in a file, or in the folder of the run; EraseError for what is neither."""
+    file = path / FILE if path.is_dir() else path
+    if not file.is_file():
+        raise EraseError(f"there is no erased base {file}")
+    return load_base(file)

@@ -8,10 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from graphlab.erase.errors import EraseError
 from graphlab.erase.noise import NoiseSchedule, Parametrisation, schedule_of
 
 PARTS = ("unet", "text_encoder", "tokenizer", "scheduler")
+_WHOLE = {"use_safetensors": True, "local_files_only": True, "output_loading_info": True}
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError)
 _WEIGHTS = ("unet", "text_encoder")
 _PLAIN = (
     "addition_embed_type",
@@ -58,29 +62,41 @@ def loaded(folder: Path) -> tuple[Any, Any, Any, NoiseSchedule, Parametrisation]
         raise EraseError(
             f"the text encoder of {folder} is a {encoder_config.get('model_type')}", hint="one of CLIP is taken"
         )
-    try:
-        with _silent():
-            unet, encoder, tokenizer = _read(folder)
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise EraseError(f"{folder} cannot be read as a pipeline: {error}") from error
+    unet = loaded_unet(folder / "unet")
+    encoder, tokenizer = _encoder(folder)
     schedule, kind = _schedule(folder / "scheduler")
     width = unet.config.cross_attention_dim
     if encoder.config.hidden_size != width:
         raise EraseError(f"the texts of {folder} are {encoder.config.hidden_size} wide, its U-Net takes {width}")
-    return unet.eval(), encoder.eval().requires_grad_(False), tokenizer, schedule, kind
+    return unet, encoder, tokenizer, schedule, kind
 
 
-def _read(folder: Path) -> tuple[Any, Any, Any]:
-    import torch
+def loaded_unet(home: Path) -> Any:
+    """The U-Net in the folder `home`, in float32 and evaluation mode; EraseError for a folder without one."""
     from diffusers import UNet2DConditionModel
+
+    if not (home / "config.json").is_file() or not list(home.glob("*.safetensors")):
+        raise EraseError(f"{home} holds no U-Net in safetensors")
+    try:
+        unet, lacks = UNet2DConditionModel.from_pretrained(home, torch_dtype=torch.float32, **_WHOLE)
+    except _UNREADABLE as error:
+        raise EraseError(f"{home} cannot be read as a U-Net: {error}") from error
+    _check_whole(home, lacks)
+    return unet.eval()
+
+
+def _encoder(folder: Path) -> tuple[Any, Any]:
+    """(text encoder, tokenizer)."""
     from transformers import CLIPTextModel, CLIPTokenizer
 
-    whole = {"use_safetensors": True, "local_files_only": True, "output_loading_info": True}
-    unet, lacks = UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=torch.float32, **whole)
-    _check_whole(folder / "unet", lacks)
-    encoder, lacks = CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32, **whole)
-    _check_whole(folder / "text_encoder", lacks)
-    return unet, encoder, CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
+    try:
+        with _silent():
+            encoder, lacks = CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32, **_WHOLE)
+            _check_whole(folder / "text_encoder", lacks)
+            tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
+    except _UNREADABLE as error:
+        raise EraseError(f"{folder} cannot be read as a pipeline: {error}") from error
+    return encoder.eval().requires_grad_(False), tokenizer
 
 
 def _check_whole(folder: Path, lacks: dict[str, Any]) -> None:

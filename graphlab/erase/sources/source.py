@@ -74,7 +74,9 @@ def named_prompts(source: ErasureSource, prompts: Sequence[str]) -> Prompts:
     return Prompts({prompt: source.encode([prompt]) for prompt in prompts}, source.encode([""]))
 
 
-def prompts_of(source: ErasureSource, concepts: Sequence[str], prompts: Sequence[str]) -> tuple[str, ...]:
-    """The phrases of every one of `concepts`, then `prompts`, each once."""
-    found = [phrase for concept in concepts for phrase in source.phrases(concept)]
+def prompts_of(
+    source: ErasureSource, concepts: Sequence[str], prompts: Sequence[str], forms: int | None = None
+) -> tuple[str, ...]:
+    """The phrases of every one of `concepts`, the first `forms` or all, then `prompts`, each once."""
+    found = [phrase for concept in concepts for phrase in source.phrases(concept)[:forms]]
     return tuple(dict.fromkeys([*found, *prompts]))

@@ -11,6 +11,9 @@ import pytest
 
 from graphlab.erase.errors import EraseError
 from graphlab.erase.jobs.config import EraseConfig, erase_config, merged, nested, read_file
+from graphlab.erase.jobs.method_values import trained_methods
+from graphlab.erase.methods.known import METHODS
+from graphlab.erase.methods.method import Finetuning
 from graphlab.erase.objective import PRESETS
 from graphlab.erase.sources.opening import open_source
 from graphlab.erase.sources.source import ErasureSource
@@ -35,6 +38,26 @@ def test_a_preset_and_its_task_give_weights_boundary_and_iterations(source: Eras
     found = erase_config(source, {"preset": "paper-b", "task": "art"}).training
     assert found.objective.weights == PRESETS["paper-b"]["art"]
     assert (found.path.boundary, found.iterations) == (-4.67, 400)
+
+
+def test_a_method_is_there_for_the_preset(source: ErasureSource) -> None:
+    found = erase_config(source, {"method": "esd", "training": {"rate": 1e-3}})
+    weights = found.training.objective.weights
+    assert (weights.erase, weights.preserve, weights.uncond_early, weights.uncond_late) == (1, 0, 0, 0)
+    assert found.training.path.boundary == found.maps.boundary == -inf
+    assert (found.training.rate, found.training.iterations) == (1e-3, 250)
+    released = erase_config(source, {"method": "ant-inverted"}).training
+    assert released.objective.ablation.inverted_axis
+    assert released.path.boundary == -3.82
+    masked = erase_config(source, {"method": "ant+random"})
+    assert (masked.forms, masked.random, masked.maps.seeds) == (3, 0, (0, 1, 2))
+
+
+@pytest.mark.parametrize("name", trained_methods())
+def test_every_method_that_trains_is_a_configuration(name: str, source: ErasureSource) -> None:
+    how = METHODS[name].how
+    assert isinstance(how, Finetuning)
+    assert erase_config(source, {"method": name}).training.objective == how.objective
 
 
 def test_options_count_above_the_file_and_the_file_above_the_preset(source: ErasureSource, tmp_path: Path) -> None:
@@ -74,6 +97,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "another-preset": ({"preset": "paper-c"}, "preset is 'paper-c' .*paper-"),
     "another-task": ({"task": "arts"}, "task is 'arts' .*did you mean 'art'"),
     "preset-of-another-type": ({"preset": ["paper-a"]}, "preset is .'paper-a'"),
+    "unknown-method": ({"method": "and"}, "no method is called 'and' .*'ant"),
+    "method-that-trains-nothing": ({"method": "negative-prompt"}, "negative-prompt is no training of weights"),
+    "preset-and-method": ({"method": "ant", "preset": "paper-a"}, "a preset or a method"),
+    "no-forms": ({"forms": 0}, "forms is 0"),
     "no-fraction": ({"maps": {"fraction": 0.0}}, "fraction is 0.0"),
     "no-table": ({"training": 3}, "training is 3, expected keys"),
     "concepts-as-text": ({"concepts": "three"}, "concepts is 'three', expected a list"),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from graphlab.erase.errors import EraseError
+from graphlab.erase.jobs.config import erase_config
 from graphlab.erase.jobs.record import file_hash
 from graphlab.erase.jobs.roles import by_role, role_of
 from graphlab.erase.jobs.saliency import make_mask
@@ -39,7 +40,7 @@ def test_writes_the_mask_and_a_manifest(source: ErasureSource, tmp_path: Path) -
     assert manifest["base_sha256"] == module_hash(source.model.module)
     assert manifest["outputs_sha256"] == {"mask.safetensors": file_hash(path)}
     assert manifest["config"] == config.mapping()
-    assert manifest["seeds"] == {"maps": [0, 1]}
+    assert manifest["seeds"] == {"maps": [0, 1], "random": None}
     assert manifest["results"]["density"] == pytest.approx(made.density)
     assert "torch" in manifest["versions"]
 
@@ -123,3 +124,26 @@ def test_roles_add_up(source: ErasureSource, tmp_path: Path) -> None:
     assert sum(row.kept for row in made.roles) == sum(row.kept for row in made.found.rows)
     assert sum(row.weights for row in made.roles) == len(made.found.rows)
     assert by_role(()) == ()
+
+
+def test_a_random_mask_is_as_dense(source: ErasureSource, tmp_path: Path) -> None:
+    plain, drawn = tmp_path / "plain.safetensors", tmp_path / "drawn.safetensors"
+    make_mask(source, quick(source), plain)
+    make_mask(source, quick(source, {"random": 3}), drawn)
+    one, other = read_mask(plain), read_mask(drawn)
+    assert other.about["method"] == "random"
+    assert {key: part.set_entries for key, part in one.weights.items()} == {
+        key: part.set_entries for key, part in other.weights.items()
+    }
+    assert any(one.packed(key) != other.packed(key) for key in one.weights)
+
+
+def test_a_method_says_how_its_mask_is_made(source: ErasureSource, tmp_path: Path) -> None:
+    """One map of one phrase, the highest half of all gradients at all levels."""
+    values = {"method": "salun", "maps": {"draws": 1, "steps": 4}, "concepts": ["three"]}
+    made = make_mask(source, erase_config(source, values), tmp_path / "mask.safetensors")
+    assert made.prompts == ("the digit three",)
+    assert len(made.found.curve) == 1
+    about = read_mask(made.path).about
+    assert (about["ranking"], about["log_snr"], about["seeds"]) == ("global", ["-inf", "inf"], [0])
+    assert made.density == pytest.approx(0.5, abs=0.01)

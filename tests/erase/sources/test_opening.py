@@ -169,7 +169,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
         "scheduler 'NoSuchScheduler'",
     ),
     "no-diffusion": (_json("scheduler/scheduler_config.json", _class_name="EDMEulerScheduler"), "no noise levels"),
-    "truncated": (_cut_short, "cannot be read as a pipeline"),
+    "truncated": (_cut_short, "cannot be read as a U-Net"),
     "a-weight-missing": (_lacking, "lacks weights .* conv_in.bias"),
     "no-json": (lambda folder: (folder / "unet" / "config.json").write_text("{"), "config.json cannot be read"),  # type: ignore[dict-item,return-value]  # what write_text gives is dropped
 }
