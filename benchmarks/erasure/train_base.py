@@ -1,10 +1,10 @@
-"""Train a base of a small world, resumably, or hold one against the gate.
+"""Train a base of a small world, resumably.
 
     python -m benchmarks.erasure.train_base --world digits --kind epsilon --seed 0 --folder runs/digits-0
-    python -m benchmarks.erasure.train_base --gate --folder runs/digits-0
+    python -m benchmarks.erasure.train_base --world layout --device cuda --folder runs/layout-0
 
 A folder holds `training.safetensors` (the state, written every minute), `log.csv` and, at the end, `base.safetensors`.
-The same command goes on where it stopped; for a fixed number of threads the result is the same to the bit.
+The same command goes on where it stopped; on the CPU, for a fixed number of threads, the result is the same to the bit.
 """
 
 from __future__ import annotations
@@ -26,17 +26,11 @@ from benchmarks.erasure.training_step import stepper
 from graphlab.erase.errors import EraseError
 from graphlab.erase.worlds.base import KINDS, Base
 from graphlab.erase.worlds.base_file import load_base, save_base
-from graphlab.erase.worlds.cnn_judge import load_judge, save_judge, train_judge
-from graphlab.erase.worlds.gate import gate
-from graphlab.erase.worlds.judges import Judge
 from graphlab.erase.worlds.known import WORLDS, world_of
-from graphlab.erase.worlds.pixel_judge import pixel_judge
-from graphlab.erase.worlds.template_judge import template_judge
-from graphlab.erase.worlds.world import World
 
 BATCH = {"digits": 128, "layout": 256}
 RATE = {"digits": 1e-3, "layout": 2e-3}
-STEPS = {"digits": 4000, "layout": 16_000}
+STEPS = {"digits": 4000, "layout": 12_000}
 EVERY_SECONDS = 60.0
 EVERY_STEPS = 50
 COLUMNS = ("step", "loss", "rate", "seconds")
@@ -89,7 +83,9 @@ def _check(state: State) -> float:
     """The sum of the losses since the last line; EraseError where it is not finite, before anything is written."""
     value = float(state.loss)
     if not math.isfinite(value):
-        raise EraseError(f"the loss before step {state.step} is {value}", hint="the last state is kept; take a lower rate")
+        raise EraseError(
+            f"the loss before step {state.step} is {value}", hint="the last state is kept; take a lower rate"
+        )
     return value
 
 
@@ -124,38 +120,8 @@ def _append(path: Path, row: Sequence[object]) -> None:
         csv.writer(file, lineterminator="\n").writerow(row)
 
 
-def hold_against_gate(folder: Path, images: int, tell: Callable[[str], None]) -> bool:
-    """Print and write `gate.csv`, the shares drawn right by form and judge; whether the base passes.
-
-    The CNN judge is `judge_<world>.safetensors` beside the folder's base, trained and written where it is missing.
-    """
-    base = load_base(folder / "base.safetensors")
-    found = gate(base, judges_of(base.world, folder, tell), images, tell=tell)
-    with (folder / "gate.csv").open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("prompts", "part", "form", "attribute", "judge", "right", "images"))
-        for cell in found.cells:
-            row = (cell.prompts, cell.part, cell.form, cell.attribute, cell.judge, cell.right.hits, cell.right.count)
-            writer.writerow(row)
-            tell("  ".join(map(str, (*row, f"{cell.right.value:.1%}"))))
-    for name, share in found.attributes().items():
-        tell(f"{name}, all forms: {share.value:.1%} of {share.count}")
-    for failure in found.failures():
-        tell(f"below the gate: {failure}")
-    return not found.failures()
-
-
-def judges_of(world: World, folder: Path, tell: Callable[[str], None]) -> tuple[Judge, ...]:
-    """Both judges of a world: the CNN and the one that shares nothing with it."""
-    path = folder / f"judge_{world.name}.safetensors"
-    if not path.exists():
-        tell(f"training {path.name}")
-        save_judge(train_judge(world), path)
-    return load_judge(path), (template_judge() if world.name == "layout" else pixel_judge())
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command: 0, or 1 for an error and for a base below the gate."""
+    """Run the command: 0, or 1 for an error."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--world", choices=WORLDS, default="digits")
     parser.add_argument("--kind", choices=KINDS, default="epsilon")
@@ -167,8 +133,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--gate", action="store_true", help="hold the folder's base against the gate")
-    parser.add_argument("--images", type=int, default=240, help="images of each form, kind of prompt and part")
     chosen = parser.parse_args(arguments)
     try:
         return _run(chosen)
@@ -179,8 +143,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(chosen: argparse.Namespace) -> int:
     torch.set_num_threads(chosen.threads)
-    if chosen.gate:
-        return 0 if hold_against_gate(chosen.folder, chosen.images, _say) else 1
     without = None if chosen.without is None else world_of(chosen.world).attributes[-1].label(chosen.without)
     how = Training(
         chosen.world,

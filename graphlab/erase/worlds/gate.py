@@ -35,6 +35,11 @@ class Cell:
     judge: str
     right: Share
 
+    @property
+    def described(self) -> str:
+        """All but the form and the share, in words."""
+        return f"{self.attribute} ({self.prompts} named, {self.part}) by {self.judge}"
+
 
 @dataclass(frozen=True, slots=True)
 class Gate:
@@ -45,7 +50,7 @@ class Gate:
     def failures(self) -> tuple[str, ...]:
         """What is below the gate, in words; empty for a base that passes."""
         found = [
-            f"{_named(cell)}, form {cell.form}: {cell.right.value:.1%} < {LEAST_OF_FORM:.0%}"
+            f"{cell.described}, form {cell.form}: {cell.right.value:.1%} < {LEAST_OF_FORM:.0%}"
             for cell in self.cells
             if cell.right.value < LEAST_OF_FORM
         ]
@@ -58,8 +63,8 @@ class Gate:
         """{attribute, prompts, part and judge: the share over all forms}."""
         found: dict[str, Share] = {}
         for cell in self.cells:
-            before = found.get(_named(cell), Share(0, 0))
-            found[_named(cell)] = Share(before.hits + cell.right.hits, before.count + cell.right.count)
+            before = found.get(cell.described, Share(0, 0))
+            found[cell.described] = Share(before.hits + cell.right.hits, before.count + cell.right.count)
         return found
 
 
@@ -116,7 +121,3 @@ def _prompt(base: Base, row: Sequence[int], form: int, asked: Sequence[int]) -> 
     last = len(row) - 1
     names = [attribute.name for attribute in base.world.attributes]
     return base.language.prompt({names[index]: (row[index], form if index == last else 0) for index in asked})
-
-
-def _named(cell: Cell) -> str:
-    return f"{cell.attribute} ({cell.prompts} named, {cell.part}) by {cell.judge}"
