@@ -18,7 +18,8 @@ Side = Literal["early", "late"]
 
 @dataclass(frozen=True, slots=True)
 class Masking:
-    """A saliency mask: the intersection of `forms` phrases x `seeds` maps, each of which keeps a `fraction`.
+    """A saliency mask: the intersection of `forms` phrases x `seeds` maps of `draws` gradients, each of which keeps a
+    `fraction`.
 
     `everywhere` takes gradients at all levels and not at late ones alone. `random` takes instead as many entries of
     every weight, drawn without looking.
@@ -31,6 +32,7 @@ class Masking:
     keep: Keep = "top"
     everywhere: bool = False
     random: bool = False
+    draws: int = 10
 
     def __post_init__(self) -> None:
         if not 1 <= self.forms <= len(TRAINED_FORMS):
@@ -163,7 +165,8 @@ def saliency_config(
         boundary=limit,
         steps=steps,
         guidance=guidance,
-        batch=10,
+        draws=masking.draws,
+        batch=masking.draws,
         fraction=masking.fraction,
         ranking=masking.ranking,
         keep=masking.keep,
