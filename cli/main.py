@@ -15,6 +15,7 @@ from graphlab.cli.bench import bench
 from graphlab.cli.calibrate import calibrate
 from graphlab.cli.characterize import characterize
 from graphlab.cli.devices import devices
+from graphlab.cli.erase.app import erase
 from graphlab.cli.explain import explain
 from graphlab.cli.export import export
 from graphlab.cli.models import models
@@ -40,6 +41,7 @@ for command in (
     analyze, explain, rewrite, export, run, characterize, profile, bench, calibrate, models, devices, passes,
 ):  # fmt: skip
     app.command()(command)
+app.add_typer(erase)
 
 
 def _version(wanted: bool) -> None:

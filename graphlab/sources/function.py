@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,11 @@ def _triple(made: Any, source: str) -> tuple[Any, tuple[Any, ...], dict[str, Any
     return module, tuple(args), dict(kwargs or {})
 
 
-def _call(path: Path, name: str) -> Any:
+def user_function(path: Path, name: str) -> Callable[..., Any]:
+    """The function `name` of the Python file `path`, which is the user's own and runs when it is read.
+
+    SourceError when the file is missing, cannot be imported, or has no such function.
+    """
     if not path.is_file():
         raise SourceError(f"no such file: {path}")
     spec = importlib.util.spec_from_file_location(f"graphlab_user_{path.stem}", path)
@@ -63,6 +67,12 @@ def _call(path: Path, name: str) -> Any:
     if not callable(function):
         known = [n for n, v in vars(module).items() if callable(v) and getattr(v, "__module__", "") == spec.name]
         raise SourceError(f"{path} has no function {name!r}", hint=f"{nearest(name, known)}it has: {', '.join(known)}")
+    found: Callable[..., Any] = function
+    return found
+
+
+def _call(path: Path, name: str) -> Any:
+    function = user_function(path, name)
     try:
         with redirect_stdout(sys.stderr):
             return function()

@@ -1,0 +1,1 @@
+"""`graphlab erase`: concepts erased from text-to-image models. One file a command."""

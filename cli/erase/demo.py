@@ -1,0 +1,98 @@
+"""`graphlab erase demo`: one class of a small model erased in minutes, with what was lost on the way."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from graphlab.cli.erase.options import Force
+from graphlab.cli.erase.progress import interruptible, shown
+
+if TYPE_CHECKING:
+    from graphlab.erase.jobs.demo import Demo
+    from graphlab.erase.worlds.base import Base
+
+CONCEPTS = {"digits": "three", "layout": "ring"}
+
+
+def demo(
+    world: Annotated[str, typer.Option("--world", metavar="W", help="digits or layout.")] = "digits",
+    concept: Annotated[
+        str | None, typer.Option("--concept", metavar="NAME", help="The class to erase: three, or ring.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", min=0, metavar="N", help="Iterations; 0 leaves all as it was.")
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="A folder for base, erased base, mask and picture.")
+    ] = Path("erase-demo"),
+    images: Annotated[
+        int | None, typer.Option("--images", min=8, metavar="N", help="Images of the concept that are judged.")
+    ] = None,
+    kept_images: Annotated[
+        int | None, typer.Option("--kept-images", min=1, metavar="N", help="Images of every other class.")
+    ] = None,
+    base: Annotated[
+        Path | None, typer.Option("--base", metavar="FILE", help="A base of your own, which decides the world.")
+    ] = None,
+    judge: Annotated[Path | None, typer.Option("--judge", metavar="FILE", help="A CNN judge of your own.")] = None,
+    force: Force = False,
+) -> None:
+    """Erases one class of a small model, here and now: the same images before and after, and what two judges see."""
+    from dataclasses import replace
+
+    from graphlab.erase.jobs.demo import DemoConfig
+    from graphlab.erase.jobs.demo import demo as erase
+    from graphlab.erase.jobs.judges import judges_for
+
+    given = {"steps": steps, "images": images, "kept_images": kept_images}
+    config = replace(DemoConfig(), **{name: value for name, value in given.items() if value is not None})
+    model = _base(world, base)
+    named = concept if concept is not None else CONCEPTS[model.config.world]
+    kept = f"{output} holds what was made so far: --force begins anew"
+    with interruptible(kept), shown("maps") as maps, shown("training") as training:
+        made = erase(
+            model,
+            named,
+            judges_for(model.config.world, judge),
+            output,
+            config,
+            force=force,
+            on_map=maps,
+            on_step=training,
+        )
+    show(made, sys.stdout)
+
+
+def _base(world: str, file: Path | None) -> Base:
+    from graphlab.erase.sources.opening import FIRST
+    from graphlab.erase.worlds.base_file import load_base
+    from graphlab.erase.worlds.known import world_of
+    from graphlab.erase.worlds.shipped import shipped
+
+    return load_base(file) if file is not None else shipped(FIRST[world_of(world).name])
+
+
+def show(made: Demo, stream: Any) -> None:
+    """The picture, what the judges say, and what became of the weights outside the mask."""
+    from graphlab.cli.erase.picture import draw
+    from graphlab.cli.render import console, print_fields, print_table
+    from graphlab.erase.jobs.tables import demo_table
+
+    out = console(stream)
+    draw(out, made.picture)
+    print_table(out, demo_table(made))
+    changes = made.erased.changes
+    free, entries = sum(row.kept for row in made.mask.found.rows), sum(row.entries for row in changes)
+    print_fields(
+        out,
+        [
+            ("mask", f"{free:,} of {entries:,} entries may change ({free / entries:.1%})"),
+            ("changed", f"{sum(row.changed for row in changes):,} entries"),
+            ("outside the mask", f"{sum(row.outside or 0 for row in changes)} changed: bit-identical to the base"),
+            ("files", ", ".join(map(str, made.files))),
+        ],
+    )

@@ -1,0 +1,160 @@
+"""`graphlab erase evaluate`: what is left of a concept, what else was lost, and which weights changed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from graphlab.cli.erase.options import ErasureSourceText, Json, Shape, opened
+from graphlab.cli.output import STDOUT, check_outputs, write_outputs
+
+if TYPE_CHECKING:
+    from graphlab.erase.jobs.evaluate import BaseReport
+    from graphlab.erase.jobs.evaluate_pipeline import PairReport
+    from graphlab.erase.sources.of_base import BaseSource
+    from graphlab.erase.sources.source import ErasureSource
+
+
+def evaluate(
+    source: ErasureSourceText,
+    erased: Annotated[
+        str, typer.Argument(metavar="ERASED", help="What training left: a base file, or a folder with unet/ in it.")
+    ],
+    concept: Annotated[list[str], typer.Option("--concept", metavar="NAME", help="What was erased; repeat.")],
+    mask: Annotated[
+        Path | None, typer.Option("--mask", metavar="FILE", help="Says whether only its entries changed.")
+    ] = None,
+    images: Annotated[
+        int | None,
+        typer.Option("--images", min=1, metavar="N", help="Of a concept's prompts; of each, for a pipeline."),
+    ] = None,
+    kept_images: Annotated[
+        int | None, typer.Option("--kept-images", min=1, metavar="N", help="Of every class that is kept; bases.")
+    ] = None,
+    unseen_images: Annotated[
+        int | None, typer.Option("--unseen-images", min=0, metavar="N", help="Of phrases erasing never saw; bases.")
+    ] = None,
+    keep: Annotated[
+        Path | None, typer.Option("--keep", metavar="FILE", help="Prompts that are to stay, one a line; pipelines.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, metavar="N", help="Of an image.")] = None,
+    guidance: Annotated[float | None, typer.Option("--guidance", metavar="G", help="Of an image.")] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="The first of the images' seeds.")] = 0,
+    judge: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--judge", metavar="J", help="A CNN judge's file, for a base; file.py:function, for a pipeline; repeat."
+        ),
+    ] = None,
+    shape: Shape = None,
+    json: Json = None,
+) -> None:
+    """Compares a model with what it was: the concept, everything else, and the weights."""
+    outputs = {} if json is None else {"--json": json}
+    check_outputs(outputs)
+    before = opened(source, shape)
+    from graphlab.erase.sources.of_base import BaseSource
+
+    drawn = {"images": images, "steps": steps, "guidance": guidance}
+    report: BaseReport | PairReport
+    if isinstance(before, BaseSource):
+        _refuse("--keep", keep)
+        counts = {"kept_images": kept_images, "unseen_images": unseen_images}
+        report = _of_base(before, erased, concept, mask, {**drawn, **counts, "seed": seed}, judge or [])
+    else:
+        _refuse("--kept-images", kept_images)
+        _refuse("--unseen-images", unseen_images)
+        report = _of_pipeline(before, source, erased, concept, keep, mask, {**drawn, "seed": seed}, judge or [])
+    show(report, sys.stderr if STDOUT in outputs.values() else sys.stdout)
+    write_outputs({path: _json(report) for path in outputs.values()})
+
+
+def _refuse(option: str, value: object) -> None:
+    if value is not None:
+        raise typer.BadParameter("not for a source of this kind", param_hint=f"'{option}'")
+
+
+def _of_base(
+    before: BaseSource,
+    erased: str,
+    concepts: list[str],
+    mask: Path | None,
+    counts: dict[str, Any],
+    judges: list[str],
+) -> BaseReport:
+    from graphlab.erase.evaluation.config import EvaluationConfig
+    from graphlab.erase.jobs.evaluate import evaluate_base
+    from graphlab.erase.jobs.judges import judges_for
+    from graphlab.erase.sources.opening import open_erased_base
+
+    if len(judges) > 1:
+        raise typer.BadParameter("a base has one CNN judge", param_hint="'--judge'")
+    config = EvaluationConfig(**_given(counts))
+    known = judges_for(before.base.config.world, Path(judges[0]) if judges else None)
+    return evaluate_base(before.base, open_erased_base(Path(erased)), concepts, known, config, mask=mask)
+
+
+def _of_pipeline(
+    before: ErasureSource,
+    source: str,
+    erased: str,
+    concepts: list[str],
+    keep: Path | None,
+    mask: Path | None,
+    counts: dict[str, Any],
+    judges: list[str],
+) -> PairReport:
+    from graphlab.erase.fusion.statistics import captions
+    from graphlab.erase.jobs.evaluate_pipeline import PairConfig, evaluate_pipeline
+    from graphlab.erase.sources.decoding import decoder_of
+    from graphlab.erase.sources.of_pipeline import PipelineSource
+
+    assert isinstance(before, PipelineSource)
+    kept = [] if keep is None else captions(keep)
+    return evaluate_pipeline(
+        before,
+        before.with_unet(Path(erased)),
+        concepts,
+        kept,
+        PairConfig(**_given(counts)),
+        mask=mask,
+        judges={text: _judge(text) for text in judges},
+        decode=decoder_of(Path(source)) if judges else None,
+    )
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _judge(text: str) -> Any:
+    from graphlab.sources.function import user_function
+
+    path, colon, name = text.rpartition(":")
+    if not colon or not path.endswith(".py"):
+        raise typer.BadParameter(f"{text!r} is not file.py:function", param_hint="'--judge'")
+    return user_function(Path(path), name)
+
+
+def _json(report: BaseReport | PairReport) -> str:
+    import json
+
+    return json.dumps(report.to_dict(), indent=1, allow_nan=False) + "\n"
+
+
+def show(report: BaseReport | PairReport, stream: Any) -> None:
+    """The tables, for a human."""
+    from graphlab.cli.render import console, print_fields, print_table
+    from graphlab.erase.jobs.evaluation_tables import report_tables
+    from graphlab.erase.jobs.tables import change_table
+
+    out = console(stream)
+    for table in report_tables(report):
+        print_table(out, table)
+    print_table(out, change_table(report.changes))
+    if report.outside is not None:
+        verdict = "every change lies in the mask" if not report.outside else "NOT all changes lie in the mask"
+        print_fields(out, [("mask", f"{verdict}: {report.outside:,} entries changed outside of it")])

@@ -1,0 +1,82 @@
+"""What erasing did to a base: `graphlab erase evaluate` of a base file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from graphlab.erase.errors import EraseError
+from graphlab.erase.evaluation.config import EvaluationConfig
+from graphlab.erase.evaluation.evaluating import evaluate
+from graphlab.erase.evaluation.result import Evaluation
+from graphlab.erase.jobs.comparison import Changed, changed_weights, outside
+from graphlab.erase.jobs.train import mask_for
+from graphlab.erase.sources.of_base import BaseSource
+from graphlab.erase.sources.source import ErasureSource
+from graphlab.erase.training.masking import masks_of
+from graphlab.erase.training.model import module_hash
+from graphlab.erase.worlds.base import Base
+from graphlab.erase.worlds.judges import Judge
+
+
+@dataclass(frozen=True)
+class BaseReport:
+    """An evaluation for every concept, and which weights changed; `outside` counts entries that a mask lets none
+    change, None without a mask."""
+
+    evaluations: tuple[Evaluation, ...]
+    changes: tuple[Changed, ...]
+    outside: int | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it in values that JSON can write."""
+        return {
+            "evaluations": [found.to_dict() for found in self.evaluations],
+            **changes_dict(self.changes, self.outside),
+        }
+
+
+def evaluate_base(
+    base: Base,
+    erased: Base,
+    concepts: Sequence[str],
+    judges: Sequence[Judge],
+    config: EvaluationConfig | None = None,
+    *,
+    mask: Path | None = None,
+) -> BaseReport:
+    """Everything there is to say of `erased`, once `base`, from which `concepts` are gone, judged by `judges`.
+
+    Of several concepts none is among those that are kept. EraseError for no concept or an unknown one, for models that
+    are not one base before and after, and a mask of another base.
+    """
+    if not concepts:
+        raise EraseError("which concept was erased?", hint="name it")
+    source = BaseSource(base, base.config.world)
+    for concept in concepts:
+        source.phrases(concept)
+    if base.config != erased.config or module_hash(base.encoder) != module_hash(erased.encoder):
+        raise EraseError("the erased model is not made of this base: configuration or text encoder differ")
+    changes, beyond = changes_of(source, BaseSource(erased, erased.config.world), mask)
+    found = tuple(
+        evaluate(base, erased, concept, judges, config, also=[other for other in concepts if other != concept])
+        for concept in dict.fromkeys(concepts)
+    )
+    return BaseReport(found, changes, beyond)
+
+
+def changes_of(
+    before: ErasureSource, after: ErasureSource, mask: Path | None
+) -> tuple[tuple[Changed, ...], int | None]:
+    """(rows of what changed, entries changed outside the mask in the file `mask`, None without one)."""
+    masks = None if mask is None else masks_of(mask_for(before, mask), before.model.module)
+    rows = changed_weights(before.model.module.state_dict(), after.model.module.state_dict(), masks)
+    return rows, None if mask is None else outside(rows)
+
+
+def changes_dict(rows: Sequence[Changed], beyond: int | None) -> dict[str, Any]:
+    """Which weights changed, in values that JSON can write."""
+    changed = {row.key: {"entries": row.entries, "changed": row.changed} for row in rows if row.changed}
+    return {"changed": changed, "weights": len(rows), "changed_outside_mask": beyond}

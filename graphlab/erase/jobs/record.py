@@ -1,0 +1,60 @@
+"""The manifest of a command: what was asked, of what, with which versions, and what came out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from graphlab.erase.training.checkpoint import atomic_file
+from graphlab.erase.training.manifest import installed_versions, threads
+
+FORMAT, VERSION = "graphlab.erase.command", 1
+
+
+@dataclass(frozen=True)
+class Record:
+    """A `command` on `source`, whose weights hash to `base`, with its whole configuration; `seeds` by what they are
+    for, `inputs` and `outputs` with their hashes, and whatever `results` are worth keeping."""
+
+    command: str
+    source: str
+    base: str
+    config: Mapping[str, Any]
+    seeds: Mapping[str, Any]
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    results: Mapping[str, Any] = field(default_factory=dict)
+
+    def write(self, path: Path) -> None:
+        """Writes it as JSON, keys sorted, with versions and threads. EraseError where it cannot be written."""
+        values = {
+            "format": FORMAT,
+            "version": VERSION,
+            "command": self.command,
+            "source": self.source,
+            "base_sha256": self.base,
+            "config": dict(self.config),
+            "seeds": dict(self.seeds),
+            "inputs_sha256": dict(self.inputs),
+            "outputs_sha256": dict(self.outputs),
+            "results": dict(self.results),
+            "versions": installed_versions(),
+            "threads": threads(),
+        }
+        with atomic_file(path) as file:
+            file.write(json.dumps(values, indent=2, sort_keys=True, allow_nan=False).encode() + b"\n")
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hashes_of(paths: Iterable[Path], folder: Path) -> dict[str, str]:
+    """{path within `folder`: SHA-256} of files."""
+    return {str(path.relative_to(folder)): file_hash(path) for path in paths}

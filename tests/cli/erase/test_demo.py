@@ -1,0 +1,58 @@
+"""`graphlab erase demo`: everything is written, and nothing changes where nothing is trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy
+import pytest
+import torch
+from PIL import Image
+
+from graphlab.cli.erase.progress import duration
+from graphlab.erase.jobs.comparison import changed_weights
+from graphlab.erase.worlds.base_file import load_base
+from graphlab.masks import read_mask
+from tests.cli.conftest import Run
+
+FILES = {"base.safetensors", "erased.safetensors", "mask.safetensors", "manifest.json", "before_after.png"}
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+def test_erases_and_shows(steps: int, run: Run, base_path: Path, judge_path: Path, tmp_path: Path) -> None:
+    out = tmp_path / "demo"
+    models = ("--base", str(base_path), "--judge", str(judge_path))
+    few = ("--images", "8", "--kept-images", "1", "--steps", str(steps))
+    done = run("erase", "demo", "--concept", "three", *models, *few, "-o", str(out))
+    assert done.code == 0, done.err
+    assert {file.name for file in out.iterdir()} >= FILES
+    assert "Acc_e" in done.out
+    assert "bit-identical to the base" in done.out
+    before, after = load_base(out / "base.safetensors"), load_base(out / "erased.safetensors")
+    assert (out / "base.safetensors").read_bytes() == base_path.read_bytes()
+    mask = read_mask(out / "mask.safetensors")
+    masks = {key: mask.bits(key) for key in mask.weights}
+    rows = changed_weights(before.unet.state_dict(), after.unet.state_dict(), masks)
+    assert sum(row.outside or 0 for row in rows) == 0
+    assert (sum(row.changed for row in rows) > 0) == (steps > 0)
+    pixels = torch.from_numpy(numpy.array(Image.open(out / "before_after.png").convert("L")))
+    concept_before, concept_after = pixels[8:72], pixels[80:144]
+    assert torch.equal(concept_before, concept_after) == (steps == 0)
+
+
+def test_refuses(run: Run, base_path: Path, judge_path: Path, tmp_path: Path) -> None:
+    models = ("--base", str(base_path), "--judge", str(judge_path))
+    done = run("erase", "demo", "--concept", "tree", *models, "-o", str(tmp_path / "a"))
+    assert (done.code, "did you mean 'three'" in done.err) == (1, True)
+    assert not (tmp_path / "a").exists()
+    done = run("erase", "demo", "--world", "letters", "-o", str(tmp_path / "a"))
+    assert (done.code, "there is no world 'letters'" in done.err) == (1, True)
+    assert run("erase", "demo", "--steps", "-1", "-o", str(tmp_path / "a")).code == 2
+    (tmp_path / "mine").write_text("")
+    done = run("erase", "demo", *models, "-o", str(tmp_path))
+    assert (done.code, "not empty" in done.err) == (1, True)
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(3.4, "3 s"), (240, "4 min"), (9000, "2.5 h")])
+def test_time_that_is_left(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
