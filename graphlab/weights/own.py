@@ -103,5 +103,13 @@ def kept(stage: Stage) -> tuple[str, ...]:
     return (f"{count} of {total} weights have values in the source, which are kept",) if count else ()
 
 
+def holds_all(stage: Stage) -> bool:
+    """Whether the module that `stage` is built as has the values of all its weights, as those of a base file have."""
+    if stage.program is not None or stage.identity or stage.build is None:
+        return False
+    values = _built_state(stage)().values()
+    return bool(values) and all(has_values(tensor) for tensor in values)
+
+
 def _none(what: str) -> WeightsError:
     return WeightsError(f"{what} has no weights", hint=_HINT)
