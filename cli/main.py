@@ -17,6 +17,7 @@ from graphlab.cli.characterize import characterize
 from graphlab.cli.devices import devices
 from graphlab.cli.explain import explain
 from graphlab.cli.export import export
+from graphlab.cli.mask import mask
 from graphlab.cli.models import models
 from graphlab.cli.passes import passes
 from graphlab.cli.profile import profile
@@ -37,7 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 for command in (
-    analyze, explain, rewrite, export, run, characterize, profile, bench, calibrate, models, devices, passes,
+    analyze, explain, rewrite, export, run, characterize, profile, bench, calibrate, mask, models, devices, passes,
 ):  # fmt: skip
     app.command()(command)
 

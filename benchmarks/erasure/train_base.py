@@ -89,7 +89,9 @@ def _check(state: State) -> float:
     """The sum of the losses since the last line; EraseError where it is not finite, before anything is written."""
     value = float(state.loss)
     if not math.isfinite(value):
-        raise EraseError(f"the loss before step {state.step} is {value}", hint="the last state is kept; take a lower rate")
+        raise EraseError(
+            f"the loss before step {state.step} is {value}", hint="the last state is kept; take a lower rate"
+        )
     return value
 
 
