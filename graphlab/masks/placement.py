@@ -248,16 +248,24 @@ def _place(row: PlacedWeight, depth: int) -> tuple[int, int, int, str] | None:
     what, number = found.group(4) or "rest", int(found.group(5) or 0)
     kind = "" if not what.startswith("attentions") else f" {row.kind or 'rest'}"
     unit = f"{what.removesuffix('s')} {number}{kind}"
+    order = _order(what, number, row.kind)
     if found.group(1) == "mid_block":
-        return 1, depth - 1, number, unit
+        return 1, depth - 1, order, unit
     if found.group(2) is not None:
-        return 0, int(found.group(2)), _order(what, number), f"{found.group(2)} {unit}"
-    return 2, int(found.group(3)) - depth + 1, _order(what, number), f"{found.group(3)} {unit}"
+        return 0, int(found.group(2)), order, f"{found.group(2)} {unit}"
+    return 2, int(found.group(3)) - depth + 1, order, f"{found.group(3)} {unit}"
 
 
-def _order(what: str, number: int) -> int:
-    """Resnets and attentions take turns, what changes the resolution comes last."""
-    return 10 * number + (5 if what.startswith("attentions") else 0) if "sampler" not in what else 1000
+def _order(what: str, number: int, kind: str | None) -> int:
+    """Resnets and attentions take turns, self before cross; what changes the resolution comes last.
+
+    In the middle a resnet comes first, too: resnet 0, attention 0, resnet 1.
+    """
+    if "sampler" in what:
+        return 1000
+    if not what.startswith("attentions"):
+        return 10 * number
+    return 10 * number + {"self": 1, "cross": 2}.get(kind or "", 3)
 
 
 def _chart() -> dict[str, Any]:
@@ -271,7 +279,7 @@ def _chart() -> dict[str, Any]:
         "height": {"step": 26},
         "encoding": {
             "x": {"field": "place", "type": "nominal", "title": None, "axis": {"labelLimit": 240}},
-            "y": {"field": "level", "type": "ordinal", "title": "level, 0 is the full resolution"},
+            "y": {"field": "level", "type": "ordinal", "title": "level"},
             "color": colour,
             "row": {"field": "mask", "type": "nominal", "title": None, "sort": None},
             "tooltip": [{"field": name} for name in ("place", "density", "score", "entries", "set")],

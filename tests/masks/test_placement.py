@@ -112,10 +112,10 @@ def test_the_picture_goes_down_and_up_again(found: Placement) -> None:
     figure = u_shape(found)
     first = [row for row in figure.rows if row["mask"] == found.names[0]]
     assert [(row["place"], row["level"]) for row in first] == [
-        ("00 down 0 attention 0 cross", 0), ("01 down 0 attention 0 self", 0), ("02 down 1 resnet 0", 1),
+        ("00 down 0 attention 0 self", 0), ("01 down 0 attention 0 cross", 0), ("02 down 1 resnet 0", 1),
         ("03 mid resnet 0", 1), ("04 up 1 attention 1 cross", 0),
     ]  # fmt: skip
-    assert [row["density"] for row in first] == [0.5, 0.25, 0.125, 0.0, 1.0]
+    assert [row["density"] for row in first] == [0.25, 0.5, 0.125, 0.0, 1.0]
     drawn = figure.to_svg()
     assert drawn is not None
     assert drawn.count(">share that may change<") == 1

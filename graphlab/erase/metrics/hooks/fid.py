@@ -36,7 +36,7 @@ def fid(first: torch.Tensor, second: torch.Tensor, features: Features, *, togeth
 
     Figures of different networks cannot be compared: FID proper is that of Inception's pool of 2,048 features.
     """
-    made = (torch.cat([features(part) for part in images.split(together)]) for images in (first, second))
+    made = (torch.cat([features(part) for part in torch.split(images, together)]) for images in (first, second))
     return frechet_distance(*made)
 
 
