@@ -28,7 +28,7 @@ class Effort:
     batch: int = 8
     steps: int = 25
     guidance: float = 3.0
-    pool: int = 8
+    pool: int = 4
 
     def __post_init__(self) -> None:
         for name in ("evaluations", "batch", "steps"):
