@@ -97,6 +97,16 @@ def test_where_nothing_is_reversed_nothing_changes(tmp_path: Path) -> None:
     assert set(hashes(found)) == {module_hash(base.unet)}
 
 
+def test_dead_terms_are_no_terms_to_the_last_bit(tmp_path: Path) -> None:
+    """The released defect: unconditional terms without gradient leave ablation E."""
+    base = small_base()
+    dead, without = (
+        run_method(base, "three", method(name), EFFORT, tmp_path / name, rate=1e-3) for name in ("ant-dead", "ant-e")
+    )
+    assert hashes(dead) == hashes(without)
+    assert [point.evaluations for point in without.points] == [2, 6, 18, 54]
+
+
 @pytest.mark.parametrize("name", ["ant+intersection-3", "ant+random", "ant+bottom", "salun"])
 def test_masks_hold(tmp_path: Path, name: str) -> None:
     base = small_base()
