@@ -23,6 +23,7 @@ def report_tables(report: BaseReport | PairReport) -> Iterator[Table]:
         for before, after in zip(found.before, found.after, strict=True):
             note = "shares of images with 95 % intervals; H_c = 2 / (1 / (1 - Acc_e) + 1 / Acc_p)"
             yield Table(f"{found.concept}, judged by {before.judge}", _HEADS, tuple(_rows(before, after)), note=note)
+            yield Table(f"Drawn instead of {found.concept}, by {before.judge}", _HEADS, tuple(_replaced(before, after)))
         yield from _without_judge(found)
 
 
@@ -38,6 +39,14 @@ def _rows(before: Judged, after: Judged) -> Iterator[tuple[str, ...]]:
     for attribute, shares in before.others.items():
         for group, share in shares.items():
             yield _pair(f"{attribute} as asked, {group}", share, after.others[attribute][group])
+
+
+def _replaced(before: Judged, after: Judged) -> Iterator[tuple[str, ...]]:
+    for group, shares in after.replaced.items():
+        old, count = before.replaced[group], after.erased[group].count
+        for name in sorted({*shares, *old}):
+            pair = (side.get(name, Share(0, count)) for side in (old, shares))
+            yield _pair(f"{name}, {group} phrases", *pair)
 
 
 def _without_judge(found: Evaluation) -> Iterator[Table]:

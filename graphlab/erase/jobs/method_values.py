@@ -10,9 +10,6 @@ from graphlab.erase.methods.known import METHODS, method
 from graphlab.erase.methods.method import Finetuning, Masking
 from graphlab.erase.training.strict import plain
 
-TOGETHER = 10
-"""Samples of a map that are followed together; it changes no score beyond rounding."""
-
 
 def trained_methods() -> tuple[str, ...]:
     """Names of the methods that train under the objective, with or without a mask."""
@@ -45,7 +42,8 @@ def _maps(masking: Masking) -> dict[str, Any]:
         "fraction": masking.fraction,
         "ranking": masking.ranking,
         "keep": masking.keep,
-        "batch": TOGETHER,
+        "draws": masking.draws,
+        "batch": masking.draws,
     }
     if masking.everywhere:
         found["boundary"] = -inf

@@ -45,7 +45,7 @@ def change_table(rows: Sequence[Changed]) -> Table:
 
 def fusion_table(rows: Sequence[FusedRow], names: Sequence[str]) -> Table:
     """What became of every edit, projection by projection."""
-    columns = (Column("projection", number=False), Column("largest change"), *map(Column, names))
+    columns = (Column("projection", number=False, whole=True), Column("largest change"), *map(Column, names))
     cells = tuple(
         (row.projection, f"{row.moved:.4g}", *("-" if value is None else f"{value:.1%}" for value in row.missed))
         for row in rows
