@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,8 +19,7 @@ from graphlab.erase.evaluation.attacks import AttackConfig
 from graphlab.erase.methods.effort import Effort
 from graphlab.erase.metrics.attack import Learning
 from graphlab.erase.worlds.base_file import save_base
-from graphlab.erase.worlds.cnn_judge import save_judge, train_judge
-from graphlab.erase.worlds.known import world_of
+from graphlab.erase.worlds.shipped import FILES
 from tests.erase.evaluation.small import FEW, small_base
 
 EFFORT = Effort(boundary=-1.0, evaluations=1, batch=1, steps=3, pool=1)
@@ -31,7 +31,7 @@ ATTACKS = AttackConfig(
     images=3,
     steps=1,
 )
-ANT = Run("digits", "tune", "digits-epsilon-0", ("seven",), "esd", 0, 1e-3)
+ESD = Run("digits", "tune", "digits-epsilon-0", ("seven",), "esd", 0, 1e-3)
 UCE = Run("digits", "report", "digits-epsilon-0", ("three",), "uce", 0)
 
 
@@ -40,7 +40,7 @@ def setting(tmp_path_factory: pytest.TempPathFactory) -> Setting:
     folder = tmp_path_factory.mktemp("files")
     save_base(small_base(), folder / "digits-epsilon-0.safetensors")
     save_base(small_base(seed=1), folder / "digits-without-three-0.safetensors")
-    save_judge(train_judge(world_of("digits"), steps=60), folder / "judge-digits.safetensors")
+    shutil.copy(FILES / "judge-digits.safetensors", folder)
     return Setting(folder, folder, {"digits": EFFORT, "world": EFFORT}, replace(FEW, bootstrap=5), ATTACKS)
 
 
@@ -49,21 +49,20 @@ def timeless(rows: list[dict[str, object]]) -> list[dict[str, object]]:
 
 
 def test_a_training_run_has_a_row_a_checkpoint(tmp_path: Path, setting: Setting) -> None:
-    rows = do(ANT, 1e-3, tmp_path, setting)
+    rows = do(ESD, 1e-3, tmp_path, setting)
     assert [row["iteration"] for row in rows] == [1, 3, 9, 27]
     assert [row["evaluations"] for row in rows] == [1, 3, 9, 27]
     assert [("report_acc_e_unseen" in row) for row in rows] == [False, False, False, True]
     assert {row["rate"] for row in rows} == {"0.001"}
     assert {row["report_acc_e_images"] for row in rows} == {6}
     assert {row["report_acc_p_images"] for row in rows} == {18}
-    assert not (tmp_path / "work" / ANT.key).exists()
-    assert timeless(do(ANT, 1e-3, tmp_path, setting)) == timeless(rows)
+    assert not (tmp_path / "work" / ESD.key).exists()
 
 
 def test_a_run_that_was_cut_off_ends_with_the_same_rows(
     tmp_path: Path, setting: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = do(ANT, 1e-3, tmp_path / "whole", setting)
+    whole = do(ESD, 1e-3, tmp_path / "whole", setting)
 
     def stop(*args: object, **more: object) -> None:
         raise KeyboardInterrupt
@@ -71,9 +70,9 @@ def test_a_run_that_was_cut_off_ends_with_the_same_rows(
     with monkeypatch.context() as patched:
         patched.setattr(doing, "evaluate", stop)
         with pytest.raises(KeyboardInterrupt):
-            do(ANT, 1e-3, tmp_path / "cut", setting)
-    assert (tmp_path / "cut" / "work" / ANT.key / "after-27.safetensors").exists()
-    assert timeless(do(ANT, 1e-3, tmp_path / "cut", setting)) == timeless(whole)
+            do(ESD, 1e-3, tmp_path / "cut", setting)
+    assert (tmp_path / "cut" / "work" / ESD.key / "after-27.safetensors").exists()
+    assert timeless(do(ESD, 1e-3, tmp_path / "cut", setting)) == timeless(whole)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +108,7 @@ def test_a_part_is_worked_off_in_pieces_without_double_rows(
     tmp_path: Path, setting: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (working, store):
-        monkeypatch.setattr(module, "runs", lambda part: (ANT, UCE))
+        monkeypatch.setattr(module, "runs", lambda part: (ESD, UCE))
     assert work_off("digits", tmp_path, setting, workers=1, budget=0.0) == 2
     assert read(tmp_path / "digits.csv") == []
     said: list[str] = []
