@@ -16,11 +16,13 @@ Row = Mapping[str, str]
 
 
 def report(folder: Path) -> str:
-    """All tables of the parts that are there; EraseError for a folder without any."""
+    """All tables of the parts that are there; EraseError for a folder without any, and one with rows of two files that
+    have the name of one base."""
     known = {part: read(folder / f"{part}.csv") for part in PARTS if (folder / f"{part}.csv").exists()}
     known = {part: rows for part, rows in known.items() if rows}
     if not known:
         raise EraseError(f"{folder} holds no rows", hint="run a part first")
+    _check_bases(row for rows in known.values() for row in rows)
     blocks = []
     compared: dict[str, list[dict[str, str]]] = {}
     for part, rows in known.items():
@@ -35,6 +37,13 @@ def report(folder: Path) -> str:
     if compared:
         blocks += ["### Claims", _claims(claims(compared))]
     return "\n\n".join(blocks) + "\n"
+
+
+def _check_bases(rows: Iterable[Row]) -> None:
+    found: dict[str, str] = {}
+    for row in rows:
+        if found.setdefault(row["base"], row["base_sha256"]) != row["base_sha256"]:
+            raise EraseError(f"the rows are of two models called {row['base']}", hint="begin in an empty folder")
 
 
 def _rates(rows: Sequence[Row]) -> str:

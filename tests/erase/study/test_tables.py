@@ -22,7 +22,7 @@ JUDGES = ("cnn", "report")
 
 def row(acc_e: float, structure: float, worst: float, **about: object) -> dict[str, object]:
     """A checkpoint as rows have it, by both judges; the base has the concept whole and every class too."""
-    made: dict[str, object] = {"structure": structure, "kid_after": 0.1, **about}
+    made: dict[str, object] = {"base": "b", "base_sha256": "1", "structure": structure, "kid_after": 0.1, **about}
     for judge in JUDGES:
         made |= {f"{judge}_{name}": 1.0 for name in ("acc_e_before", "worst_before", "acc_p", "valid", "h_c")}
         made |= {f"{judge}_acc_e": acc_e, f"{judge}_acc_e_unseen": acc_e, f"{judge}_worst": worst}
@@ -173,7 +173,8 @@ def test_the_report_shows_every_concept_and_says_what_is_missing(tmp_path: Path)
             write_rows(tmp_path, run, [by_key[key]])
     gather(tmp_path, "digits")
     for index, run in enumerate(runs("attacks")):
-        write_rows(tmp_path, run, [{"method": run.method, "relearnt_after": "" if index % 2 else 5, "inverted": 0.25}])
+        made_of = {"base": "b", "base_sha256": "1", "method": run.method}
+        write_rows(tmp_path, run, [{**made_of, "relearnt_after": "" if index % 2 else 5, "inverted": 0.25}])
     gather(tmp_path, "attacks")
     made = report(tmp_path)
     for concept in CONCEPTS["digits"]:
@@ -186,3 +187,12 @@ def test_the_report_shows_every_concept_and_says_what_is_missing(tmp_path: Path)
     for block in made.split("\n\n"):
         lines = [line for line in block.split("\n") if line.startswith("|")]
         assert len({line.count("|") for line in lines}) <= 1
+
+
+def test_rows_of_two_models_of_one_name_are_not_mixed(tmp_path: Path) -> None:
+    first, second = runs("digits")[:2]
+    write_rows(tmp_path, first, [{"base": "b", "base_sha256": "1"}])
+    write_rows(tmp_path, second, [{"base": "b", "base_sha256": "2"}])
+    gather(tmp_path, "digits")
+    with pytest.raises(EraseError, match="two models called b"):
+        report(tmp_path)
