@@ -19,7 +19,7 @@ CONCEPTS = {"digits": ("three", "eight", "zero"), "world": ("block", "plus", "sl
 """Reported concepts, named beforehand: eight and block have close neighbours (three and nine; disc)."""
 TUNED_ON = {"digits": "seven", "world": "pillar"}
 EFFORT = {"digits": Effort(boundary=-3.0), "world": Effort(boundary=-1.0)}
-EVALUATION = EvaluationConfig(images=256, unseen_images=256, kept_images=48, steps=10, drift_images=32, bootstrap=200)
+EVALUATION = EvaluationConfig(images=256, unseen_images=256, kept_images=40, steps=10, drift_images=32, bootstrap=200)
 
 MAIN = {
     "digits": ("ant", "esd", "esd+uncond", "salun", "ant+intersection-9", "ant+random"),

@@ -24,7 +24,7 @@ class Effort:
     """
 
     boundary: float
-    evaluations: int = 1728
+    evaluations: int = 3456
     batch: int = 8
     steps: int = 25
     guidance: float = 3.0
