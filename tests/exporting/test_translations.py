@@ -135,3 +135,31 @@ def test_every_opset_runs(opset: int, tmp_path: Path) -> None:
     assert ("Attention" in found.operators) == (opset >= 23)
     assert ("Gelu" in found.operators) == (opset >= 20)
     agree(module, found, tmp_path, X)
+
+
+def frames(m: nn.Module, x: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+    heads = [part.unflatten(-1, (2, 8)).transpose(1, 2) for part in (x, x.cos(), x.sin())]
+    return F.scaled_dot_product_attention(*heads, bias, scale=0.3).transpose(1, 2).flatten(2)
+
+
+@pytest.mark.parametrize(
+    ("keys", "opset", "masked", "dynamic", "wanted"),
+    [
+        (64, 23, False, False, "Attention"),
+        (65, 23, False, False, "com.microsoft::MultiHeadAttention"),
+        (8, 22, False, False, "com.microsoft::MultiHeadAttention"),
+        (8, 23, True, False, "com.microsoft::MultiHeadAttention"),
+        (8, 23, False, True, "com.microsoft::MultiHeadAttention"),
+    ],
+    ids=["few", "many", "before-23", "masked", "symbolic"],
+)
+def test_few_keys_take_the_faster_operator(
+    keys: int, opset: int, masked: bool, dynamic: bool, wanted: str, tmp_path: Path
+) -> None:
+    x = torch.randn(3, keys, 16, generator=torch.Generator().manual_seed(0))
+    given = (x, torch.linspace(-2, 0, keys * keys).reshape(keys, keys)) if masked else (x,)
+    module = Call(frames)
+    found = lowered(captured(module, *given, dynamic=dynamic), target_named(CPU).at(opset))
+    assert found.operators.get(wanted) == 1
+    assert sum(found.operators.get(name, 0) for name in ("com.microsoft::MultiHeadAttention", "Attention")) == 1
+    agree(module, found, tmp_path, *given)

@@ -6,6 +6,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
+import onnxruntime
 import pytest
 import torch
 
@@ -18,6 +19,12 @@ from tests.lowering.programs import gated, meta_tiny, tiny_inputs
 
 OPENVINO = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="openvino is an optional extra")
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
+
+
+def needs(provider: str) -> pytest.MarkDecorator:
+    """Skips without a CUDA device and where ONNX Runtime was built without the provider."""
+    lacks = not torch.cuda.is_available() or provider not in onnxruntime.get_available_providers()
+    return pytest.mark.skipif(lacks, reason=f"no CUDA device, or an ONNX Runtime without {provider}")
 
 
 def agree(spec: str, program: Program, values: dict[str, torch.Tensor], inputs: dict[str, torch.Tensor]) -> Any:
@@ -40,8 +47,8 @@ SPECS = [
     pytest.param("openvino", marks=OPENVINO),
     pytest.param("eager,device=cuda", marks=CUDA),
     pytest.param("inductor,device=cuda", marks=CUDA),
-    pytest.param("onnxruntime,provider=cuda", marks=CUDA),
-    pytest.param("onnxruntime,provider=tensorrt", marks=CUDA),
+    pytest.param("onnxruntime,provider=cuda", marks=needs("CUDAExecutionProvider")),
+    pytest.param("onnxruntime,provider=tensorrt", marks=needs("TensorrtExecutionProvider")),
 ]
 
 
