@@ -18,6 +18,7 @@ from graphlab.cli.devices import devices
 from graphlab.cli.erase.app import erase
 from graphlab.cli.explain import explain
 from graphlab.cli.export import export
+from graphlab.cli.mask import mask
 from graphlab.cli.models import models
 from graphlab.cli.passes import passes
 from graphlab.cli.profile import profile
@@ -38,7 +39,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 for command in (
-    analyze, explain, rewrite, export, run, characterize, profile, bench, calibrate, models, devices, passes,
+    analyze, explain, rewrite, export, run, characterize, profile, bench, calibrate, mask, models, devices, passes,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(erase)

@@ -59,7 +59,8 @@ class PlacedWeight:
 
     `layer` is the path of the module that uses it, `role` that of the call. `kind` is the kind of the attention whose
     projection or norm it is, and `part` which ("query", "key", "value", "output", joined with + where it is several);
-    None for a weight of no attention.
+    None for a weight of no attention. `score` is the mean saliency of its entries, in the units of the mask's own
+    score; None where the mask does not say.
     """
 
     key: str
@@ -69,6 +70,7 @@ class PlacedWeight:
     part: str | None
     entries: int
     set_entries: int
+    score: float | None = None
 
     @property
     def density(self) -> float:

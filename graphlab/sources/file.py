@@ -142,11 +142,16 @@ def parse_tensor(text: str) -> torch.Tensor:
 
 def _checkpoint(path: Path, source: str, options: LoadOptions) -> Workload:
     from graphlab.sources.checkpoint import read_state_dict
+    from graphlab.sources.erase_base import erase_base_workload, is_erase_base
     from graphlab.sources.fingerprint import identify
 
     refuse_unused(options, source, inputs=True)
+    index = read_state_dict(path)
+    if is_erase_base(index):
+        refuse_unused(options, source, config=True)
+        return erase_base_workload(path, source, index)
     config: Mapping[str, Any] | None = read_json(options.config) if options.config is not None else None
-    found = identify(read_state_dict(path), config)
+    found = identify(index, config)
     stages: list[Stage] = []
     variables: dict[str, Variable] = {}
     for item in sorted(found, key=_order):

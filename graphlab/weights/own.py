@@ -58,7 +58,7 @@ def own_weights(workload: Workload, stage: Stage, *, trust_pickle: bool = False)
     path = Path(workload.source) if workload.source else None
     if path is not None and path.is_dir() and holds_weights(path, stage.name):
         return stored_weights(path, SOURCE, stage, trust_pickle=trust_pickle)
-    if path is not None and path.is_file() and sniff(path) in STATE_DICTS:
+    if path is not None and _is_checkpoint(path):
         return stored_weights(path, SOURCE, stage, trust_pickle=trust_pickle)
     if stage.identity or stage.build is None:  # what a component builds lies on the meta device
         raise _none(what)
@@ -101,6 +101,19 @@ def kept(stage: Stage) -> tuple[str, ...]:
     count = sum(has_values(tensor) for tensor in exported.state_dict.values())
     total = len(exported.state_dict)
     return (f"{count} of {total} weights have values in the source, which are kept",) if count else ()
+
+
+def built_with_values(workload: Workload, stage: Stage) -> bool:
+    """Whether the source is a file of weights that `stage` is built with, as a base file of graphlab.erase is."""
+    if stage.program is not None or stage.identity or stage.build is None or not workload.source:
+        return False
+    if not _is_checkpoint(Path(workload.source)):
+        return False
+    return all(has_values(tensor) for tensor in _built_state(stage)().values())
+
+
+def _is_checkpoint(path: Path) -> bool:
+    return path.is_file() and sniff(path) in STATE_DICTS
 
 
 def _none(what: str) -> WeightsError:

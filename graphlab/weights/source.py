@@ -10,7 +10,7 @@ import torch
 
 from graphlab.weights.drawn import RandomWeights
 from graphlab.weights.errors import WeightsError
-from graphlab.weights.own import kept, own_weights
+from graphlab.weights.own import built_with_values, kept, own_weights
 from graphlab.weights.stored import stored_weights
 from graphlab.workload import Workload
 
@@ -54,12 +54,18 @@ def weight_source(
 
     `spec` is "random:SEED", a path (a .safetensors, the index of a sharded one, .pt .pth .bin .ckpt, a `.pt2`, a
     folder of a pipeline or of one model), or None for the source's own values. Nothing but headers is read here.
-    WeightsError for another spelling, a source without weights, and a file that holds none of the stage's;
+    WeightsError for another spelling, a source without weights, a file that holds none of the stage's, and a `spec`
+    for a stage that is built with the values of a base file;
     UnknownNameError for a stage there is none of, SourceError and its kinds for files that are missing or damaged.
     """
     found = workload.stage(stage)
     if spec is None:
         return own_weights(workload, found, trust_pickle=trust_pickle)
+    if built_with_values(workload, found):
+        raise WeightsError(
+            f"{workload.source or workload.name} has the values of all weights of {stage}, which would be kept",
+            hint="change them with --pass apply-weight-mask, or give the file of the changed model as source",
+        )
     if spec == "random" or spec.startswith("random:"):
         match = _SEED.fullmatch(spec)
         if match is None:

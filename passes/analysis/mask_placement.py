@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -10,7 +11,7 @@ from graphlab.errors import GraphlabError
 from graphlab.facts import AttentionSite, PlacedWeight
 from graphlab.flow import category, from_weights, is_projection
 from graphlab.graph import Graph, Node
-from graphlab.masks import read_mask
+from graphlab.masks import WeightMask, read_mask
 from graphlab.passes_base import Analysis, AnalysisInput
 from graphlab.rewriting.options import required
 
@@ -19,7 +20,7 @@ PARTS = ("query", "key", "value", "output")
 
 @dataclass(frozen=True)
 class MaskPlacement(Analysis[tuple[PlacedWeight, ...]]):
-    """For every weight of a mask how much of it is set, what it does in the model and to which attention it belongs.
+    """For every weight of a mask how much of it is set, how it scored, what it does and to which attention it belongs.
 
     Layer, role and attention come from the graph: a mask made for one spelling of a model is placed in another. Rows
     stand in the order in which the program uses the weights. GraphlabError for a mask with a weight that the program
@@ -50,8 +51,16 @@ class MaskPlacement(Analysis[tuple[PlacedWeight, ...]]):
             item = mask.weights[key]
             role = roles[users[0].name] if users else "unused"
             layer = users[0].modules[-1][0] if users and users[0].modules else ""
-            rows.append(PlacedWeight(key, layer, role, kind, part, item.entries, item.set_entries))
+            score = _score(mask, key)
+            rows.append(PlacedWeight(key, layer, role, kind, part, item.entries, item.set_entries, score))
         return tuple(rows)
+
+
+def _score(mask: WeightMask, key: str) -> float | None:
+    """The mean score that saliency wrote down for a weight, in `about`; None where there is none."""
+    scores = mask.about.get("mean_scores")
+    found = scores.get(key) if isinstance(scores, Mapping) else None
+    return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
 
 
 def _users(graph: Graph, weight: Node) -> list[Node]:

@@ -10,8 +10,8 @@ from graphlab.erase.methods.method import Finetuning
 from graphlab.erase.training.config import LoraConfig, PathConfig, TrainingConfig
 from graphlab.erase.worlds.base import Base
 
-SHARES = (8, 4, 2, 1)
-"""Checkpoints lie at the iterations / these: at an eighth, a quarter, half and all of them."""
+SHARES = (27, 9, 3, 1)
+"""Checkpoints lie at the iterations / these: evenly by their logarithm, as a concept can be gone after few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +24,11 @@ class Effort:
     """
 
     boundary: float
-    evaluations: int = 3072
+    evaluations: int = 1728
     batch: int = 8
     steps: int = 25
     guidance: float = 3.0
-    pool: int = 8
+    pool: int = 4
 
     def __post_init__(self) -> None:
         for name in ("evaluations", "batch", "steps"):
@@ -36,7 +36,7 @@ class Effort:
                 raise EraseError(f"{name} is {getattr(self, name)}, expected 1 or more")
 
     def iterations(self, how: Finetuning, base: Base) -> int:
-        """Iterations of a method: the multiple of 8, 8 at least, nearest to what the evaluations allow."""
+        """Iterations of a method: the multiple of 27, 27 at least, nearest to what the evaluations allow."""
         each = self.batch * len(how.taught(base, self.boundary, self.steps))
         return SHARES[0] * max(1, round(self.evaluations / each / SHARES[0]))
 

@@ -84,14 +84,15 @@ def saliency(
         raise EraseError(f"{config.votes} votes of {len(maps)} maps")
     base = module_hash(model.module)
     kept_at = None if partial is None else Partial(partial, _fingerprint(config, base, prompts))
-    curve = [] if kept_at is None else kept_at.load(votes)
+    curve, sums = ([], {}) if kept_at is None else kept_at.load(votes)
     pace = Pace(len(maps), len(curve))
-    for masks in _maps(model, prompts, maps[len(curve) :], config):
+    for masks, means in _maps(model, prompts, maps[len(curve) :], config):
         votes.add(masks)
+        sums = {key: sums.get(key, 0.0) + mean for key, mean in means.items()}
         del masks  # or it would lie beside the next map
         curve.append(sum(row.kept for row in densities(votes.result())))
         if kept_at is not None:
-            kept_at.save(votes, curve)
+            kept_at.save(votes, curve, sums)
         if on_progress is not None:
             on_progress(pace.after(len(curve)))
         if config.combine == "intersection" and not curve[-1]:
@@ -103,26 +104,27 @@ def saliency(
             f"no entry is in the {config.combine} of {len(curve)} maps, each of which keeps {config.fraction:g}",
             hint="keep a larger fraction, take fewer maps, or count votes",
         )
-    return Saliency(votes.result(), base, _about(config, prompts, curve), tuple(curve))
+    return Saliency(votes.result(), base, _about(config, prompts, curve, sums), tuple(curve))
 
 
 def _maps(
     model: Model, prompts: Prompts, maps: list[tuple[str, int]], config: SaliencyConfig
-) -> Iterator[dict[str, torch.Tensor]]:
-    """The mask of one map after the other, whose scores are gone when it comes; flags of the model are as before when
-    they are done, or given up."""
+) -> Iterator[tuple[dict[str, torch.Tensor], dict[str, float]]]:
+    """(mask, {key: mean score}) of one map after the other, whose scores are gone when it comes; flags of the model are
+    as before when they are done, or given up."""
     prompts = prompts.to(device_of(model.module))
     with prepared(model.module, model.module, config.gradient_checkpointing):
         model.module.requires_grad_(False)
         for parameter in select(model.module, config.parameters).values():
             parameter.requires_grad_(True)
         for name, seed in maps:
-            yield kept(
-                _scores(model, prompts.concept[name], prompts.empty, seed, config),
-                config.fraction,
-                config.ranking,
-                config.keep,
-            )
+            yield _map(_scores(model, prompts.concept[name], prompts.empty, seed, config), config)
+
+
+def _map(scores: Scores, config: SaliencyConfig) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
+    """(mask, {key: mean over the entries}) of the scores of one map."""
+    means = {key: float(values.mean(dtype=torch.float64)) for key, values in scores.items()}
+    return kept(scores, config.fraction, config.ranking, config.keep), means
 
 
 def _scores(model: Model, text: torch.Tensor, empty: torch.Tensor, seed: int, config: SaliencyConfig) -> Scores:
@@ -135,7 +137,8 @@ def _fingerprint(config: SaliencyConfig, base: str, prompts: Prompts) -> str:
     return text_hash([plain(config), base, prompts.hashes(), list(prompts.concept)])
 
 
-def _about(config: SaliencyConfig, prompts: Prompts, curve: list[int]) -> dict[str, Any]:
+def _about(config: SaliencyConfig, prompts: Prompts, curve: list[int], sums: Mapping[str, float]) -> dict[str, Any]:
+    """What the file says of its making. `mean_scores` {key: score} are means over a weight's entries and the maps."""
     settings = plain(config)
     return {
         "method": "saliency",
@@ -149,5 +152,6 @@ def _about(config: SaliencyConfig, prompts: Prompts, curve: list[int]) -> dict[s
         "combination": config.combine if config.votes is None else f"vote of {config.votes}",
         "maps": len(curve),
         "kept_after": curve,
+        "mean_scores": {key: total / len(curve) for key, total in sums.items()},
         "config": settings,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from graphlab.erase.saliency.packed import Votes
 from graphlab.erase.training.checkpoint import atomic_file
 
 FORMAT = "graphlab.erase.saliency"
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,8 @@ class Partial:
     path: Path
     fingerprint: str
 
-    def save(self, votes: Votes, curve: list[int]) -> None:
-        """Keeps the maps combined so far and the entries that were left after each."""
+    def save(self, votes: Votes, curve: list[int], sums: Mapping[str, float]) -> None:
+        """Keeps the maps combined so far, the entries that were left after each, and `sums` {key: of mean scores}."""
         values = {
             "format": FORMAT,
             "version": VERSION,
@@ -33,17 +34,19 @@ class Partial:
             "shapes": {key: list(shape) for key, shape in votes.shapes.items()},
             "added": votes.added,
             "curve": curve,
+            "sums": dict(sums),
         }
         with atomic_file(self.path) as file:
             torch.save(values, file)
 
-    def load(self, votes: Votes) -> list[int]:
-        """Puts what is kept into `votes`, and gives the entries left after each map; [] where nothing is kept.
+    def load(self, votes: Votes) -> tuple[list[int], dict[str, float]]:
+        """Puts what is kept into `votes`, and gives (entries left after each map, sums of mean scores); empty where
+        nothing is kept.
 
         EraseError for a file that cannot be read, and one of another run.
         """
         if not self.path.exists():
-            return []
+            return [], {}
         try:
             values = torch.load(self.path, map_location="cpu", weights_only=True)
             if values["format"] != FORMAT or values["version"] != VERSION:
@@ -53,6 +56,7 @@ class Partial:
             shapes = {key: torch.Size(shape) for key, shape in values["shapes"].items()}
             votes.load(values["planes"], shapes, values["added"])
             curve: list[int] = values["curve"]
+            sums: dict[str, float] = values["sums"]
         except (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as error:
             raise EraseError(f"cannot read {self.path}: {error}") from error
-        return curve
+        return curve, sums

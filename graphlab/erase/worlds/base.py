@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
+from graphlab.components.erase_base import unet_config
 from graphlab.erase.denoiser import Denoiser
 from graphlab.erase.errors import EraseError
 from graphlab.erase.noise import NoiseSchedule, Parametrisation
@@ -50,29 +51,11 @@ def config_of(world: str, kind: Parametrisation = "epsilon") -> BaseConfig:
 
 
 def new_unet(config: BaseConfig) -> nn.Module:
-    """A diffusers UNet2DConditionModel for a world, its weights drawn from torch's own random state.
-
-    Attention is at 8 x 8 and nowhere else: at the first level for 8 x 8 images, at the second for 16 x 16.
-    """
+    """A diffusers UNet2DConditionModel for a world, its weights drawn from torch's own random state."""
     from diffusers import UNet2DConditionModel
 
-    channels, size, _ = world_of(config.world).shape
-    first = size == 8
-    plain, attending = ("DownBlock2D", "UpBlock2D"), ("CrossAttnDownBlock2D", "CrossAttnUpBlock2D")
-    levels = (attending, plain) if first else (plain, attending)
-    made: nn.Module = UNet2DConditionModel(
-        sample_size=size,
-        in_channels=channels,
-        out_channels=channels,
-        block_out_channels=config.channels,
-        layers_per_block=1,
-        down_block_types=tuple(down for down, _ in levels),
-        up_block_types=tuple(up for _, up in reversed(levels)),
-        mid_block_type="UNetMidBlock2D" if first else "UNetMidBlock2DCrossAttn",
-        cross_attention_dim=WIDTH,
-        attention_head_dim=config.heads,  # diffusers takes it for the number of heads
-        norm_num_groups=4,
-    )
+    image = world_of(config.world).shape
+    made: nn.Module = UNet2DConditionModel(**unet_config(image, config.channels, config.heads, WIDTH))
     return made
 
 

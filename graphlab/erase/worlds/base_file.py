@@ -24,8 +24,8 @@ from graphlab.erase.noise import FlowSchedule
 from graphlab.erase.worlds.base import Base, BaseConfig, new_base
 from graphlab.erase.worlds.prompts import Language
 from graphlab.erase.worlds.schedules import HIGH, LOW, TIMES
+from graphlab.sources.erase_base import FORMAT, VERSION
 
-FORMAT, VERSION = "graphlab.erase-base", "1"
 LIMIT_BYTES = 4_000_000
 """Bases are part of the repository, so they stay below this."""
 

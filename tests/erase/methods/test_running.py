@@ -44,13 +44,13 @@ def test_ant_has_four_points_and_leaves_the_base(tmp_path: Path) -> None:
     base = small_base()
     before = module_hash(base.unet)
     found = run_method(base, "three", method("ant"), EFFORT, tmp_path, rate=1e-3)
-    assert [(point.iteration, point.evaluations) for point in found.points] == [(1, 4), (2, 8), (4, 16), (8, 32)]
+    assert [(point.iteration, point.evaluations) for point in found.points] == [(1, 4), (3, 12), (9, 36), (27, 108)]
     assert len({before, *hashes(found)}) == 5
     assert module_hash(base.unet) == before
     assert found.density is None
     again = run_method(base, "three", method("ant"), EFFORT, tmp_path, rate=1e-3)
     assert hashes(again) == hashes(found)
-    assert [point.evaluations for point in again.points] == [4, 8, 16, 32]
+    assert [point.evaluations for point in again.points] == [4, 12, 36, 108]
 
 
 @pytest.mark.parametrize("cut", ["snapshot", "run"])
@@ -64,29 +64,29 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(
     keep = Snapshots.keep
 
     def stop(self: Snapshots, iteration: int, student: Base) -> None:
-        if iteration == 8 and cut == "snapshot":
+        if iteration == 9 and cut == "snapshot":
             raise KeyboardInterrupt  # the checkpoint of this iteration is written, its model is not
         keep(self, iteration, student)
-        if iteration == 8:
+        if iteration == 9:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(Snapshots, "keep", stop)
     with pytest.raises(KeyboardInterrupt):
         run_method(base, "three", method("esd"), EFFORT, tmp_path / "cut", rate=1e-3)
     monkeypatch.setattr(Snapshots, "keep", keep)
-    assert (tmp_path / "cut" / "after-8.safetensors").exists() == (cut == "run")
+    assert (tmp_path / "cut" / "after-9.safetensors").exists() == (cut == "run")
     found = run_method(base, "three", method("esd"), EFFORT, tmp_path / "cut", rate=1e-3)
     assert hashes(found) == hashes(whole)
-    assert [point.iteration for point in found.points] == [4, 8, 16, 32]
+    assert [point.iteration for point in found.points] == [1, 3, 9, 27]
 
 
 def test_a_folder_that_lacks_a_model_is_refused(tmp_path: Path) -> None:
     base = small_base()
     run_method(base, "three", method("esd"), EFFORT, tmp_path, rate=1e-3)
-    (tmp_path / "after-8.safetensors").unlink()
-    with pytest.raises(EraseError, match="lacks its model after 8"):
+    (tmp_path / "after-9.safetensors").unlink()
+    with pytest.raises(EraseError, match="lacks its model after 9"):
         run_method(base, "three", method("esd"), EFFORT, tmp_path, rate=1e-3)
-    (tmp_path / "after-8.safetensors").touch()
+    (tmp_path / "after-9.safetensors").touch()
     with pytest.raises(EraseError, match=r"changed since is config\.rate"):
         run_method(base, "three", method("esd"), EFFORT, tmp_path, rate=2e-3)
 
@@ -95,6 +95,16 @@ def test_where_nothing_is_reversed_nothing_changes(tmp_path: Path) -> None:
     base = small_base()
     found = run_method(base, "three", method("ant@inf"), EFFORT, tmp_path, rate=1e-3)
     assert set(hashes(found)) == {module_hash(base.unet)}
+
+
+def test_dead_terms_are_no_terms_to_the_last_bit(tmp_path: Path) -> None:
+    """The released defect: unconditional terms without gradient leave ablation E."""
+    base = small_base()
+    dead, without = (
+        run_method(base, "three", method(name), EFFORT, tmp_path / name, rate=1e-3) for name in ("ant-dead", "ant-e")
+    )
+    assert hashes(dead) == hashes(without)
+    assert [point.evaluations for point in without.points] == [2, 6, 18, 54]
 
 
 @pytest.mark.parametrize("name", ["ant+intersection-3", "ant+random", "ant+bottom", "salun"])

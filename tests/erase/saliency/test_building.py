@@ -45,6 +45,12 @@ def test_the_file_says_how_the_mask_was_made_and_training_takes_it(tmp_path: Pat
     assert all(torch.equal(read.bits(key), made.masks[key]) for key in made.masks)
     about = dict(read.about or {})
     assert about.pop("config")["draws"] == 3
+    scores = about.pop("mean_scores")
+    assert set(scores) == set(made.masks)
+    assert all(score > 0 for score in scores.values())
+    one = saliency(base, PROMPTS, settings(score="sum_abs", until=4.0, seeds=(1,))).about["mean_scores"]
+    other = saliency(base, PROMPTS, settings(score="sum_abs", until=4.0, seeds=(2,))).about["mean_scores"]
+    assert scores == pytest.approx({key: (one[key] + other[key]) / 2 for key in scores}, rel=1e-9)
     assert about == {
         "method": "saliency",
         "prompts": ["given", "other"],
@@ -173,8 +179,8 @@ def test_an_interrupted_run_goes_on_to_the_same_mask(combine: Any, tmp_path: Pat
     path.write_bytes(b"nothing")
     with pytest.raises(EraseError, match="cannot read"):
         saliency(model(), PROMPTS, chosen, partial=path)
-    torch.save({"format": "graphlab.erase.saliency", "version": 2}, path)
-    with pytest.raises(EraseError, match="of version 1"):
+    torch.save({"format": "graphlab.erase.saliency", "version": 1}, path)
+    with pytest.raises(EraseError, match="of version 2"):
         saliency(model(), PROMPTS, chosen, partial=path)
 
 

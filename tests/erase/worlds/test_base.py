@@ -21,6 +21,7 @@ from graphlab.erase.worlds.base_file import LIMIT_BYTES, load_base, save_base
 from graphlab.erase.worlds.known import WORLDS
 from graphlab.erase.worlds.prompts import EMPTY
 from graphlab.erase.worlds.text_encoder import TextEncoder
+from graphlab.errors import GraphlabError
 
 CASES = [(world, kind) for world in WORLDS for kind in KINDS]
 
@@ -103,9 +104,9 @@ def test_erasing_takes_the_diffusers_model_and_named_prompts() -> None:
 
 
 def test_an_encoder_refuses_other_shapes() -> None:
-    with pytest.raises(EraseError, match=r"expected \(prompts, 7\)"):
+    with pytest.raises(GraphlabError, match=r"expected \(prompts, 7\)"):
         TextEncoder(41, 7)(torch.zeros(2, 8, dtype=torch.int64))
-    with pytest.raises(EraseError, match="32 in 5 heads"):
+    with pytest.raises(GraphlabError, match="32 in 5 heads"):
         TextEncoder(41, 7, heads=5)
 
 
