@@ -53,7 +53,7 @@ def demo(
     model = _base(world, base)
     named = concept if concept is not None else CONCEPTS[model.config.world]
     kept = f"{output} holds what was made so far: --force begins anew"
-    with interruptible(kept), shown("maps") as maps, shown("training") as training:
+    with interruptible(kept), shown("maps", "training") as (maps, training):
         made = erase(
             model,
             named,

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def shown(what: str) -> Iterator[OnProgress]:
-    """A function to call with every Progress; on a terminal it shows a bar, the time left and the losses."""
+def shown(*stages: str) -> Iterator[tuple[OnProgress, ...]]:
+    """For every stage a function to call with its Progress; on a terminal one bar, the time left and the losses."""
     stream = sys.stderr
     if not stream.isatty():
-        yield lambda progress: None
+        yield tuple(_silent for _ in stages)
         return
     from rich.progress import BarColumn, SpinnerColumn, TextColumn
     from rich.progress import Progress as Bar
@@ -26,14 +26,19 @@ def shown(what: str) -> Iterator[OnProgress]:
     columns = (SpinnerColumn(), BarColumn(bar_width=20), TextColumn("{task.description}", markup=False))
     drawn = Bar(*columns, console=console(stream), transient=True, redirect_stdout=False, redirect_stderr=False)
     with drawn as bar:
-        task = bar.add_task(what, total=None)
+        task = bar.add_task(stages[0], total=None)
 
-        def update(progress: Progress) -> None:
-            bar.update(
-                task, total=progress.total, completed=progress.done, description=literal(line(what, progress)).plain
-            )
+        def of(stage: str) -> OnProgress:
+            def update(now: Progress) -> None:
+                bar.update(task, total=now.total, completed=now.done, description=literal(line(stage, now)).plain)
 
-        yield update
+            return update
+
+        yield tuple(map(of, stages))
+
+
+def _silent(now: Progress) -> None:
+    """Nobody is looking."""
 
 
 def line(what: str, progress: Progress) -> str:

@@ -101,7 +101,7 @@ def saliency(
     from graphlab.erase.jobs.saliency import PARTIAL, make_mask
 
     kept = f"the maps so far are kept in {output}{PARTIAL}: the same command goes on from there"
-    with interruptible(kept), shown("maps") as tell:
+    with interruptible(kept), shown("maps") as (tell,):
         made = make_mask(given, settings, output, force=force, on_progress=tell)
     show(made, sys.stdout)
 

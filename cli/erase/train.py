@@ -102,7 +102,7 @@ def train(
     from graphlab.erase.jobs.train import train_erased
 
     kept = f"the run is kept in {output}: the same command with --resume goes on from its last checkpoint"
-    with interruptible(kept), shown("training") as tell:
+    with interruptible(kept), shown("training") as (tell,):
         made = train_erased(
             given, settings, output, mask=mask, resume=resume, force=force, device=device, on_progress=tell
         )

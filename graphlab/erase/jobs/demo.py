@@ -90,7 +90,7 @@ def demo(
     )
     source.phrases(concept)  # refuses an unknown concept, and names the nearest, before anything is written
     asked = plan(base, concept, counts)
-    claim_folder(folder, force=force)
+    claim_folder(folder, source, force=force)
     if force:
         drop(*(folder / name for name in (MASK, MASK + PARTIAL, MASK + MANIFEST)))
     save_base(base, folder / BASE)

@@ -26,7 +26,7 @@ from graphlab.erase.sources.decoding import Decode
 from graphlab.erase.sources.source import ErasureSource, prompts_of
 
 PairJudge = Callable[[torch.Tensor, torch.Tensor, Sequence[str]], Mapping[str, float]]
-"""Pictures before and after (images, 3, height, width) in [0, 1] and the prompts of each to figures by name."""
+"""Pictures before and after (images, 3, height, width) in [-1, 1] and the prompts of each to figures by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ def _judged(
         return {}
     found: dict[str, dict[str, dict[str, float]]] = {name: {} for name in judges}
     for group, prompts in asked.items():
-        old, new = ((decode(latents[group]) + 1) / 2 for latents in (before, after))
+        old, new = (decode(latents[group]) for latents in (before, after))
         rows = [prompt for prompt in prompts for _ in range(how.images)]
         for name, judge in judges.items():
             found[name][group] = _figures(name, judge(old, new, rows))

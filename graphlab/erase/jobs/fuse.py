@@ -12,14 +12,13 @@ import torch
 from graphlab.erase.errors import EraseError
 from graphlab.erase.fusion.closed_form import Edit, as_trained, fused
 from graphlab.erase.fusion.projections import cross_attention_projections, edit_projections
-from graphlab.erase.fusion.statistics import captions, statistics_of
+from graphlab.erase.fusion.statistics import TextStatistics, captions, statistics_of
 from graphlab.erase.jobs.lora_file import LoraFile
-from graphlab.erase.jobs.output import claim_folder
+from graphlab.erase.jobs.output import MANIFEST, claim_folder, drop_results
 from graphlab.erase.jobs.record import Record, file_hash, hashes_of
 from graphlab.erase.sources.source import ErasureSource
 from graphlab.erase.training.model import module_hash
 
-MANIFEST = "manifest.json"
 PROJECTIONS = r"regex:attn2\.to_(k|v)\.weight$"
 """The parameters a low-rank run trains so that it can be fused."""
 
@@ -78,21 +77,11 @@ def fuse_loras(
     base = module_hash(source.model.module)
     _check(source, loras, base)
     texts = captions(preserve)
-    claim_folder(folder, force=force)
-    made = source.copied()
+    claim_folder(folder, source, force=force)
+    if force:
+        drop_results(folder)
     kept = statistics_of(texts, source.encode)
-    given = [torch.cat([source.encode([prompt]) for prompt in lora.prompts]) for lora in loras]
-    originals = {name: layer.weight for name, layer in cross_attention_projections(source.model.module).items()}
-
-    def change(name: str, weight: torch.Tensor) -> torch.Tensor:
-        edits = _edits(name, weight, loras, given)
-        return fused(weight, edits, kept, keep=settings.keep, rho=settings.rho)
-
-    moved = edit_projections(made.model.module, change)
-    after = {name: layer.weight for name, layer in cross_attention_projections(made.model.module).items()}
-    rows = tuple(
-        FusedRow(name, moved[name], _missed(name, originals[name], after[name], loras, given)) for name in originals
-    )
+    made, rows = _edited(source, loras, kept, settings)
     prompts = [prompt for lora in loras for prompt in lora.prompts]
     files = made.save(folder, {"erased": ", ".join(prompts)})
     Record(
@@ -103,9 +92,28 @@ def fuse_loras(
         seeds={},
         inputs={"captions": file_hash(preserve), **{lora.name: lora.sha256 for lora in loras}},
         outputs=hashes_of(files, folder),
-        results={"prompts": prompts, "kept_tokens": kept.tokens, "largest_change": max(moved.values())},
+        results={"prompts": prompts, "kept_tokens": kept.tokens, "largest_change": max(row.moved for row in rows)},
     ).write(folder / MANIFEST)
     return Fused(made, rows, kept.tokens, (*files, folder / MANIFEST), folder / MANIFEST)
+
+
+def _edited(
+    source: ErasureSource, loras: Sequence[LoraFile], kept: TextStatistics, settings: FuseConfig
+) -> tuple[ErasureSource, tuple[FusedRow, ...]]:
+    """(a copy of `source` with every edit, what became of them)."""
+    made = source.copied()
+    given = [torch.cat([source.encode([prompt]) for prompt in lora.prompts]) for lora in loras]
+    originals = {name: layer.weight for name, layer in cross_attention_projections(source.model.module).items()}
+
+    def change(name: str, weight: torch.Tensor) -> torch.Tensor:
+        return fused(weight, _edits(name, weight, loras, given), kept, keep=settings.keep, rho=settings.rho)
+
+    moved = edit_projections(made.model.module, change)
+    after = {name: layer.weight for name, layer in cross_attention_projections(made.model.module).items()}
+    rows = tuple(
+        FusedRow(name, moved[name], _missed(name, originals[name], after[name], loras, given)) for name in originals
+    )
+    return made, rows
 
 
 def _check(source: ErasureSource, loras: Sequence[LoraFile], base: str) -> None:

@@ -11,18 +11,14 @@ from graphlab.erase.jobs.config import EraseConfig
 from graphlab.erase.jobs.devices import placed
 from graphlab.erase.jobs.lora_file import FILE as LORA
 from graphlab.erase.jobs.lora_file import LoraFile
-from graphlab.erase.jobs.output import claim_folder, drop
+from graphlab.erase.jobs.output import MANIFEST, STATE, claim_folder, drop_results
 from graphlab.erase.jobs.record import Record, file_hash, hashes_of
 from graphlab.erase.sources.source import ErasureSource, named_prompts, prompts_of
-from graphlab.erase.training.loop import CHECKPOINT, Trained, train
-from graphlab.erase.training.loop import MANIFEST as RUN_MANIFEST
+from graphlab.erase.training.loop import Trained, train
 from graphlab.erase.training.masking import masks_of
 from graphlab.erase.training.model import module_hash
 from graphlab.erase.training.progress import OnProgress
 from graphlab.masks import WeightMask, read_mask
-
-MANIFEST, STATE = "manifest.json", "state"
-"""The manifest of the command, and the folder of the run: its own manifest and its last checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +57,9 @@ def train_erased(
     named = named_prompts(source, prompts)
     held = None if mask is None else mask_for(source, mask)
     training = placed(source, config.training, device)
-    claim_folder(folder, force=force, resume=resume)
-    state = folder / STATE
+    claim_folder(folder, source, force=force, resume=resume)
     if force and not resume:
-        drop(folder / MANIFEST, state / RUN_MANIFEST, state / CHECKPOINT)
+        drop_results(folder)
     student, base = source.copied(), module_hash(source.model.module)
     done = train(
         student.model,
@@ -72,7 +67,7 @@ def train_erased(
         named,
         training,
         mask=held,
-        folder=state,
+        folder=folder / STATE,
         resume=resume,
         on_progress=on_progress,
     )

@@ -22,15 +22,16 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class BaseSource:
-    """`base`, opened as `name`. Its concepts are the classes of its world's last attribute."""
+    """`base`, opened as `name`, from the file `place`. Its concepts are the classes of its world's last attribute."""
 
     base: Base
     name: str
+    place: Path | None = None
 
     @classmethod
     def opened(cls, path: Path, name: str) -> BaseSource:
         """The base in a file; EraseError for one that is none."""
-        return cls(load_base(path), name)
+        return cls(load_base(path), name, path)
 
     @property
     def model(self) -> Model:
@@ -75,7 +76,7 @@ class BaseSource:
 
     def copied(self) -> BaseSource:
         """The same over weights of its own."""
-        return BaseSource(self.base.copy(), self.name)
+        return BaseSource(self.base.copy(), self.name, self.place)
 
     def save(self, folder: Path, log: dict[str, str]) -> tuple[Path, ...]:
         """Writes FILE, a base file like the one it came from, its log longer by `log`."""

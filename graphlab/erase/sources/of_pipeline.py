@@ -26,6 +26,7 @@ class PipelineSource:
     encoder: Any
     tokenizer: Any
     latents: tuple[int, int, int]
+    place: Path | None = None
 
     @classmethod
     def opened(cls, folder: Path, shape: tuple[int, int, int] | None = None) -> PipelineSource:
@@ -36,7 +37,7 @@ class PipelineSource:
         """
         check_folder(folder)
         unet, encoder, tokenizer, schedule, kind = loaded(folder)
-        return cls(str(folder), Model(unet, schedule, kind), encoder, tokenizer, shape or _shape(unet, folder))
+        return cls(str(folder), Model(unet, schedule, kind), encoder, tokenizer, shape or _shape(unet, folder), folder)
 
     @property
     def shape(self) -> tuple[int, int, int]:

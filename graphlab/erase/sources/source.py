@@ -22,6 +22,11 @@ class ErasureSource(Protocol):
         ...
 
     @property
+    def place(self) -> Path | None:
+        """The file or folder it was read from, where a user gave one: results are not written over it."""
+        ...
+
+    @property
     def model(self) -> Model:
         """The denoiser, over the source's own weights."""
         ...

@@ -9,7 +9,6 @@ import pytest
 import torch
 from PIL import Image
 
-from graphlab.cli.erase.progress import duration
 from graphlab.erase.jobs.comparison import changed_weights
 from graphlab.erase.worlds.base_file import load_base
 from graphlab.masks import read_mask
@@ -51,8 +50,3 @@ def test_refuses(run: Run, base_path: Path, judge_path: Path, tmp_path: Path) ->
     (tmp_path / "mine").write_text("")
     done = run("erase", "demo", *models, "-o", str(tmp_path))
     assert (done.code, "not empty" in done.err) == (1, True)
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(3.4, "3 s"), (240, "4 min"), (9000, "2.5 h")])
-def test_time_that_is_left(seconds: float, text: str) -> None:
-    assert duration(seconds) == text

@@ -121,7 +121,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_ends_with_the_same_bytes(
     number: signal.Signals, run: Run, base_path: Path, quick: Path, tmp_path: Path
 ) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    arguments = (str(base_path), "--concept", "three", "--config", str(quick), "--steps", "40")
+    arguments = (str(base_path), "--concept", "three", "--config", str(quick), "--steps", "24")
 
     def heard() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # a test run in the background inherits that it is ignored

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,30 @@ def test_what_is_there_stays_unless_forced(source: ErasureSource, tmp_path: Path
     second = train_erased(source, quick(source, {"training": {"seed": 1}}), folder, force=True)
     assert module_hash(first.source.model.module) != module_hash(second.source.model.module)
     assert (folder / "notes").read_text() == "mine"
+
+
+def test_nothing_of_an_earlier_run_is_taken_for_the_next(source: ErasureSource, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    train_erased(source, quick(source, LORA), folder)
+    assert (folder / "lora.safetensors").exists()
+
+    def interrupt(progress: Progress) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_erased(source, quick(source), folder, force=True, on_progress=interrupt)
+    assert {file.name for file in folder.iterdir()} == {"state"}
+
+
+def test_a_source_is_not_written_over(base_path: Path, pipeline_path: Path, tmp_path: Path) -> None:
+    shutil.copytree(pipeline_path, tmp_path / "pipe")
+    shutil.copy(base_path, tmp_path / "erased.safetensors")
+    for place, folder in ((tmp_path / "pipe", tmp_path / "pipe"), (tmp_path / "erased.safetensors", tmp_path)):
+        source = open_source(str(place))
+        prompts = {"concepts": [], "prompts": ["roman iii"]}
+        with pytest.raises(EraseError, match="holds the source"):
+            train_erased(source, quick(source, prompts), folder, force=True)
+    assert (tmp_path / "erased.safetensors").read_bytes() == base_path.read_bytes()
 
 
 @pytest.mark.parametrize("place", ["file", "nowhere/out", "file/out"])
