@@ -103,7 +103,7 @@ class Accelerated:
         try:
             accelerate: Any = import_module("accelerate")
         except ImportError as error:
-            raise EraseError("the backend accelerate is not installed", hint="pip install accelerate") from error
+            raise EraseError("the backend accelerate is not installed", hint="pip install 'graphlab[erase]'") from error
         try:
             self._accelerator: Any = accelerate.Accelerator(mixed_precision=config.precision)
         except ValueError as error:

@@ -27,7 +27,9 @@ def add_lora(module: nn.Module, which: str, config: LoraConfig, masks: Masks | N
     try:
         peft: Any = import_module("peft")
     except ImportError as error:
-        raise EraseError("low-rank training needs peft, which is not installed", hint="pip install peft") from error
+        raise EraseError(
+            "low-rank training needs peft, which is not installed", hint="pip install 'graphlab[erase]'"
+        ) from error
     names = [name for name in _layers(module, which) if masks is None or _some(masks, f"{name}.weight")]
     if not names:
         raise EraseError(f"{which!r} names no linear layer and no convolution that may change")

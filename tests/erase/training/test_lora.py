@@ -133,6 +133,6 @@ def test_an_interrupted_run_leaves_the_base_and_resumes_to_the_same_bits(tmp_pat
 
 def test_a_missing_peft_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "peft", None)
-    with pytest.raises(EraseError, match="pip install peft"):
+    with pytest.raises(EraseError, match=r"pip install .graphlab\[erase\]"):
         train(unet_model(), unet_model(), unet_prompts(), SETTINGS)
     remove_lora(nn.Linear(2, 2))

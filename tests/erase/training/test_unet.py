@@ -131,7 +131,7 @@ def test_precision_needs_float32_weights_and_what_accelerate_can_do() -> None:
 
 def test_a_missing_accelerate_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "accelerate", None)
-    with pytest.raises(EraseError, match="pip install accelerate"):
+    with pytest.raises(EraseError, match=r"pip install .graphlab\[erase\]"):
         train(model(), model(), PROMPTS, config(backend="accelerate"))
 
 
