@@ -208,7 +208,12 @@ def table(rows: Sequence[Mapping[str, Any]]) -> None:
         print("| " + " | ".join((*cells, str(counts["nodes"]), runs, f"{row['seconds']:.1f}")) + " |")
     print()
     for rival, (fused_all, all_sites, ran, asked) in totals(rows).items():
-        print(f"- {rival}: {fused_all} of {all_sites} attentions fused; {ran} of {asked} files run and agree (1e-3)")
+        run = (
+            f"; {ran} of {asked} files run and agree (1e-3)"
+            if any(row.get("error") is not None for row in rows)
+            else ""
+        )
+        print(f"- {rival}: {fused_all} of {all_sites} attentions fused{run}")
 
 
 def totals(rows: Sequence[Mapping[str, Any]]) -> dict[str, tuple[int, int, int, int]]:
