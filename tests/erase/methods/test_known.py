@@ -12,6 +12,7 @@ from graphlab.erase.methods.known import BOUNDARIES, METHODS, boundary_name, met
 from graphlab.erase.methods.method import Finetuning, Masking, saliency_config
 from graphlab.erase.objective import TermWeights
 from tests.erase.evaluation.small import small_base
+from tests.erase.methods.named import finetuning
 
 EFFORT = Effort(boundary=-1.0, evaluations=864, batch=4, steps=10)
 TERMS = {
@@ -33,22 +34,18 @@ TERMS = {
 
 @pytest.mark.parametrize("name", TERMS)
 def test_terms_that_are_taught(name: str) -> None:
-    how = METHODS[name].how
-    assert isinstance(how, Finetuning)
-    assert how.taught(small_base(), -1.0, 10) == TERMS[name]
+    assert finetuning(name).taught(small_base(), -1.0, 10) == TERMS[name]
 
 
 @pytest.mark.parametrize("name", [name for name in METHODS if METHODS[name].trains and name != "ant-fused"])
 def test_budgets_are_equal(name: str) -> None:
-    base, how = small_base(), METHODS[name].how
-    assert isinstance(how, Finetuning)
+    base, how = small_base(), finetuning(name)
     made = EFFORT.iterations(how, base) * EFFORT.batch * len(how.taught(base, EFFORT.boundary, EFFORT.steps))
     assert made == EFFORT.evaluations
 
 
 def test_checkpoints_are_where_training_saves() -> None:
-    how = METHODS["ant"].how
-    assert isinstance(how, Finetuning)
+    how = finetuning("ant")
     config = EFFORT.config(how, small_base(), 1e-4, 0)
     assert marks(config.iterations) == (2, 6, 18, 54)
     assert all(mark % config.save_every == 0 for mark in marks(config.iterations))
@@ -57,7 +54,7 @@ def test_checkpoints_are_where_training_saves() -> None:
 
 
 def test_where_each_reverses() -> None:
-    assert {name: METHODS[name].how.at(-1.0) for name in ("ant", "esd", "ant@2", "ant-c", "salun")} == {  # type: ignore[union-attr]
+    assert {name: finetuning(name).at(-1.0) for name in ("ant", "esd", "ant@2", "ant-c", "salun")} == {
         "ant": -1.0,
         "esd": -inf,
         "ant@2": 2.0,
@@ -69,12 +66,11 @@ def test_where_each_reverses() -> None:
 
 
 def test_presets_and_ablations_are_the_published_ones() -> None:
-    how = {name: METHODS[name].how for name in ("ant", "ant-paper-a", "ant-inverted", "ant-dead", "ant-student")}
-    assert how["ant"].weights == TermWeights(1.0, 1.0, 0.5, 0.5)  # type: ignore[union-attr]
-    assert how["ant-paper-a"].weights == TermWeights(1.0, 0.5, 0.5, 1.0)  # type: ignore[union-attr]
-    assert how["ant-inverted"].ablation.inverted_axis  # type: ignore[union-attr]
-    assert how["ant-dead"].ablation.dead_unconditional  # type: ignore[union-attr]
-    assert how["ant-student"].sampler == "student"  # type: ignore[union-attr]
+    assert finetuning("ant").weights == TermWeights(1.0, 1.0, 0.5, 0.5)
+    assert finetuning("ant-paper-a").weights == TermWeights(1.0, 0.5, 0.5, 1.0)
+    assert finetuning("ant-inverted").ablation.inverted_axis
+    assert finetuning("ant-dead").ablation.dead_unconditional
+    assert finetuning("ant-student").sampler == "student"
 
 
 def test_masks_are_what_their_names_say() -> None:

@@ -19,6 +19,7 @@ from graphlab.erase.saliency.density import densities
 from graphlab.erase.training.model import module_hash
 from graphlab.erase.worlds.base import Base
 from tests.erase.evaluation.small import small_base
+from tests.erase.methods.named import masked
 
 EFFORT = Effort(boundary=-1.0, evaluations=32, batch=1, steps=4, pool=1)
 
@@ -112,8 +113,9 @@ def test_masks_hold(tmp_path: Path, name: str) -> None:
     base = small_base()
     made = quick(name)
     found = run_method(base, "three", made, EFFORT, tmp_path, rate=1e-2, seed=1)
-    masks, spent = mask_of(base, ("three",), made.how, made.how.masking, EFFORT, 1, tmp_path / "mask.partial")  # type: ignore[union-attr, arg-type]
-    assert found.mask_evaluations == spent == made.how.masking.maps  # type: ignore[union-attr]
+    how, masking = masked(made)
+    masks, spent = mask_of(base, ("three",), how, masking, EFFORT, 1, tmp_path / "mask.partial")
+    assert found.mask_evaluations == spent == masking.maps
     assert found.density is not None
     assert 0 < found.density < 1
     after = base_of(found.points[-1]).unet.state_dict()
@@ -129,8 +131,8 @@ def test_a_random_mask_is_as_dense_in_every_weight(tmp_path: Path) -> None:
     base = small_base()
     made: dict[str, dict[str, int]] = {}
     for name in ("ant+intersection-9", "ant+random"):
-        how = quick(name).how
-        masks, _ = mask_of(base, ("three",), how, how.masking, EFFORT, 0, tmp_path / name)  # type: ignore[union-attr, arg-type]
+        how, masking = masked(quick(name))
+        masks, _ = mask_of(base, ("three",), how, masking, EFFORT, 0, tmp_path / name)
         made[name] = {row.key: row.kept for row in densities(masks)}
     assert made["ant+random"] == made["ant+intersection-9"]
 
