@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import math
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from benchmarks.erasure import train_base
 from benchmarks.erasure.train_base import main, train
 from benchmarks.erasure.training_batch import batch_of, prompts_of
 from benchmarks.erasure.training_state import Training, fresh, load_state_file, parameters_of, save_state
+from benchmarks.erasure.training_step import inputs_of, loss_of
 from graphlab.erase.errors import EraseError
 from graphlab.erase.noise import Level, Parametrisation
 from graphlab.erase.prediction import noise_of
@@ -105,6 +107,25 @@ def test_training_lowers_the_loss(kind: Parametrisation, tmp_path: Path, monkeyp
     assert base is not None
     assert base.config.kind == kind
     assert losses[-1] < 0.8 * losses[0]
+
+
+def test_the_encoder_alone_learns_to_tell_what_is_named() -> None:
+    states = [fresh(dataclasses.replace(HOW, telling=weight)) for weight in (0.0, 0.5, 1.0)]
+    losses, gradients = [], []
+    for state in states:
+        loss = loss_of(state, inputs_of(state, batch_of(state.base, state.how, 0)))
+        torch.autograd.backward(loss)
+        losses.append(float(loss.detach()))
+        gradients.append([part.grad for part in state.base.unet.parameters()])
+    plain, half, whole = losses
+    assert whole - plain == pytest.approx(2 * (half - plain), rel=1e-4)
+    assert whole - plain == pytest.approx(math.log(11), rel=0.3)  # untaught: about one of 10 digits or none
+    for first, last in zip(gradients[0], gradients[-1], strict=True):
+        assert first is not None
+        assert last is not None
+        assert torch.allclose(first, last)
+    assert all(part.grad is None for part in states[0].tellers.parameters())
+    assert all(part.grad is not None and part.grad.any() for part in states[-1].tellers.parameters())
 
 
 @pytest.mark.parametrize("kind", KINDS)
