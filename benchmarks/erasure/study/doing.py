@@ -13,13 +13,14 @@ from typing import Literal, cast
 
 import torch
 
+from benchmarks.erasure.study.checkpoints import Checkpoints
 from benchmarks.erasure.study.endpoint import AT
-from benchmarks.erasure.study.rows import Row, row_of
+from benchmarks.erasure.study.rows import Row
 from benchmarks.erasure.study.runs import EFFORT, EVALUATION, Run
 from graphlab.erase.errors import EraseError
 from graphlab.erase.evaluation.attacks import AttackConfig, attack
 from graphlab.erase.evaluation.config import EvaluationConfig
-from graphlab.erase.evaluation.evaluating import before_images, evaluate
+from graphlab.erase.evaluation.evaluating import before_images
 from graphlab.erase.evaluation.plan import Group, plan
 from graphlab.erase.evaluation.subject import BaseSubject
 from graphlab.erase.methods.effort import Effort
@@ -88,26 +89,11 @@ def _erased(run: Run, rate: float | None, base: Base, work: Path, setting: Setti
 
 
 def _evaluated(run: Run, base: Base, erased: Erased, folder: Path, setting: Setting) -> list[Row]:
-    judges, rows = judges_of(base.world.name, setting.files), []
-    last = len(erased.points) - 1
-    for index, point in enumerate(erased.points):
-        if run.stage == "several" and index < last:
-            continue  # of several concepts at once the end alone is compared
-        for concept in run.concepts:
-            also = tuple(name for name in run.concepts if name != concept)
-            config = setting.evaluation if index == last else replace(setting.evaluation, unseen_images=0)
-            before = _before(base, concept, also, folder, setting)
-            asked = {group: before[group] for group in plan(base, concept, config, also)}
-            found = evaluate(base, point.subject, concept, judges, config, also=also, before=asked)
-            about: Row = {
-                "checkpoint": index,
-                "iteration": point.iteration,
-                "strength": point.strength,
-                "evaluations": point.evaluations,
-                "mask_evaluations": erased.mask_evaluations,
-                "density": "" if erased.density is None else f"{erased.density:.6f}",
-            }
-            rows.append({**about, **row_of(found)})
+    rows = []
+    for concept in run.concepts:
+        judges = judges_of(base.world.name, setting.files)
+        checkpoints = Checkpoints.of(run, base, erased, concept, judges, setting.evaluation)
+        rows += checkpoints.rows(_before(base, concept, checkpoints.also, folder, setting))
     return rows
 
 

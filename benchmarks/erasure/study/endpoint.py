@@ -31,11 +31,25 @@ def endpoint(curve: Sequence[tuple[float, float, float]]) -> Endpoint | None:
     return None
 
 
+def bracket(acc_e: Sequence[float]) -> set[int]:
+    """The checkpoints that the endpoint lies between, of `acc_e` from the base on (the base is none of them): where
+    they are first at AT or below, and the one before it. Empty where there is no endpoint."""
+    for index, (before, after) in enumerate(pairwise(acc_e)):
+        if after <= AT < before:
+            return {index - 1, index} - {-1}
+    return set()
+
+
 def curve_of(rows: Sequence[Mapping[str, str]], judge: str) -> list[tuple[float, float, float]]:
-    """(Acc_e, structure, worst Acc_p) of the base and every checkpoint of a run, by `judge`: "cnn" or "report"."""
+    """(Acc_e, structure, worst Acc_p) of the base and every checkpoint of a run, by `judge`: "cnn" or "report".
+
+    Where no kept class was drawn, off the bracket of the endpoint, the last is NaN.
+    """
     first = rows[0]
     start = (float(first[f"{judge}_acc_e_before"]), 1.0, float(first[f"{judge}_worst_before"]))
-    points = [(float(row[f"{judge}_acc_e"]), float(row["structure"]), float(row[f"{judge}_worst"])) for row in rows]
+    points = [
+        (float(row[f"{judge}_acc_e"]), float(row["structure"]), _number(row.get(f"{judge}_worst"))) for row in rows
+    ]
     return [start, *points]
 
 
@@ -47,3 +61,7 @@ def score(rows: Sequence[Mapping[str, str]]) -> tuple[bool, float]:
     if found is not None:
         return True, found.structure + found.worst
     return False, -min(point[0] for point in curve)
+
+
+def _number(text: str | None) -> float:
+    return float(text or "nan")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from graphlab.erase.evaluation.plan import Group
-from graphlab.erase.evaluation.result import Evaluation, Judged
+from graphlab.erase.evaluation.result import Evaluation, Judged, Mean
+from graphlab.erase.metrics.accuracy import Share
 
 Row = dict[str, object]
 
@@ -12,12 +15,9 @@ def row_of(found: Evaluation) -> Row:
     """Everything a table needs: the judge that things are tuned with under `cnn_`, the other under `report_`."""
     row: Row = {"concept": found.concept}
     for before, after in zip(found.before, found.after, strict=True):
-        prefix = "cnn" if before.judge == "cnn" else "report"
-        row |= {f"{prefix}_{name}": value for name, value in _judged(before, after).items()}
+        row |= {f"{_prefix(before.judge)}_{name}": value for name, value in _judged(before, after).items()}
     for group, name in (("trained", "structure"), ("kept", "structure_of_kept")):
-        mean = found.structure[_group(group)]
-        row |= {name: f"{mean.value:.6f}", f"{name}_low": f"{mean.low:.6f}", f"{name}_high": f"{mean.high:.6f}"}
-        row[f"{name}_images"] = mean.count
+        row |= _mean(name, found.structure[_group(group)])
     if found.distance is not None:
         for name in ("before", "after", "floor"):
             value = getattr(found.distance, name)
@@ -29,12 +29,37 @@ def row_of(found: Evaluation) -> Row:
     return row
 
 
-def _judged(before: Judged, after: Judged) -> Row:
-    worst, share = after.worst
-    row: Row = {
+def short_row_of(concept: str, before: Mapping[str, Judged], after: Mapping[str, Share], structure: Mean) -> Row:
+    """A row of a checkpoint of which the concept alone was drawn: Acc_e by judge and structure kept."""
+    row: Row = {"concept": concept}
+    for judge, share in after.items():
+        prefix = _prefix(judge)
+        row |= {f"{prefix}_{name}": value for name, value in _of_base(before[judge]).items()}
+        row |= {f"{prefix}_acc_e": _value(share.value), f"{prefix}_acc_e_images": share.count}
+    return row | _mean("structure", structure)
+
+
+def _prefix(judge: str) -> str:
+    return "cnn" if judge == "cnn" else "report"
+
+
+def _mean(name: str, mean: Mean) -> Row:
+    values = {name: mean.value, f"{name}_low": mean.low, f"{name}_high": mean.high}
+    return {**{key: f"{value:.6f}" for key, value in values.items()}, f"{name}_images": mean.count}
+
+
+def _of_base(before: Judged) -> Row:
+    return {
         "acc_e_before": _value(before.erased["trained"].value),
         "acc_p_before": _value(before.acc_p.value),
         "worst_before": _value(before.worst[1].value),
+    }
+
+
+def _judged(before: Judged, after: Judged) -> Row:
+    worst, share = after.worst
+    row: Row = {
+        **_of_base(before),
         "acc_p": _value(after.acc_p.value),
         "acc_p_images": after.acc_p.count,
         "worst": _value(share.value),

@@ -42,11 +42,13 @@ def evaluate(
     *,
     also: Sequence[str] = (),
     before: Images | None = None,
+    after: Images | None = None,
 ) -> Evaluation:
     """Everything `config` asks for about `erased`, once `base`, from which `concept` is gone, and `also` those.
 
-    `before` are the base's images of the same plan, where they are there already (`before_images`). EraseError for an
-    unknown concept, judges of another world or none, and images of another plan.
+    `before` are the base's images of the same plan, where they are there already (`before_images`), `after` those of
+    some of its groups by what is evaluated. EraseError for an unknown concept, judges of another world or none, and
+    images of another plan.
     """
     if not judges:
         raise EraseError("there is no judge to say what images show")
@@ -54,7 +56,8 @@ def evaluate(
     asked = plan(base, concept, how, also)
     old = draw_plan(subject_of(base), asked, base, how) if before is None else _checked(before, asked, base)
     subject = subject_of(erased)
-    new = draw_plan(subject, asked, base, how)
+    known = {} if after is None else _checked(after, {group: asked[group] for group in after}, base)
+    new = {**draw_plan(subject, {group: asked[group] for group in asked if group not in known}, base, how), **known}
     return Evaluation(
         world=base.world.name,
         concept=concept,

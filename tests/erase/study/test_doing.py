@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.erasure.study import doing, store, working
+from benchmarks.erasure.study import checkpoints, store, working
 from benchmarks.erasure.study.__main__ import main
 from benchmarks.erasure.study.doing import Setting, do
 from benchmarks.erasure.study.runs import Run
@@ -52,11 +52,30 @@ def test_a_training_run_has_a_row_a_checkpoint(tmp_path: Path, setting: Setting)
     rows = do(ESD, 1e-3, tmp_path, setting)
     assert [row["iteration"] for row in rows] == [1, 3, 9, 27]
     assert [row["evaluations"] for row in rows] == [1, 3, 9, 27]
-    assert [("report_acc_e_unseen" in row) for row in rows] == [False, False, False, True]
+    assert not any("report_acc_e_unseen" in row for row in rows), "tuning reads the endpoint alone"
     assert {row["rate"] for row in rows} == {"0.001"}
     assert {row["report_acc_e_images"] for row in rows} == {6}
-    assert {row["report_acc_p_images"] for row in rows} == {18}
+    assert {row["structure_images"] for row in rows} == {6}
     assert not (tmp_path / "work" / ESD.key).exists()
+
+
+@pytest.mark.parametrize("crossed", [0, 2, None])
+def test_what_is_kept_is_drawn_where_a_table_reads_it(
+    tmp_path: Path, setting: Setting, monkeypatch: pytest.MonkeyPatch, crossed: int | None
+) -> None:
+    """Rows on both sides of the endpoint and at the end have all that evaluating every checkpoint gives."""
+    run = replace(ESD, stage="report", concepts=("three",))
+    monkeypatch.setattr(checkpoints, "bracket", lambda values: set(range(4)))
+    every = do(run, 1e-3, tmp_path / "every", setting)
+    assert [("report_acc_e_unseen" in row) for row in every] == [False, False, False, True]
+    found = set() if crossed is None else {crossed - 1, crossed} - {-1}
+    monkeypatch.setattr(checkpoints, "bracket", lambda values: found)
+    some = do(run, 1e-3, tmp_path / "some", setting)
+    whole = {index for index, row in enumerate(some) if "report_worst" in row}
+    assert whole == found | {3}
+    for index, (row, other) in enumerate(zip(timeless(some), timeless(every), strict=True)):
+        assert row == (other if index in whole else {name: other[name] for name in row})
+        assert {"cnn_acc_e", "report_acc_e", "structure", "report_worst_before"} <= set(row)
 
 
 def test_a_run_that_was_cut_off_ends_with_the_same_rows(
@@ -68,7 +87,7 @@ def test_a_run_that_was_cut_off_ends_with_the_same_rows(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(doing, "evaluate", stop)
+        patched.setattr(checkpoints, "draw_plan", stop)
         with pytest.raises(KeyboardInterrupt):
             do(ESD, 1e-3, tmp_path / "cut", setting)
     assert (tmp_path / "cut" / "work" / ESD.key / "after-27.safetensors").exists()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.erasure.study.claims import claims, endpoints
-from benchmarks.erasure.study.endpoint import Endpoint, curve_of, endpoint, score
+from benchmarks.erasure.study.endpoint import Endpoint, bracket, curve_of, endpoint, score
 from benchmarks.erasure.study.report import report
 from benchmarks.erasure.study.runs import ATTACKED, CONCEPTS, MAIN, PARTS, RATES, Run, runs, tuned_as
 from benchmarks.erasure.study.store import gather, is_done, read, rows_of, write_rows
@@ -58,6 +58,27 @@ def test_the_endpoint_is_interpolated_at_a_fifth(
 def test_a_curve_begins_at_the_base() -> None:
     rows = [text(row(0.6, 0.8, 0.7)), text(row(0.1, 0.5, 0.4))]
     assert curve_of(rows, "report") == [(1.0, 1.0, 1.0), (0.6, 0.8, 0.7), (0.1, 0.5, 0.4)]
+
+
+@pytest.mark.parametrize(
+    ("acc_e", "found"),
+    [
+        ([1.0, 0.1, 0.0], {0}),
+        ([1.0, 0.9, 0.2, 0.0], {0, 1}),
+        ([1.0, 0.9, 0.1, 0.9, 0.0], {0, 1}),
+        ([1.0, 0.9], set()),
+        ([1.0], set()),
+        ([0.1, 0.9, 0.0], {0, 1}),
+    ],
+)
+def test_the_endpoint_is_read_off_its_bracket_alone(acc_e: list[float], found: set[int]) -> None:
+    assert bracket(acc_e) == found
+    curve = [(value, 0.9 - 0.1 * index, 0.8 - 0.1 * index) for index, value in enumerate(acc_e)]
+    unknown = [
+        (value, structure, worst if index - 1 in found or index == 0 else float("nan"))
+        for index, (value, structure, worst) in enumerate(curve)
+    ]
+    assert endpoint(unknown) == endpoint(curve)
 
 
 def test_a_rate_that_gets_there_is_better_than_one_that_does_not() -> None:
