@@ -75,6 +75,7 @@ class Stage:
     cache keys on it, and an empty one is never cached. Stages with the same nonempty `weights` share theirs
     (prefill and decode): sums count them once. `square` says that the model only takes equal sides. The calls of
     one step run as one call at a multiple of the batch, as pipelines do guidance, unless `separate_calls` is set.
+    `holds_values` says that what `build` makes holds trained values, which stay whatever weights are named.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Stage:
     weights: str = ""
     square: bool = False
     separate_calls: bool = False
+    holds_values: bool = False
 
 
 @dataclass(frozen=True, slots=True)

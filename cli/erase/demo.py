@@ -68,10 +68,10 @@ def demo(
 
 
 def _base(world: str, file: Path | None) -> Base:
-    from graphlab.erase.sources.opening import FIRST
     from graphlab.erase.worlds.base_file import load_base
     from graphlab.erase.worlds.known import world_of
     from graphlab.erase.worlds.shipped import shipped
+    from graphlab.models.erase_bases import FIRST
 
     return load_base(file) if file is not None else shipped(FIRST[world_of(world).name])
 

@@ -95,7 +95,8 @@ def _configs(about: Mapping[str, Any], index: StateDictIndex) -> tuple[dict[str,
 def _held(path: Path, stage: Stage) -> Stage:
     """`stage` with the values of the file; without an identity, so that no cache answers for a file that changed."""
     assert stage.build is not None
-    return replace(stage, build=partial(_build, path, PREFIXES[stage.name], stage.build), identity="")
+    build = partial(_build, path, PREFIXES[stage.name], stage.build)
+    return replace(stage, build=build, identity="", holds_values=True)
 
 
 def _build(path: Path, prefix: str, empty: Callable[[], torch.nn.Module]) -> torch.nn.Module:

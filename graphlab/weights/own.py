@@ -103,13 +103,9 @@ def kept(stage: Stage) -> tuple[str, ...]:
     return (f"{count} of {total} weights have values in the source, which are kept",) if count else ()
 
 
-def built_with_values(workload: Workload, stage: Stage) -> bool:
-    """Whether the source is a file of weights that `stage` is built with, as a base file of graphlab.erase is."""
-    if stage.program is not None or stage.identity or stage.build is None or not workload.source:
-        return False
-    if not _is_checkpoint(Path(workload.source)):
-        return False
-    return all(has_values(tensor) for tensor in _built_state(stage)().values())
+def built_with_values(stage: Stage) -> bool:
+    """Whether `stage` is built with trained values, as a base of graphlab.erase is."""
+    return stage.holds_values and stage.program is None
 
 
 def _is_checkpoint(path: Path) -> bool:

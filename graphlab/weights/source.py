@@ -61,7 +61,7 @@ def weight_source(
     found = workload.stage(stage)
     if spec is None:
         return own_weights(workload, found, trust_pickle=trust_pickle)
-    if built_with_values(workload, found):
+    if built_with_values(found):
         raise WeightsError(
             f"{workload.source or workload.name} has the values of all weights of {stage}, which would be kept",
             hint="change them with --pass apply-weight-mask, or give the file of the changed model as source",

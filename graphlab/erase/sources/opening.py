@@ -10,9 +10,7 @@ from graphlab.erase.sources.source import ErasureSource
 from graphlab.erase.worlds.base import Base
 from graphlab.erase.worlds.base_file import load_base
 from graphlab.erase.worlds.shipped import shipped
-
-FIRST = {"digits": "digits-epsilon-0", "layout": "layout-0"}
-"""{short name of a world's base: the one it means}."""
+from graphlab.models.erase_bases import FIRST
 
 
 def open_source(text: str, shape: tuple[int, int, int] | None = None) -> ErasureSource:

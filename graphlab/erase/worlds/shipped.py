@@ -12,11 +12,10 @@ from graphlab.erase.worlds.judges import Judge
 from graphlab.erase.worlds.known import world_of
 from graphlab.erase.worlds.pixel_judge import pixel_judge
 from graphlab.erase.worlds.template_judge import template_judge
+from graphlab.models.erase_bases import BASES, FILES
 from graphlab.names import nearest
 
-FILES = Path(__file__).parent / "files"
-BASES = (*(f"digits-epsilon-{seed}" for seed in range(5)), "digits-v", "digits-flow", "layout-0", "layout-1")
-"""Names of the bases; the number is the seed of their training."""
+__all__ = ["BASES", "FILES", "judges_of", "shipped", "shipped_judge", "shipped_names"]
 
 
 def shipped(name: str, folder: Path = FILES) -> Base:
