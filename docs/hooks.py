@@ -58,7 +58,7 @@ def _from_the_top(text: str) -> str:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Links that leave docs/ lead to the copies on_files made; a list that follows a line of text gets its blank line."""
+    """Links that leave docs/ lead to the copies on_files made; a list after a line of text gets its blank line."""
     return _spaced(_LINK.sub(_inside, markdown))
 
 
