@@ -7,6 +7,7 @@ import typing
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any
@@ -64,6 +65,7 @@ def page() -> str:
     return "\n".join([*head, *sections]) + "\n"
 
 
+@cache
 def commands() -> dict[str, Command]:
     """{what is typed after `graphlab`: Command} of every command, those of groups too, in the order of `--help`."""
     return dict(_commands(app, typer.main.get_command(app), ""))

@@ -19,9 +19,10 @@ def page() -> str:
         *paragraph(
             "What `--device NAME` knows, and where each number is published. `graphlab devices` prints it; a device of "
             "your own is a TOML file with the same keys ([examples/my_gpu.toml](../examples/my_gpu.toml)), and "
-            "`graphlab calibrate` measures the processor at hand ([cli.md](cli.md#calibrating-this-machine)). Peaks are "
-            "FLOP/s of dense contractions with float32 sums, `tf32` those of float32 rounded to 10 bits of mantissa; - is not "
-            "published or does not exist. What is made of them: [cost_model.md](cost_model.md#time-on-a-device)."
+            "`graphlab calibrate` measures the processor at hand ([cli.md](cli.md#calibrating-this-machine)). Peaks "
+            "are FLOP/s of dense contractions with float32 sums, `tf32` those of float32 rounded to 10 bits of "
+            "mantissa; - is not published or does not exist. What is made of them: "
+            "[cost_model.md](cost_model.md#time-on-a-device)."
         ),
         "",
         *table(("device", "memory", "byte/s", *PEAK_DTYPES), [_row(item) for item in known]),

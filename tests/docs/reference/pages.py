@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from tests.docs.reference import commands, devices, models, python_names
+from functools import cache
+
+from tests.docs.reference import catalogue, commands, devices, models, python_names
 
 _PAGES = {
     "api.md": python_names.page,
     "built_in_models.md": models.page,
     "commands.md": commands.page,
     "devices.md": devices.page,
+    catalogue.NAME: catalogue.page,
 }
 
 NAMES = tuple(_PAGES)
 """Names of the pages in docs/."""
 
 
+@cache
 def page(name: str) -> str:
     """What the page `name` of docs/ should hold."""
     return _PAGES[name]()
