@@ -1,0 +1,103 @@
+"""What the site needs beyond its pages: the repository's other documents, list markers as code hosts read them, checks.
+
+mkdocs calls the functions by their names. Everything is a warning that `mkdocs build --strict` turns into an error.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+from typing import Any
+
+from mkdocs.structure.files import File
+
+ROOT = Path(__file__).parent.parent
+BESIDE = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md", "README.md": "index.md"}
+"""{document at the top of the repository: the page of the site that stands for it}."""
+
+log = logging.getLogger("mkdocs.plugins.graphlab")
+
+_LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
+_ITEM = re.compile(r"(?:[-*]|\d+\.) ")
+
+
+def on_config(config: Any) -> Any:
+    """Takes pages that are planned (`extra: planned:`) and not written yet out of the navigation."""
+    planned = set(config.extra.get("planned", ()))
+    missing = {page for page in planned if not (Path(config.docs_dir) / page).exists()}
+    config.nav = _without(config.nav, missing)
+    return config
+
+
+def _without(items: list[Any], missing: set[str]) -> list[Any]:
+    kept = []
+    for item in items:
+        ((title, value),) = item.items()
+        value = _without(value, missing) if isinstance(value, list) else value
+        if value and not (isinstance(value, str) and value in missing):
+            kept.append({title: value})
+    return kept
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Adds the documents at the top of the repository as pages, and the examples that pages link to as files."""
+    for name, page in BESIDE.items():
+        if page != "index.md":
+            files.append(File.generated(config, page, content=_from_the_top((ROOT / name).read_text(encoding="utf-8"))))
+    for path in sorted((ROOT / "examples").rglob("*")):
+        if path.is_file() and path.suffix in (".py", ".toml"):
+            uri = path.relative_to(ROOT).as_posix()
+            files.append(File.generated(config, uri, abs_src_path=str(path)))
+    return files
+
+
+def _from_the_top(text: str) -> str:
+    """A document of the repository's top as a page of docs/: links into docs/ lose the folder."""
+    return text.replace("](docs/", "](")
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Links that leave docs/ lead to the copies on_files made; a list after a line of text gets its blank line."""
+    return _spaced(_LINK.sub(_inside, markdown))
+
+
+def _inside(link: re.Match[str]) -> str:
+    target, anchor = link[1], link[2] or ""
+    if target.startswith("../") and "://" not in target:
+        beyond = target.removeprefix("../")
+        return f"]({BESIDE.get(beyond, beyond)}{anchor})"
+    return link[0]
+
+
+def _spaced(markdown: str) -> str:
+    """Python-Markdown wants a blank line before a list, CommonMark and code hosts do not."""
+    lines: list[str] = []
+    fence = False
+    for line in markdown.splitlines():
+        if line.lstrip().startswith("```"):
+            fence = not fence
+        before = lines[-1] if lines else ""
+        starts = _ITEM.match(line) and before.strip() and not before.startswith((" ", "#"))
+        if starts and not fence and not _ITEM.match(before):
+            lines.append("")
+        lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def on_page_content(html: str, page: Any, **_: Any) -> str:
+    """Warns of Markdown that reached the page as text, and of anything a page would load from another place."""
+    shown = re.sub(r"<(pre|code)\b.*?</\1>", "", html, flags=re.S)
+    for pattern, what in ((r"<p>\s*\|", "a table"), (r"\n[-*] \S", "a list"), (r"```", "a fenced block")):
+        if re.search(pattern, shown):
+            log.warning("%s: %s is shown as text", page.file.src_uri, what)
+    for url in re.findall(r"<(?:img|script|link|iframe)\b[^>]*(?:src|href)=\"(https?:[^\"]*)\"", html):
+        log.warning("%s: loads %s, and the site is to work offline", page.file.src_uri, url)
+    return html
+
+
+def on_post_build(config: Any) -> None:
+    """Writes the search index as a script too: a page opened from a disk may not fetch a file."""
+    folder = Path(config.site_dir) / "search"
+    index = (folder / "search_index.json").read_text(encoding="utf-8")
+    (folder / "search_index.js").write_text(f"var __index = {index}", encoding="utf-8")

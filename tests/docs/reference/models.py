@@ -1,0 +1,43 @@
+"""docs/built_in_models.md: every built-in model with its stages and what `--set` takes."""
+
+from __future__ import annotations
+
+from graphlab.models import Model, models
+from tests.docs.reference import WRITTEN, code, paragraph, prose, table
+
+
+def page() -> str:
+    """The whole page."""
+    known = models()
+    full = [model for name, model in known.items() if not name.endswith("-tiny")]
+    kinds = sorted({model.kind for model in full})
+    head = [
+        WRITTEN,
+        "# Built-in models",
+        "",
+        *paragraph(
+            "What `graphlab models` lists, with the stages of each and the names that `--set NAME=VALUE` takes, at "
+            "their defaults. Nothing is downloaded: a model is built from a configuration inside graphlab, without "
+            f"weights. {_tiny(known)} What of them is published and what had to be chosen: [models.md](models.md)."
+        ),
+    ]
+    heads = ("model", "what it is", "stages", "sizes")
+    sections = []
+    for kind in kinds:
+        rows = [_row(model) for model in full if model.kind == kind]
+        sections += ["", f"## {kind}", "", *table(heads, rows)]
+    return "\n".join([*head, *sections]) + "\n"
+
+
+def _tiny(known: dict[str, Model]) -> str:
+    without = [name for name in known if not name.endswith("-tiny") and f"{name}-tiny" not in known]
+    text = "`NAME-tiny` is a narrow copy with the same topology"
+    return f"{text}, except for {', '.join(map(code, without))}." if without else f"{text}."
+
+
+def _row(model: Model) -> tuple[str, ...]:
+    workload = model.workload()
+    names = ", ".join(map(code, (model.name, *model.aliases)))
+    stages = ", ".join(code(stage.name) for stage in workload.stages)
+    sizes = ", ".join(f"{item.name} {item.default}" for item in workload.variables)
+    return names, prose(model.help), stages, sizes
