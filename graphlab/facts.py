@@ -109,11 +109,16 @@ class AttentionSizes:
 
 @dataclass(frozen=True, slots=True)
 class MemoryFacts:
-    """Peak bytes of activations, the node at which the peak is reached, and the live bytes at every call."""
+    """Peak bytes of activations, the node at which the peak is reached, and the live bytes at every call.
+
+    `at_peak` {node: bytes} are the activations alive there, the largest first: they add up to the peak. What a
+    materialised attention holds beside its own result stands under the name of its node, added to that.
+    """
 
     peak_bytes: int
     peak_node: str
     live_bytes: Mapping[str, int]
+    at_peak: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,8 @@ def estimate_stage(
         ridge=(hardware.peak(report.dtype) or hardware.peak_flops["float32"]) / hardware.bandwidth,
         seconds_total=compute * more_flops + memory * more_bytes,
         seconds_materialized=sum(time.seconds for time in plain.values()),
+        peak=hardware.peak(report.dtype) or hardware.peak_flops["float32"],
+        bandwidth=hardware.bandwidth,
     )
     return estimate, tuple(_notes(report, hardware, varying=more_flops != calls or more_bytes != calls))
 

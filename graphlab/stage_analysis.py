@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from graphlab.errors import OpRuleError
-from graphlab.facts import AttentionSite, AttentionTraffic, NodeCost
+from graphlab.facts import AttentionSite, AttentionTraffic, MemoryFacts, NodeCost
 from graphlab.graph import Graph, Node
 from graphlab.input_axes import axis_names
+from graphlab.module_rows import module_rows
 from graphlab.pipeline import Facts
 from graphlab.program import Program
 from graphlab.report.data import (
@@ -18,10 +19,9 @@ from graphlab.report.data import (
     Bytes,
     InputRow,
     NodeRow,
-    Scaling,
     StageReport,
-    UnknownOp,
 )
+from graphlab.report.stage_data import LiveTensor, Scaling, UnknownOp
 from graphlab.scaling import StagePolynomials, stage_polynomials
 from graphlab.sources.stage import axis_sizes, axis_texts, mismatch, program_for, tensor_inputs
 from graphlab.symbolic import evaluate_text, names_in
@@ -178,6 +178,8 @@ def stage_report(analysis: StageAnalysis, options: Options) -> StageReport:
         notes=(*stage.assumptions, *analysis.program.notes),
         nodes=rows,
         edges=tuple(_edges(graph)),
+        modules=tuple(module_rows(graph)),
+        at_peak=tuple(_live_tensors(graph, memory["fused"].at_peak)),
     )
 
 
@@ -246,6 +248,8 @@ def _weight_bytes(graph: Graph) -> dict[str, int]:
 
 def _node_rows(analysis: StageAnalysis) -> Iterator[NodeRow]:
     roles = analysis.facts.result("roles")
+    memory: Mapping[str, MemoryFacts] = analysis.facts.result("memory")
+    whole, fused_bytes = memory["materialized"].live_bytes, memory["fused"].live_bytes
     traffic: Mapping[str, AttentionTraffic] = analysis.facts.result("fused-bytes")
     fused = {site.node for site in analysis.sites if site.fused}
     site_of = {member: site.node for site in analysis.sites for member in site.members}
@@ -269,7 +273,16 @@ def _node_rows(analysis: StageAnalysis) -> Iterator[NodeRow]:
             bytes_written=cost.bytes_written,
             score_traffic=traffic[node.name].materialized - cost.bytes if node.name in fused else 0,
             attention=site_of.get(node.name),
+            live=Bytes(whole[node.name], fused_bytes[node.name]),
         )
+
+
+def _live_tensors(graph: Graph, at_peak: Mapping[str, int]) -> Iterator[LiveTensor]:
+    for name, nbytes in at_peak.items():
+        node = graph.by_name[name]
+        spec = node.outputs[0]
+        shape, dtype = ((), "") if spec is None else (spec.shape, spec.dtype)
+        yield LiveTensor(name, node.kind, shape, dtype, nbytes)
 
 
 def _innermost(node: Node) -> tuple[str, str]:
@@ -326,6 +339,7 @@ def _attention_rows(analysis: StageAnalysis) -> Iterator[AttentionRow]:
             kv_tokens_expression=analysis.polynomials.text(kv_text),
             flops=sum(analysis.costs[name].flops or 0 for name in site.contractions),
             score_bytes=traffic[site.node].score_bytes,
+            bytes_fused=traffic[site.node].fused,
         )
 
 

@@ -31,7 +31,7 @@ onnx_graph
 prediction
 kernels
 pipeline plugins
-roofline scaling
+roofline scaling module_rows
 report input_axes components architectures passes_base
 costing polynomial
 flow facts fused

@@ -6,9 +6,8 @@ import json
 
 from graphlab.report.characterization_data import CharacterizationReport
 from graphlab.report.characterization_tables import models_table, stages_table, times_table
-from graphlab.report.html.document import Document, PlainTable, Section
-from graphlab.report.html.page import to_html as page
-from graphlab.report.tables import Table
+from graphlab.report.html import Document, PlainTable, Section, plains
+from graphlab.report.html import to_html as page
 
 
 def to_json(report: CharacterizationReport) -> str:
@@ -18,22 +17,22 @@ def to_json(report: CharacterizationReport) -> str:
 
 def to_html(report: CharacterizationReport) -> str:
     """The report as one self-contained page."""
+    return page(document(report))
+
+
+def document(report: CharacterizationReport) -> Document:
+    """The report as a page says it."""
     assumptions = [f"{name}: {line}" for name, lines in report.assumptions.items() for line in lines]
-    return page(
-        Document(
-            title=f"Characterization on {report.device_title}",
-            subtitle=(", ".join(row.name for row in report.models), f"dtype: {report.dtype or 'that of each model'}"),
-            sections=(
-                Section(
-                    "Models",
-                    tables=tuple(map(_plain, (models_table(report), times_table(report), stages_table(report)))),
-                ),
-                Section("Takeaways", tables=(_findings(report),)),
-                Section("Figures", figures=report.figures),
-            ),
-            assumptions=tuple(assumptions),
-            notes=report.notes,
-        )
+    return Document(
+        title=f"Characterization on {report.device_title}",
+        subtitle=(", ".join(row.name for row in report.models), f"dtype: {report.dtype or 'that of each model'}"),
+        sections=(
+            Section("Models", tables=plains((models_table(report), times_table(report), stages_table(report)))),
+            Section("Takeaways", tables=(_findings(report),)),
+            Section("Figures", figures=report.figures),
+        ),
+        assumptions=tuple(assumptions),
+        notes=report.notes,
     )
 
 
@@ -41,7 +40,3 @@ def _findings(report: CharacterizationReport) -> PlainTable:
     rows = tuple((item.verdict, item.claim, item.source, "\n".join(item.evidence)) for item in report.findings)
     note = "claims of Generative AI Beyond LLMs and laws of shapes; verdicts about time rest on estimates"
     return PlainTable("Findings", ("verdict", "claim", "from", "evidence"), rows, note)
-
-
-def _plain(table: Table) -> PlainTable:
-    return PlainTable(table.title, tuple(column.head for column in table.columns), table.rows, table.note)

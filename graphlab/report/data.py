@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphlab.facts import ROLES
 from graphlab.ops.rule import CATEGORIES
+from graphlab.report.stage_data import LiveTensor, ModuleRow, Scaling, UnknownOp
 
 if TYPE_CHECKING:
     import networkx
@@ -75,7 +76,8 @@ class NodeRow:
     `score_traffic` is what a fused attention would move more with its scores in memory: groups count it, so
     that the bytes of a view add up to the materialized total however attention is spelled. `attention` is the
     anchor node of the attention it is part of. `seconds` is its ideal time on the device, that of a whole
-    attention on its anchor; None without a device.
+    attention on its anchor; None without a device. `live` are the bytes of activations alive as it runs, None where
+    nobody worked them out.
     """
 
     name: str
@@ -94,6 +96,12 @@ class NodeRow:
     attention: str | None = None
     seconds: float | None = None
     score_traffic: int = 0
+    live: Bytes | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every field by name."""
+        own = {name: getattr(self, name) for name in self.__slots__}
+        return own | {"shape": list(self.shape), "live": self.live.to_dict() if self.live is not None else None}
 
     @property
     def group(self) -> Group:
@@ -110,7 +118,10 @@ class NodeRow:
 
 @dataclass(frozen=True, slots=True)
 class AttentionRow:
-    """One attention in call order; None is unknown. Sizes are those of one call at the bindings in force."""
+    """One attention in call order; None is unknown. Sizes are those of one call at the bindings in force.
+
+    `bytes_fused` is what a fused kernel moves.
+    """
 
     node: str
     kind: str | None
@@ -126,6 +137,7 @@ class AttentionRow:
     kv_tokens_expression: str
     flops: int
     score_bytes: int
+    bytes_fused: int
 
     def to_dict(self) -> dict[str, Any]:
         """Every field by name."""
@@ -133,24 +145,12 @@ class AttentionRow:
 
 
 @dataclass(frozen=True, slots=True)
-class UnknownOp:
-    """An op without a rule: how many calls, and their share of all calls."""
-
-    op: str
-    nodes: int
-    share: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """{"op", "nodes", "share"}."""
-        return {"op": self.op, "nodes": self.nodes, "share": self.share}
-
-
-@dataclass(frozen=True, slots=True)
 class Estimate:
     """An ideal time on a device, never a measurement: each call at its roofline, no launch overhead.
 
     `seconds` is for one call of the stage; `bound` is "compute" or "memory", whichever takes most of it;
-    `intensity` is FLOP per byte of the whole call; `ridge` the device's own.
+    `intensity` is FLOP per byte of the whole call; `ridge` the device's own: where its `peak`, in FLOP/s for the stage's
+    dtype, meets its `bandwidth`, in B/s.
     """
 
     seconds: float
@@ -159,6 +159,8 @@ class Estimate:
     ridge: float
     seconds_total: float
     seconds_materialized: float
+    peak: float
+    bandwidth: float
 
     def to_dict(self) -> dict[str, Any]:
         """Every field by name."""
@@ -208,22 +210,6 @@ class InputRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Scaling:
-    """How FLOPs grow with one symbol: the polynomial's degree in it, and the local exponent at the bindings.
-
-    `image_side` stands for height and width growing together.
-    """
-
-    symbol: str
-    degree: int
-    exponent: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """{"degree", "exponent"}."""
-        return {"degree": self.degree, "exponent": self.exponent}
-
-
-@dataclass(frozen=True, slots=True)
 class StageReport:
     """Everything about one stage. Per-step numbers are of one call at the bindings in force."""
 
@@ -255,6 +241,8 @@ class StageReport:
     notes: tuple[str, ...]
     nodes: tuple[NodeRow, ...]
     edges: tuple[tuple[str, str], ...]
+    modules: tuple[ModuleRow, ...] = ()
+    at_peak: tuple[LiveTensor, ...] = ()
 
     def by(self, key: str) -> dict[str, Group]:
         """Costs of one call grouped by "category", "role", "op", or "module" (full path), in falling FLOPs."""
@@ -277,7 +265,10 @@ class StageReport:
         return {name: groups[name] for name in ROLES if name in groups}
 
     def to_dict(self) -> dict[str, Any]:
-        """The stage as `--json` prints it (calls one by one are in the CSV)."""
+        """The stage as `--json` prints it."""
+        reads: dict[str, list[str]] = {}
+        for producer, consumer in self.edges:
+            reads.setdefault(consumer, []).append(producer)
         return {
             "name": self.name,
             "steps": self.steps,
@@ -307,6 +298,9 @@ class StageReport:
             "unknown": [item.to_dict() for item in self.unknown],
             "estimate": self.estimate.to_dict() if self.estimate is not None else None,
             "notes": list(self.notes),
+            "modules": [row.to_dict() for row in self.modules],
+            "at_peak": [tensor.to_dict() for tensor in self.at_peak],
+            "nodes": [{**row.to_dict(), "reads": reads.get(row.name, [])} for row in self.nodes],
         }
 
     def to_networkx(self) -> networkx.DiGraph:

@@ -15,22 +15,31 @@ Value: TypeAlias = str | int | float | bool | None
 _UNDRAWN = ("Cc", "Cs", "Zl", "Zp")
 """Unicode's categories of control characters, lone surrogates, and separators of lines and paragraphs."""
 
+_TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Marks that change the direction of what follows: a name with one would turn its neighbours around."""
+
 _NO_PAIRS = 0xFFFF
 """Above it a character is two of JavaScript's, which the drawing library tears apart where it shortens a label."""
 
 
 def drawable(value: Any, most: int = sys.maxunicode) -> Any:
-    """`value`, of JSON's types, with characters that cannot be drawn, or are above `most`, written as their escapes.
+    """`value`, of JSON's types, with characters that cannot be drawn, that turn text around, or that are above `most`,
+    written as their escapes.
 
     Names may hold anything, and Vega writes those of panels into expressions, which a line separator breaks.
     """
     if isinstance(value, str):
-        return "".join(c if category(c) not in _UNDRAWN and ord(c) <= most else ascii(c)[1:-1] for c in value)
+        return value if value.isascii() and value.isprintable() else "".join(_drawn(c, most) for c in value)
     if isinstance(value, Mapping):
         return {key: drawable(inner, most) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [drawable(inner, most) for inner in value]
     return value
+
+
+def _drawn(character: str, most: int) -> str:
+    plain = category(character) not in _UNDRAWN and character not in _TURNING and ord(character) <= most
+    return character if plain else ascii(character)[1:-1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,17 +67,24 @@ def _liveness(graph: Graph, roots: Mapping[str, str], hidden: frozenset[str], ex
     sizes = {node.name: _size(node, roots, hidden) for node in graph.nodes}
     alive = sum(sizes[node.name] for node in graph.inputs)
     peak, peak_node = alive, graph.nodes[0].name if graph.nodes else ""
+    living = {node.name: sizes[node.name] for node in graph.inputs}
+    at_peak = dict(living)
     trace: dict[str, int] = {}
     for index, node in enumerate(graph.nodes):
         if node.kind == "call":
             alive += sizes[node.name]
+            if sizes[node.name]:
+                living[node.name] = sizes[node.name]
             now = alive + extra.get(node.name, 0)
             trace[node.name] = now
             if now > peak:
                 peak, peak_node = now, node.name
+                at_peak = {**living, node.name: sizes[node.name] + extra.get(node.name, 0)}
         for root in expiring.get(index, ()):
             alive -= sizes[root]
-    return MemoryFacts(peak, peak_node, trace)
+            living.pop(root, None)
+    largest = sorted(((name, size) for name, size in at_peak.items() if size), key=lambda item: -item[1])
+    return MemoryFacts(peak, peak_node, trace, dict(largest))
 
 
 def _size(node: Node, roots: Mapping[str, str], hidden: frozenset[str]) -> int:

@@ -13,10 +13,9 @@ from graphlab.report.data import (
     Fit,
     InputRow,
     NodeRow,
-    Scaling,
     StageReport,
-    UnknownOp,
 )
+from graphlab.report.stage_data import LiveTensor, ModuleRow, Scaling, UnknownOp
 from graphlab.roofline import with_estimate
 
 DEVICE = Hardware(
@@ -47,6 +46,7 @@ def node(name: str, op: str, category: str, role: str = "other", **changes: obje
         pointwise_flops=0,
         bytes_read=200,
         bytes_written=100,
+        live=Bytes(5_000, 3_000),
     )
     return replace(row, **changes)  # type: ignore[arg-type]  # fields by name, each with its own type
 
@@ -64,7 +64,7 @@ TRAFFIC = {"softmax": AttentionTraffic(9_000, 500, 4_000)}
 
 def attention(name: str, kind: str | None, **changes: object) -> AttentionRow:
     """An attention of 16 queries over 16 keys in 2 heads."""
-    row = AttentionRow(name, kind, "spatial", False, False, 1, 2, 16, 16, 8, "height*width/64", "16", 2_000, 4_000)
+    row = AttentionRow(name, kind, "spatial", False, False, 1, 2, 16, 16, 8, "height*width/64", "16", 2_000, 4_000, 500)
     return replace(row, **changes)  # type: ignore[arg-type]  # fields by name, each with its own type
 
 
@@ -97,6 +97,15 @@ UNET = StageReport(
     notes=("captured statically: [blue]because",),
     nodes=NODES,
     edges=(("sample", "conv"), ("weight", "conv"), ("conv", "norm"), ("norm", "scores"), ("norm", "mystery")),
+    modules=(
+        ModuleRow("", "UNet", 0, 0),
+        ModuleRow("blocks", "", 0, 0),
+        ModuleRow("blocks.0", "Block", 34, 68),
+        ModuleRow("blocks.0.attn", "Attention", 1_000, 2_000),
+        ModuleRow(HOSTILE, "Conv2d", 200, 400),
+        ModuleRow("norm", "GroupNorm", 0, 0),
+    ),
+    at_peak=(LiveTensor("conv", "call", (2, 3), "float16", 3_000), LiveTensor("sample", "input", (2, 4), "float16", 1_000)),
 )
 DECODER = replace(
     UNET,

@@ -220,6 +220,44 @@ function makeInteractive(figure, state) {
   drawTable(figure, state);
 }
 
+// Rows below a closed branch are away, whatever is open among them.
+function drawTree(tree) {
+  let closed = Infinity;
+  let shown = 0;
+  const rows = tree.querySelectorAll('tbody tr');
+  for (const row of rows) {
+    const level = Number(row.dataset.level);
+    if (level <= closed) closed = Infinity;
+    row.hidden = closed !== Infinity;
+    shown += !row.hidden;
+    if (!row.hidden && row.dataset.branch === 'closed') closed = level;
+    row.querySelector('th button')?.setAttribute('aria-expanded', row.dataset.branch === 'open');
+  }
+  tree.querySelector('.count').textContent = `${grouped.format(shown)} of ${grouped.format(rows.length)} rows`;
+}
+
+function makeTree(tree) {
+  const branches = [...tree.querySelectorAll('tbody tr[data-branch]')];
+  for (const row of branches) {
+    const button = document.createElement('button');
+    button.type = 'button';
+    const name = row.querySelector('th span');
+    name.replaceWith(button);
+    button.append(name);
+    button.addEventListener('click', () => {
+      row.dataset.branch = row.dataset.branch === 'open' ? 'closed' : 'open';
+      drawTree(tree);
+    });
+  }
+  const all = (state) => () => { branches.forEach((row) => { row.dataset.branch = state; }); drawTree(tree); };
+  tree.querySelector('.open-all').addEventListener('click', all('open'));
+  tree.querySelector('.close-all').addEventListener('click', all('closed'));
+  tree.querySelector('.branches').hidden = !branches.length;
+  drawTree(tree);
+}
+
+document.querySelectorAll('.tree').forEach(makeTree);
+
 const figures = [...document.querySelectorAll('figure')].flatMap((figure) => {
   const data = document.getElementById(`${figure.id}-data`);
   if (!data) return [];

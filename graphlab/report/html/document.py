@@ -18,13 +18,60 @@ class PlainTable:
 
 
 @dataclass(frozen=True, slots=True)
+class TreeRow:
+    """One entry of a tree: its `name` at its `level` (0: a root), and a cell for every heading but the first."""
+
+    level: int
+    name: str
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TreeTable:
+    """A table whose rows are a tree in depth-first order; rows deeper than `shown` levels start out closed.
+
+    `headings` start with that of the names. The other columns hold numbers, but for those named in `texts`.
+    """
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[TreeRow, ...]
+    texts: tuple[str, ...] = ()
+    shown: int = 1
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Lines as they are, in a typewriter face; those of a `diff` start with "-", "+", "@" or "#"."""
+
+    title: str
+    lines: tuple[str, ...]
+    diff: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An image file's bytes, with what it shows in words (`alt`)."""
+
+    title: str
+    png: bytes
+    alt: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
-    """A heading, then paragraphs, then tables, then figures; each may be empty."""
+    """A heading, then paragraphs, pictures, tables, trees, figures and listings; each may be empty."""
 
     heading: str
     paragraphs: tuple[str, ...] = ()
     figures: tuple[Figure, ...] = ()
     tables: tuple[PlainTable, ...] = ()
+    trees: tuple[TreeTable, ...] = ()
+    listings: tuple[Listing, ...] = ()
+    pictures: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,19 @@ import json
 import re
 from typing import Any
 
+from graphlab.report.figure import drawable
+
 _NOT_SLUG = re.compile(r"[^a-z0-9]+")
 
 
+_KEPT = "\n\t"
+"""Control characters that a page shows as space."""
+
+
 def escape(text: str) -> str:
-    """`text` for markup and quoted attributes; a lone surrogate, which UTF-8 cannot hold, becomes "?"."""
-    return html.escape(text.encode("utf-8", "replace").decode("utf-8"), quote=True)
+    """`text` for markup and quoted attributes, characters that are not drawn, or turn the text around, as escapes."""
+    plain = "".join(c if c in _KEPT else drawable(c) for c in text) if not text.isprintable() else text
+    return html.escape(plain, quote=True)
 
 
 def json_block(identifier: str, value: Any) -> str:

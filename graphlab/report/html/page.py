@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from graphlab.report.html.assets import plotting_library, script, style
 from graphlab.report.html.blocks import figure_block, plain_table
 from graphlab.report.html.document import Document, Section
+from graphlab.report.html.extras import listing_block, picture_block
 from graphlab.report.html.markup import escape, slugs
+from graphlab.report.html.trees import tree_table
 
 # The browser itself refuses whatever is not in the file. Vega compiles its expressions, hence 'unsafe-eval'.
 _POLICY = (
@@ -37,7 +39,8 @@ def to_html(document: Document) -> str:
         "</main>",
     ]
     drawn = any(figure.chart is not None and figure.rows for figure in figures)
-    scripts = [plotting_library()] * drawn + [script()] * bool(figures)
+    live = bool(figures) or any(section.trees for section in document.sections)
+    scripts = [plotting_library()] * drawn + [script()] * live
     body += [f'<script type="module">{code}</script>' for code in scripts]
     return "\n".join([_head(document.title), *filter(None, body), "</body>\n</html>\n"])
 
@@ -64,19 +67,34 @@ def _header(document: Document) -> str:
 
 
 def _navigation(document: Document, names: list[str]) -> str:
-    figures = [figure for section in document.sections for figure in section.figures]
-    if not figures:
+    """Links to every section and the figures in it; nothing where there is but one thing to go to."""
+    remaining = iter(names)
+    entries = [
+        _entry(section, number, [next(remaining) for _ in section.figures])
+        for number, section in enumerate(document.sections, 1)
+    ]
+    if len(entries) + len(names) < 2:
         return ""
-    titles = [escape(figure.title) for figure in figures]
-    links = "".join(f'<li><a href="#{name}">{title}</a></li>' for name, title in zip(names, titles, strict=True))
-    return f'<nav aria-label="Figures"><h2>Figures</h2><ol>{links}</ol></nav>'
+    return f'<nav aria-label="Contents"><h2>Contents</h2><ol>{"".join(entries)}</ol></nav>'
+
+
+def _entry(section: Section, number: int, names: list[str]) -> str:
+    links = "".join(
+        f'<li><a href="#{name}">{escape(figure.title)}</a></li>'
+        for name, figure in zip(names, section.figures, strict=True)
+    )
+    inner = f"<ul>{links}</ul>" if links else ""
+    return f'<li><a href="#section-{number}">{escape(section.heading)}</a>{inner}</li>'
 
 
 def _section(section: Section, number: int, names: Iterator[str]) -> str:
     parts = [f'<section aria-labelledby="section-{number}"><h2 id="section-{number}">{escape(section.heading)}</h2>']
     parts += [f"<p>{escape(text)}</p>" for text in section.paragraphs]
+    parts += [picture_block(picture) for picture in section.pictures]
     parts += [plain_table(table) for table in section.tables]
+    parts += [tree_table(tree, f"tree-{number}-{place}") for place, tree in enumerate(section.trees, 1)]
     parts += [figure_block(figure, next(names)) for figure in section.figures]
+    parts += [listing_block(listing) for listing in section.listings]
     return "\n".join([*parts, "</section>"])
 
 
