@@ -224,6 +224,23 @@ class Scaling:
 
 
 @dataclass(frozen=True, slots=True)
+class AnalysisFacts:
+    """What an analysis that was asked for says of one call of a stage.
+
+    `name` is the analysis with its options as one would write them, `owner` who it comes from. `facts` are JSON
+    values (`graphlab.report.plain`).
+    """
+
+    name: str
+    owner: str
+    facts: Any
+
+    def to_dict(self) -> dict[str, Any]:
+        """{"name", "owner", "facts"}."""
+        return {"name": self.name, "owner": self.owner, "facts": self.facts}
+
+
+@dataclass(frozen=True, slots=True)
 class StageReport:
     """Everything about one stage. Per-step numbers are of one call at the bindings in force."""
 
@@ -255,6 +272,7 @@ class StageReport:
     notes: tuple[str, ...]
     nodes: tuple[NodeRow, ...]
     edges: tuple[tuple[str, str], ...]
+    analyses: tuple[AnalysisFacts, ...] = ()
 
     def by(self, key: str) -> dict[str, Group]:
         """Costs of one call grouped by "category", "role", "op", or "module" (full path), in falling FLOPs."""
@@ -307,6 +325,7 @@ class StageReport:
             "unknown": [item.to_dict() for item in self.unknown],
             "estimate": self.estimate.to_dict() if self.estimate is not None else None,
             "notes": list(self.notes),
+            "analyses": [item.to_dict() for item in self.analyses],
         }
 
     def to_networkx(self) -> networkx.DiGraph:

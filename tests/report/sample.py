@@ -7,6 +7,7 @@ from dataclasses import replace
 from graphlab.facts import AttentionTraffic
 from graphlab.hardware import Hardware
 from graphlab.report.data import (
+    AnalysisFacts,
     AnalysisReport,
     AttentionRow,
     Bytes,
@@ -97,6 +98,7 @@ UNET = StageReport(
     notes=("captured statically: [blue]because",),
     nodes=NODES,
     edges=(("sample", "conv"), ("weight", "conv"), ("conv", "norm"), ("norm", "scores"), ("norm", "mystery")),
+    analyses=(AnalysisFacts("heat", "somebody 1.0", {"conv": {"degrees": 3.5}, "[bold]norm": {"degrees": None}}),),
 )
 DECODER = replace(
     UNET,
