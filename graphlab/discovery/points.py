@@ -33,7 +33,7 @@ class Point:
 
 
 @cache
-def _all_points() -> tuple[Point, ...]:
+def all_points() -> tuple[Point, ...]:
     """Every entry point of a `graphlab.` group, graphlab's own first, then by owner, name and value."""
     seen: set[str] = set()
     found: list[Point] = []
@@ -49,7 +49,7 @@ def _all_points() -> tuple[Point, ...]:
 
 def points(group: str) -> tuple[Point, ...]:
     """The entry points of `group`; one with an `error` for a distribution whose list cannot be read."""
-    return tuple(point for point in _all_points() if point.group == group)
+    return tuple(point for point in all_points() if point.group == group)
 
 
 def _owner(distribution: Distribution) -> Owner:

@@ -98,7 +98,7 @@ UNET = StageReport(
     notes=("captured statically: [blue]because",),
     nodes=NODES,
     edges=(("sample", "conv"), ("weight", "conv"), ("conv", "norm"), ("norm", "scores"), ("norm", "mystery")),
-    analyses=(AnalysisFacts("heat", "somebody 1.0", {"conv": {"degrees": 3.5}, "[bold]norm": {"degrees": None}}),),
+    analyses=(AnalysisFacts("heat", "somebody 1.0", {"conv": 3.5, "[bold]norm": None}),),
 )
 DECODER = replace(
     UNET,
