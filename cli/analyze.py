@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from graphlab.cli.options import (
+    PASS_SPEC,
     Bindings,
     Config,
     Device,
@@ -20,6 +22,7 @@ from graphlab.cli.options import (
     Static,
     Strict,
     TrustPickle,
+    check_passes,
     load_workload,
 )
 from graphlab.cli.output import STDOUT, check_outputs, write_outputs
@@ -53,6 +56,10 @@ def analyze(
         int | None, typer.Option("--depth", min=1, metavar="N", help="Names of a module path with --by module: 2.")
     ] = None,
     top: Annotated[int | None, typer.Option("--top", min=1, metavar="N", help="Rows of that table.")] = None,
+    passes: Annotated[
+        list[str] | None,
+        typer.Option("--pass", metavar=PASS_SPEC, help="An analysis whose facts go into the report; repeat."),
+    ] = None,
     strict: Strict = False,
     static: Static = False,
     config: Config = None,
@@ -68,7 +75,10 @@ def analyze(
     if depth is not None and by is not By.module:
         raise typer.BadParameter("only --by module has a depth", param_hint="'--depth'")
     check_outputs(outputs)
-    report = run(source, device, stage, bindings, inputs, strict, static, config, trust_pickle, no_cache)
+    check_passes(passes or ())
+    report = run(
+        source, device, stage, bindings, inputs, strict, static, config, trust_pickle, no_cache, passes=passes or ()
+    )
     stream = sys.stderr if STDOUT in outputs.values() else sys.stdout
     show(report, by.value, depth or _DEPTH, top or _TOP.get(by.value), stream)
     _write(report, outputs)
@@ -87,12 +97,17 @@ def run(
     no_cache: bool,
     *,
     one: bool = False,
+    passes: Sequence[str] = (),
 ) -> AnalysisReport:
-    """The report of `source`, with a bar on a terminal while it is captured; `one` insists on a single stage."""
+    """The report of `source`, with a bar on a terminal while it is captured; `one` insists on a single stage.
+
+    `passes` are analyses to run besides.
+    """
     from graphlab.cli.render import progress
     from graphlab.hardware import load_device
 
     hardware = load_device(device) if device is not None else None
+    asked = _analyses(passes)
     workload = load_workload(source, bindings, inputs, config, trust_pickle=trust_pickle, static=static)
     from graphlab.api import analyze as analyze_workload
     from graphlab.api import one_stage
@@ -109,12 +124,23 @@ def run(
             strict=strict,
             cache=not no_cache,
             progress=report_stage,
+            passes=asked,
         )
+
+
+def _analyses(specs: Sequence[str]) -> Sequence[Any]:
+    """The analyses of `specs`: what is misspelled, or does not import, is said before the model is captured."""
+    if not specs:
+        return ()
+    from graphlab.api import analyses_of
+
+    return analyses_of(specs)
 
 
 def show(report: AnalysisReport, by: str, depth: int, top: int | None, stream: Any) -> None:
     """The whole report on `stream`, for a human."""
     from graphlab.cli.render import console, print_fields, print_lines, print_table
+    from graphlab.report.facts_table import facts_tables
     from graphlab.report.tables import binding_rows, report_tables
 
     out = console(stream)
@@ -124,6 +150,9 @@ def show(report: AnalysisReport, by: str, depth: int, top: int | None, stream: A
     print_fields(out, [*head, *binding_rows(report)])
     for table in report_tables(report, by, depth=depth, top=top):
         print_table(out, table)
+    for stage in report.stages:
+        for table in facts_tables(stage, top):
+            print_table(out, table)
     print_lines(out, "FLOPs of one call", [f"{s.name}: {s.flops_expression}" for s in report.stages if s.scaling])
     print_lines(out, "Assumptions", report.assumptions)
     print_lines(out, "Notes", [f"{stage.name}: {note}" for stage in report.stages for note in stage.notes])

@@ -38,7 +38,7 @@ def bench(
         list[str] | None,
         typer.Option(
             "--backend",
-            metavar="NAME[,KEY=VALUE]...",
+            metavar="NAME|FILE.py:CLASS[,KEY=VALUE]...",
             help="eager, inductor, inductor-aot, onnxruntime, openvino, ...; rewrite=-O2 among the keys; repeat.",
         ),
     ] = None,

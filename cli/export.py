@@ -19,6 +19,7 @@ from graphlab.cli.options import (
     Static,
     TrustPickle,
     Weights,
+    check_passes,
     load_workload,
     parse_level,
 )  # fmt: skip
@@ -68,6 +69,7 @@ def export(
 
     _check_output(output, outputs, folder=is_folder(output))
     options = ExportOptions(target_named(target).at(opset), dtype, check=check, force=force, tolerance=tolerance)
+    check_passes(passes or ())
     chosen = chosen_passes(level, passes or ())
     workload = load_workload(source, bindings, inputs, config, trust_pickle=trust_pickle, static=static)
     plan = ExportPlan(workload, chosen, options, weights, dynamic=not static, trust_pickle=trust_pickle)

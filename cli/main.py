@@ -14,13 +14,11 @@ from graphlab.cli.analyze import analyze
 from graphlab.cli.bench import bench
 from graphlab.cli.calibrate import calibrate
 from graphlab.cli.characterize import characterize
-from graphlab.cli.devices import devices
 from graphlab.cli.erase.app import erase
 from graphlab.cli.explain import explain
 from graphlab.cli.export import export
+from graphlab.cli.listing import backends, devices, models, passes
 from graphlab.cli.mask import mask
-from graphlab.cli.models import models
-from graphlab.cli.passes import passes
 from graphlab.cli.profile import profile
 from graphlab.cli.rewrite import rewrite
 from graphlab.cli.run import run
@@ -40,6 +38,7 @@ app = typer.Typer(
 )
 for command in (
     analyze, explain, rewrite, export, run, characterize, profile, bench, calibrate, mask, models, devices, passes,
+    backends,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(erase)

@@ -37,9 +37,10 @@ Config = Annotated[
 ]
 TrustPickle = Annotated[bool, typer.Option("--trust-pickle", help="Run the code in a pickled module. Dangerous.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Capture again, neither reading nor writing the cache.")]
+PASS_SPEC = "NAME|FILE.py:CLASS[,KEY=VALUE]..."
 Passes = Annotated[
     list[str] | None,
-    typer.Option("--pass", metavar="NAME[,KEY=VALUE]...", help="A pass, after those of the level; repeat."),
+    typer.Option("--pass", metavar=PASS_SPEC, help="A pass, after those of the level; repeat."),
 ]
 RewriteLevel = Annotated[
     str, typer.Option("--rewrite", metavar="-O0|-O1|-O2", help="Passes to run first: none, clean-up, all exact ones.")
@@ -112,6 +113,17 @@ def load_workload(
 
     workload = load(source, config=config, trust_pickle=trust_pickle, inputs=shapes, dynamic=not static)
     return workload.bind(values) if values else workload
+
+
+def check_passes(specs: Sequence[str]) -> None:
+    """BadParameter for a text that spells no pass; whether there is such a pass is told later."""
+    from graphlab.discovery.spec import parse_spec
+
+    for spec in specs:
+        parsed = parse_spec(spec)
+        named = parsed.member if parsed.path is not None else parsed.name
+        if not named.strip() or not all("=" in setting for setting in parsed.settings):
+            raise typer.BadParameter(f"{spec!r} is not {PASS_SPEC}", param_hint="'--pass'")
 
 
 def parse_level(text: str, most: int = 2) -> int:

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from graphlab.cli.options import Bindings, Config, Inputs, Source, Stage, Static, TrustPickle, load_workload
+from graphlab.cli.options import (
+    PASS_SPEC,
+    Bindings,
+    Config,
+    Inputs,
+    Source,
+    Stage,
+    Static,
+    TrustPickle,
+    check_passes,
+    load_workload,
+)
 from graphlab.cli.output import STDOUT, OutputError, check_folder, check_outputs, write_outputs
 
 if TYPE_CHECKING:
@@ -35,7 +45,7 @@ def rewrite(
     ] = None,
     passes: Annotated[
         list[str] | None,
-        typer.Option("--pass", metavar="NAME[,KEY=VALUE]...", help="A pass, after those of -O; alone without -O."),
+        typer.Option("--pass", metavar=PASS_SPEC, help="A pass, after those of -O; alone without -O."),
     ] = None,
     stage: Stage = None,
     bindings: Bindings = None,
@@ -65,7 +75,7 @@ def rewrite(
     """Rewrites a model to an equivalent, cheaper one, and says what changed and what stayed."""
     outputs = {option: path for option, path in (("--json", json), ("--markdown", markdown)) if path is not None}
     _check_output(output, outputs)
-    _check_passes(passes or ())
+    check_passes(passes or ())
     if level is None and not passes:
         level = DEFAULT_LEVEL
     from graphlab.cli.render import progress
@@ -95,13 +105,6 @@ def rewrite(
     _save(written, output)
     show(report, sys.stderr if STDOUT in outputs.values() else sys.stdout)
     write_outputs(texts)
-
-
-def _check_passes(specs: Sequence[str]) -> None:
-    for spec in specs:
-        name, *settings = spec.split(",")
-        if not name.strip() or not all("=" in setting for setting in settings):
-            raise typer.BadParameter(f"{spec!r} is not NAME[,KEY=VALUE]...", param_hint="'--pass'")
 
 
 def _is_folder(output: str) -> bool:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
-from graphlab.errors import UnknownNameError
+from graphlab.discovery.chosen import owner_of
+from graphlab.errors import GraphlabError, UnknownNameError
 from graphlab.hardware import Hardware, load_device
 from graphlab.loading import load
+from graphlab.passes_base import Analysis
+from graphlab.pipeline import Facts
+from graphlab.plugins import PluginError, called, registry
 from graphlab.program import Program
 from graphlab.report.data import AnalysisReport, Fit, StageReport, distinct_weights
+from graphlab.report.plain import NoFactError, plain
+from graphlab.report.stage_data import AnalysisFacts
+from graphlab.rewriting.options import pass_from, spelled
 from graphlab.roofline import largest_batch, with_estimate
 from graphlab.sources.bare import program_workload
 from graphlab.stage_analysis import Options, StageAnalysis, analyze_stage, stage_report
@@ -30,6 +39,7 @@ def analyze(
     config: str | os.PathLike[str] | None = None,
     trust_pickle: bool = False,
     inputs: Mapping[str, str] | None = None,
+    passes: Sequence[str | Analysis[Any]] = (),
     **bindings: int | float,
 ) -> AnalysisReport:
     """What every node of `source` is and costs, stage by stage, and the sums over a whole generation.
@@ -37,8 +47,11 @@ def analyze(
     `device` adds roofline estimates and whether it fits. `stage` picks one stage. `dynamic=False` captures
     at the bindings alone (faster, no expressions). `strict` makes an op without a rule an error. `bindings`
     are the workload's variables (`height=768`); names that are no identifiers go in as `**{"sample.h": 96}`.
-    `progress` is called with the name of each stage as it starts. Nothing is run and no weights are read.
+    `passes` are analyses to run beside graphlab's own, as instances or texts ("NAME[,KEY=VALUE]...",
+    "path/file.py:CLASS"); what they find at a stage's first step is `analyses` of the stage. `progress` is called
+    with the name of each stage as it starts. Nothing is run and no weights are read.
     """
+    asked = analyses_of(passes)
     hardware = load_device(device) if device is not None and not isinstance(device, Hardware) else device
     workload = workload_of(source, bindings, config, trust_pickle, inputs, dynamic)
     stages = workload.active if stage is None else (workload.running(stage),)
@@ -53,7 +66,7 @@ def analyze(
         if hardware is not None:
             report = with_estimate(report, analysis.facts.result("fused-bytes"), hardware)
         analyses.append(analysis)
-        reports.append(report)
+        reports.append(replace(report, analyses=tuple(facts_found(item, analysis.facts) for item in asked)))
     return AnalysisReport(
         source=workload.source,
         workload=workload.name,
@@ -63,6 +76,30 @@ def analyze(
         stages=tuple(reports),
         fit=_fit(analyses, reports, hardware) if hardware is not None else None,
     )
+
+
+def analyses_of(passes: Sequence[str | Analysis[Any]]) -> tuple[Analysis[Any], ...]:
+    """The analyses of `passes`, by text or instance; GraphlabError for a pass that is none."""
+    made = [pass_from(item) if isinstance(item, str) else item for item in passes]
+    found = [item for item in made if isinstance(item, Analysis)]
+    if len(found) < len(made):
+        wrong = next(item for item in made if not isinstance(item, Analysis))
+        raise GraphlabError(f"pass {wrong.name!r} is no analysis", hint="rewrites run under `graphlab rewrite`")
+    return tuple(found)
+
+
+def facts_found(analysis: Analysis[Any], facts: Facts) -> AnalysisFacts:
+    """What `analysis` finds in the graph of `facts`; PluginError, naming it, where a report cannot hold it."""
+    owner = owner_of(type(analysis), registry())
+    found = facts.of(analysis)
+    try:
+        shown = plain(found)
+    except NoFactError as error:
+        raise PluginError(
+            f"{called(analysis)} returned what no report can hold: {error}",
+            hint="return dataclasses, mappings, sequences, numbers and texts",
+        ) from error
+    return AnalysisFacts(spelled(analysis), "this program" if owner is None else str(owner), shown)
 
 
 def workload_of(

@@ -8,14 +8,23 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import cache, partial
+from importlib import import_module
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from graphlab.calibration.data import Calibration
 from graphlab.calibration.format import calibration_from
+from graphlab.discovery.classes import loaded
+from graphlab.discovery.contract import name_fault
+from graphlab.discovery.owner import GRAPHLAB, Owner, PluginError
+from graphlab.discovery.points import points
+from graphlab.discovery.registry import Broken, Entry, Registry, registry_of
 from graphlab.errors import DeviceFileError, UnknownNameError
 from graphlab.names import nearest
 
@@ -86,20 +95,62 @@ class Hardware:
         return self.peak_flops.get("float8" if dtype.startswith("float8") else dtype)
 
 
+@cache
+def registry() -> Registry[Hardware]:
+    """Every device of graphlab and of installed distributions, those whose file is wrong with the reason.
+
+    An entry point of the group `graphlab.devices` names a package: every .toml file in it is a device, called like
+    the file in lower case.
+    """
+    claims: list[Entry[Hardware]] = []
+    broken: list[Broken] = []
+    packages: list[tuple[str, Owner, Callable[[], object]]] = [
+        ("graphlab.devices", GRAPHLAB, lambda: import_module("graphlab.devices"))
+    ]
+    packages += [(p.name, p.owner, partial(loaded, p)) for p in points("graphlab.devices")]
+    for name, owner, load in packages:
+        try:
+            listed = _files(load())
+        except PluginError as error:
+            broken.append(Broken(name, owner, name, error.message))
+            continue
+        for file, where in listed:
+            device = file.name.removesuffix(".toml").lower()
+            fault = name_fault(device)
+            try:
+                if fault is not None:
+                    raise DeviceFileError(fault)
+                claims.append(Entry(device, parse_device(file.read_bytes(), device, file.name), owner, where))
+            except (DeviceFileError, OSError) as error:
+                broken.append(Broken(device, owner, where, str(error)))
+    return registry_of("device", claims, broken)
+
+
+def _files(package: object) -> list[tuple[Traversable, str]]:
+    """(.toml file, where it is) of a package, sorted; PluginError for what is no package, and one without any."""
+    if not isinstance(package, ModuleType) or not hasattr(package, "__path__"):
+        raise PluginError("it is no package with .toml files in it")
+    found = [item for item in files(package).iterdir() if item.name.endswith(".toml")]
+    if not found:
+        raise PluginError("it holds no device: there is no .toml file in the package")
+    return [(item, f"{package.__name__}/{item.name}") for item in sorted(found, key=lambda item: item.name)]
+
+
 def device_names() -> list[str]:
-    """Names of the shipped devices, sorted."""
-    found = (item.name for item in files("graphlab.devices").iterdir())
-    return sorted(name.removesuffix(".toml") for name in found if name.endswith(".toml"))
+    """Names of the devices that are known, sorted."""
+    return list(registry().entries)
 
 
 def load_device(source: str | os.PathLike[str]) -> Hardware:
-    """The shipped device called `source` (case forgiven), or the one in the TOML file at that path.
+    """The known device called `source` (case forgiven), or the one in the TOML file at that path.
 
-    Raises UnknownNameError with the nearest name, or DeviceFileError naming the key that is wrong.
+    Raises UnknownNameError with the nearest name, DeviceFileError naming the key that is wrong, or PluginError for a
+    device of a distribution that does not work, or whose name another claims.
     """
     text = os.fspath(source)
-    if text.lower() in device_names():
-        return _parse(files("graphlab.devices").joinpath(f"{text.lower()}.toml").read_bytes(), text.lower(), text)
+    known = registry()
+    if text.lower() in {*known.entries, *(item.name for item in known.broken)}:
+        return known.find(text.lower()).value
     path = Path(text)
     if path.suffix != ".toml" and not path.is_file():
         raise UnknownNameError(
@@ -110,10 +161,11 @@ def load_device(source: str | os.PathLike[str]) -> Hardware:
         data = path.read_bytes()
     except OSError as error:
         raise DeviceFileError(f"cannot read the device file {text}: {error.strerror or error}") from error
-    return _parse(data, path.stem, text)
+    return parse_device(data, path.stem, text)
 
 
-def _parse(data: bytes, name: str, path: str) -> Hardware:
+def parse_device(data: bytes, name: str, path: str) -> Hardware:
+    """The device `name` of the TOML text `data`; DeviceFileError, which begins with `path`, names a wrong key."""
     try:
         table = tomllib.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:  # not UTF-8, no TOML, numbers of thousands of digits, deep nesting

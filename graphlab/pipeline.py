@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 
 from graphlab.errors import GraphlabError
 from graphlab.graph import Graph
+from graphlab.guarded import run_analysis
 from graphlab.passes_base import Analysis, AnalysisInput
-from graphlab.plugins import find_pass
+from graphlab.plugins import own_pass
 
 T = TypeVar("T")
 
@@ -35,17 +36,19 @@ class Facts:
         if name not in self._results:
             if name in self._running:
                 raise GraphlabError(f"analyses need each other in a circle: {' -> '.join([*self._running, name])}")
-            kind = find_pass(name)
+            kind = own_pass(name)
             if not issubclass(kind, Analysis):
                 raise GraphlabError(f"pass {name!r} is not an analysis")
             self._running.append(name)
-            self._results[name] = kind().run(self._given)
-            self._running.pop()
+            try:
+                self._results[name] = run_analysis(_plain(kind), self._given)
+            finally:
+                self._running.pop()
         return self._results[name]
 
     def of(self, analysis: Analysis[T]) -> T:
         """What `analysis`, made with options of its own, says of this graph; it is not kept."""
-        return analysis.run(self._given)
+        return run_analysis(analysis, self._given)
 
     def at(self, values: Mapping[str, int]) -> Facts:
         """Facts about the same graph at other sizes; what does not depend on sizes is kept."""
@@ -55,6 +58,15 @@ class Facts:
         return moved
 
 
+def _plain(kind: type[Analysis[Any]]) -> Analysis[Any]:
+    try:
+        return kind()
+    except TypeError as error:
+        raise GraphlabError(
+            f"pass {kind.name} has options that must be given", hint="ask for an instance of it"
+        ) from error
+
+
 def _sized(name: str) -> bool:
-    kind = find_pass(name)
+    kind = own_pass(name)
     return not issubclass(kind, Analysis) or kind.sized

@@ -1,103 +1,50 @@
-"""Finds passes, and plug-ins of other kinds, through entry-point groups: built-in ones come the way of anyone's."""
+"""Passes by name, found through the entry-point group `graphlab.passes` (built-in ones like anyone's), or in a file."""
 
 from __future__ import annotations
 
-import importlib
-import inspect
-import pkgutil
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
-from types import ModuleType
-from typing import Generic, TypeVar
 
-from graphlab.errors import GraphlabError, UnknownNameError
-from graphlab.names import nearest
+from graphlab.discovery.chosen import owner_of
+from graphlab.discovery.classes import class_registry
+from graphlab.discovery.owner import PluginError
+from graphlab.discovery.registry import Entry, Registry
 from graphlab.passes_base import Pass
 
+__all__ = ["Entry", "PassEntry", "PluginError", "called", "find_pass", "own_pass", "passes", "registry"]
+
 GROUP = "graphlab.passes"
+NOUN = "pass"
 
-T = TypeVar("T")
-
-
-class PluginError(GraphlabError):
-    """A plug-in that cannot be imported, or two that claim one name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry(Generic[T]):
-    """A plug-in by name: its class and the distribution it comes from."""
-
-    name: str
-    kind: type[T]
-    owner: str
-
-
-PassEntry = Entry[Pass]
+PassEntry = Entry[type[Pass]]
 """A pass by name."""
 
 
 @cache
+def registry() -> Registry[type[Pass]]:
+    """Every pass of an installed distribution, those that do not work with the reason."""
+    return class_registry(GROUP, Pass, NOUN)
+
+
 def passes() -> dict[str, PassEntry]:
-    """{pass name: PassEntry}, sorted; a name claimed twice raises PluginError naming both owners."""
-    return discovered(GROUP, Pass, "pass")
+    """{pass name: PassEntry} of those that work, sorted."""
+    return dict(registry().entries)
 
 
 def find_pass(name: str) -> type[Pass]:
-    """The class of the pass `name`; UnknownNameError suggests the nearest."""
-    return found(passes(), name, "pass")
+    """The class of the pass a user calls `name`.
 
-
-def discovered(group: str, base: type[T], noun: str) -> dict[str, Entry[T]]:
-    """{name: Entry} of the subclasses of `base` with a `name` in the entry points of `group`, sorted.
-
-    An entry point is a class, or a module or package whose classes (and those of its modules) count. `noun` is what
-    errors call one. PluginError for what cannot be imported, and for a name claimed twice, naming both owners.
+    UnknownNameError suggests the nearest, PluginError says what is wrong with one that does not work, or who else
+    claims the name.
     """
-    known: dict[str, Entry[T]] = {}
-    for point in sorted(entry_points(group=group), key=lambda p: (p.name, p.value)):
-        owner = point.dist.name if point.dist is not None else point.value
-        for kind in _classes(point, base, noun):
-            name: str = kind.name  # type: ignore[attr-defined]  # _is_plugin asked for it
-            before = known.get(name)
-            if before is not None and before.kind is not kind:
-                raise PluginError(f"{noun} {name!r} is defined by {before.owner} and by {owner}")
-            known[name] = Entry(name, kind, owner)
-    return dict(sorted(known.items()))
+    return registry().find(name).value
 
 
-def found(known: Mapping[str, Entry[T]], name: str, noun: str) -> type[T]:
-    """The class called `name` among `known`; UnknownNameError suggests the nearest."""
-    if name not in known:
-        raise UnknownNameError(
-            f"no {noun} is called {name!r}", hint=f"{nearest(name, known)}known: {', '.join(known) or 'none installed'}"
-        )
-    return known[name].kind
+def own_pass(name: str) -> type[Pass]:
+    """`find_pass` for graphlab's own use, and for passes that ask for each other: graphlab keeps its own names."""
+    return registry().own(name).value
 
 
-def _classes(point: EntryPoint, base: type[T], noun: str) -> list[type[T]]:
-    try:
-        loaded = point.load()
-    except Exception as error:  # a stranger's import can raise anything; it is named, and only this one fails
-        raise PluginError(f"{noun} plug-in {point.name} ({point.value}) cannot be imported: {error}") from error
-    if inspect.isclass(loaded) and issubclass(loaded, base):
-        return [loaded]
-    if not isinstance(loaded, ModuleType):
-        raise PluginError(
-            f"{noun} plug-in {point.name} ({point.value}) is neither a module nor a {base.__name__} class"
-        )
-    modules = [loaded, *_submodules(loaded)]
-    classes = [kind for module in modules for kind in vars(module).values() if _is_plugin(kind, base, module)]
-    return list(dict.fromkeys(classes))
-
-
-def _submodules(package: ModuleType) -> list[ModuleType]:
-    paths = getattr(package, "__path__", ())
-    return [importlib.import_module(f"{package.__name__}.{info.name}") for info in pkgutil.iter_modules(paths)]
-
-
-def _is_plugin(kind: object, base: type, module: ModuleType) -> bool:
-    if not (inspect.isclass(kind) and issubclass(kind, base)):
-        return False
-    return kind.__module__ == module.__name__ and isinstance(getattr(kind, "name", None), str)
+def called(item: Pass) -> str:
+    """What errors call `item`: by name, with the distribution or file it comes from where that is not graphlab."""
+    owner = owner_of(type(item), registry())
+    return f"pass {item.name}" if owner is None or owner.built_in else f"pass {item.name} of {owner}"

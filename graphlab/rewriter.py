@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from graphlab.api import Source, one_stage, workload_of
+from graphlab.discovery.owner import reason_of
 from graphlab.errors import GraphlabError
 from graphlab.hoisting.result import HoistResult
 from graphlab.hoisting.stage_rewrite import StageRewrite
 from graphlab.hoisting.verify import verify_split
 from graphlab.measuring.stage import refuse_foreign
 from graphlab.passes_base import Pass
-from graphlab.plugins import find_pass
+from graphlab.plugins import PluginError, called, find_pass, own_pass
 from graphlab.program import Program
 from graphlab.rewriting.options import build, pass_from, spelled
 from graphlab.rewriting.pipeline import LEVELS, level_passes, rewrite_from, run_passes
@@ -59,10 +60,13 @@ def run_pass(
     else:
         built = item
     if isinstance(built, StageRewrite):
-        return _split(RewriteResult(program), built.run(program), verify)
+        return _split(RewriteResult(program), _hoisted(built, lambda: built.run(program)), verify)
     if not isinstance(built, Rewrite):
         raise _no_rewrite(built)
-    return verified(program, built.run(program), [built], verify)
+    result = built.run(program)
+    if not isinstance(result, RewriteResult):
+        raise _unusable(built, result, "RewriteResult")
+    return verified(program, result, [built], verify)
 
 
 def rewrite(
@@ -135,7 +139,7 @@ SPLITTING = 3
 
 def _splitting(options: Mapping[str, Sequence[str]]) -> StageRewrite:
     given = {name: tuple(value) for name, value in options.items() if value}
-    found = build(find_pass("hoist-loop-invariants"), given)
+    found = build(own_pass("hoist-loop-invariants"), given)
     assert isinstance(found, StageRewrite)
     return found
 
@@ -178,7 +182,9 @@ def rewrite_captured(
     if chosen.splits is None or workload.stage(name).program is not None:  # a bare program has no loop around it
         return rewrite_program(program, chosen, verify, last=last)
     result = rewrite_program(program, replace(chosen, splits=None), verify, last=last)
-    return _split(result, chosen.splits.run_stage(workload, name, result.program, dynamic=dynamic), verify)
+    splits = chosen.splits
+    hoisted = _hoisted(splits, lambda: splits.run_stage(workload, name, result.program, dynamic=dynamic))
+    return _split(result, hoisted, verify)
 
 
 def stage_program(workload: Workload, name: str, *, dynamic: bool = True) -> Program:
@@ -209,7 +215,27 @@ def rewrite_program(
     result = verified(start, run_passes(start, exact, last=last), exact, verify)
     if first is not None:
         result = joined(first, replace(result, base=start))
-    return result if chosen.splits is None else _split(result, chosen.splits.run(result.program), verify)
+    splits = chosen.splits
+    if splits is None:
+        return result
+    return _split(result, _hoisted(splits, lambda: splits.run(result.program)), verify)
+
+
+def _hoisted(item: StageRewrite, run: Callable[[], HoistResult]) -> HoistResult:
+    """What `run` of the pass `item` returns; PluginError, naming it, for anything else and for whatever it raises."""
+    try:
+        hoisted = run()
+    except GraphlabError:
+        raise
+    except (Exception, SystemExit) as error:  # a stranger's pass can raise anything
+        raise PluginError(f"{called(item)} failed: {reason_of(error)}", hint="the program is unchanged") from error
+    if not isinstance(hoisted, HoistResult):
+        raise _unusable(item, hoisted, "HoistResult")
+    return hoisted
+
+
+def _unusable(item: Pass, result: object, expected: str) -> PluginError:
+    return PluginError(f"{called(item)} returned a {type(result).__name__}, expected a {expected}")
 
 
 def _split(result: RewriteResult, hoisted: HoistResult, verify: Verify) -> RewriteResult:

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 LAYERS = """
-benching exporter running
+benching exporter running catalogue
 onnx_pipeline timing erase
 lowering
 exporting
@@ -30,7 +30,9 @@ sources
 onnx_graph
 prediction
 kernels
-pipeline plugins
+pipeline
+guarded
+plugins
 roofline scaling module_rows
 report input_axes components architectures passes_base
 costing polynomial
@@ -40,6 +42,7 @@ calibration
 program
 graph
 symbolic
+discovery
 units errors names
 """
 RANK = {name: rank for rank, line in enumerate(reversed(LAYERS.strip().splitlines())) for name in line.split()}

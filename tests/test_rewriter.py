@@ -24,7 +24,7 @@ from graphlab.verification.result import VerifyOptions
 from tests.rewriting.toys import Doubled, Named, Spelled, Swollen, calls, program, values
 
 DOC = Path(__file__).parents[1] / "docs" / "rewrites.md"
-REWRITES = sorted(name for name, entry in installed().items() if not issubclass(entry.kind, Analysis))
+REWRITES = sorted(name for name, entry in installed().items() if not issubclass(entry.value, Analysis))
 
 
 def sections() -> dict[str, str]:

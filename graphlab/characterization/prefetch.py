@@ -20,7 +20,7 @@ from pathlib import Path
 from graphlab.characterization.build import BuildOptions, model_run
 from graphlab.characterization.sweeps import SIDE_FACTORS, sides, sweep_frames, sweep_images
 from graphlab.generation.store import code_digest
-from graphlab.models import find_model, model_names
+from graphlab.models import built_in_names, find_model
 from graphlab.sources import cache
 from graphlab.workload import Workload
 
@@ -39,7 +39,7 @@ def prefetch(
     A model that was worked out before leaves a mark in the cache and is passed over; should the cache have lost some of
     it since, the caller makes that anew.
     """
-    known = set(model_names())
+    known = set(built_in_names())
     named = [workload for workload in workloads if workload.name == workload.source in known]
     asked = {workload.name: _asked(workload, options, sweeps) for workload in named}
     asked = {name: text for name, text in asked.items() if not _mark(text).exists()}

@@ -112,7 +112,7 @@ class Backend(ABC):
 
     def require(self) -> None:
         """BackendError where the backend is not available here."""
-        reason = self.unavailable()
+        reason = why_unavailable(self)
         if reason is not None:
             raise BackendError(f"backend {self.name} cannot run here: {reason}")
 
@@ -123,6 +123,18 @@ class Backend(ABC):
                 f"{program.name} is in {', '.join(found)}, backend {self.name} was asked for {self.dtype}",
                 hint=f"capture it in {self.dtype}",
             )
+
+
+def why_unavailable(backend: Backend) -> str | None:
+    """What `backend.unavailable()` says; BackendError, naming it, for one that raises or says nothing of use."""
+    try:
+        said: object = backend.unavailable()
+    except Exception as error:  # a stranger's may ask a runtime that fails
+        raise BackendError(f"backend {backend.name} cannot say whether it can run here: {reason(error)}") from error
+    if said is not None and not isinstance(said, str):
+        found = type(said).__name__
+        raise BackendError(f"backend {backend.name} says a {found} of why it cannot run here, expected a text or None")
+    return said
 
 
 def measured(backend: Backend, name: str, make: Callable[[], Lowered]) -> Compiled:
@@ -137,6 +149,8 @@ def measured(backend: Backend, name: str, make: Callable[[], Lowered]) -> Compil
         raise
     except Exception as error:  # compilers and runtimes raise what they like
         raise BackendError(f"backend {backend.name} cannot compile {name}: {reason(error)}") from error
+    if not isinstance(lowered, Lowered):
+        raise BackendError(f"backend {backend.name} made a {type(lowered).__name__} of {name}, expected a Lowered")
     backend.synchronize()
     seconds = time.perf_counter() - start
     peak = peak_bytes()

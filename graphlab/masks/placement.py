@@ -15,7 +15,7 @@ from graphlab.masks.errors import MaskError
 from graphlab.masks.reading import WeightMask, read_mask
 from graphlab.passes_base import Analysis
 from graphlab.pipeline import Facts
-from graphlab.plugins import find_pass
+from graphlab.plugins import own_pass
 from graphlab.report.figure import Column as Heading
 from graphlab.report.figure import Figure, Value
 from graphlab.report.markdown import markdown_fields, markdown_table
@@ -83,7 +83,7 @@ def placement(source: str, stage: str, graph: Graph, paths: Sequence[Path]) -> P
     if not paths or len({path.resolve() for path in paths}) < len(paths):
         raise MaskError("no mask is given, or one twice", hint="give every mask once")
     facts = Facts(graph, dict(graph.symbols))
-    kind = cast("Callable[..., Analysis[tuple[PlacedWeight, ...]]]", find_pass(PASS))
+    kind = cast("Callable[..., Analysis[tuple[PlacedWeight, ...]]]", own_pass(PASS))
     return Placement(source, stage, tuple(_placed(facts.of(kind(mask=path)), read_mask(path)) for path in paths))
 
 

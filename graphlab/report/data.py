@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphlab.facts import ROLES
 from graphlab.ops.rule import CATEGORIES
-from graphlab.report.stage_data import LiveTensor, ModuleRow, Scaling, UnknownOp
+from graphlab.report.stage_data import AnalysisFacts, LiveTensor, ModuleRow, Scaling, UnknownOp
 
 if TYPE_CHECKING:
     import networkx
@@ -243,6 +243,7 @@ class StageReport:
     edges: tuple[tuple[str, str], ...]
     modules: tuple[ModuleRow, ...] = ()
     at_peak: tuple[LiveTensor, ...] = ()
+    analyses: tuple[AnalysisFacts, ...] = ()
 
     def by(self, key: str) -> dict[str, Group]:
         """Costs of one call grouped by "category", "role", "op", or "module" (full path), in falling FLOPs."""
@@ -301,6 +302,7 @@ class StageReport:
             "modules": [row.to_dict() for row in self.modules],
             "at_peak": [tensor.to_dict() for tensor in self.at_peak],
             "nodes": [{**row.to_dict(), "reads": reads.get(row.name, [])} for row in self.nodes],
+            "analyses": [item.to_dict() for item in self.analyses],
         }
 
     def to_networkx(self) -> networkx.DiGraph:

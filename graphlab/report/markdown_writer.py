@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.report.data import AnalysisReport
+from graphlab.report.facts_table import facts_tables
 from graphlab.report.markdown import escape, markdown_fields, markdown_list, markdown_table
 from graphlab.report.tables import (
     Table,
@@ -38,6 +39,8 @@ def _tables(report: AnalysisReport) -> Iterator[Table]:
         yield groups_table(stage, "role")
         optional = (attention_table(stage), scaling_table(stage))
         yield from (table for table in optional if table is not None)
+    for stage in report.stages:
+        yield from facts_tables(stage)
     last = (estimate_table(report), memory_table(report), unknown_table(report), inputs_table(report))
     yield from (table for table in last if table is not None)
 

@@ -65,3 +65,20 @@ class Scaling:
     def to_dict(self) -> dict[str, Any]:
         """{"degree", "exponent"}."""
         return {"degree": self.degree, "exponent": self.exponent}
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisFacts:
+    """What an analysis that was asked for says of one call of a stage.
+
+    `name` is the analysis with its options as one would write them, `owner` who it comes from. `facts` are JSON
+    values (`graphlab.report.plain`).
+    """
+
+    name: str
+    owner: str
+    facts: Any
+
+    def to_dict(self) -> dict[str, Any]:
+        """{"name", "owner", "facts"}."""
+        return {"name": self.name, "owner": self.owner, "facts": self.facts}

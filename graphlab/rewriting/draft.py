@@ -324,11 +324,12 @@ class Draft:
 
     # Handing over
 
-    def check(self) -> None:
-        """GraphlabError, naming the pass, when the graph is broken, or inputs or results are not what they were."""
+    def check(self, who: str | None = None) -> None:
+        """GraphlabError, naming the pass (`who`), when the graph is broken, or inputs or results are other ones."""
         weights = {name for name, spec in self.specs.items() if spec.kind in _WEIGHTS}
         weights |= {spec.arg.name for spec in self.origin.graph_signature.input_specs if spec.kind in _WEIGHTS}
-        check_graph(self.pass_name, self.origin.graph, self.graph, lambda node: node.name in weights, self._check_same)
+        who = who or f"pass {self.pass_name}"
+        check_graph(who, self.origin.graph, self.graph, lambda node: node.name in weights, self._check_same)
 
     def finish(self, history: Sequence[str] = ()) -> RewriteResult:
         """The rewritten program with the account of it; the program given where nothing changed. The draft is spent."""

@@ -11,10 +11,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
+from graphlab.discovery.chosen import class_from
+from graphlab.discovery.files import file_address
+from graphlab.discovery.registry import Registry
+from graphlab.discovery.spec import parse_spec
 from graphlab.errors import GraphlabError, UnknownNameError
 from graphlab.names import nearest
 from graphlab.passes_base import Pass
-from graphlab.plugins import find_pass
+from graphlab.plugins import registry
 
 
 class Named(Protocol):
@@ -49,33 +53,50 @@ def required(help: str) -> Any:
 
 
 def pass_from(spec: str) -> Pass:
-    """The pass of "NAME[,KEY=VALUE]...".
+    """The pass of "NAME[,KEY=VALUE]..." or "path/file.py:CLASS[,KEY=VALUE]...".
 
-    UnknownNameError names the nearest pass, OptionError the option's type and range.
+    UnknownNameError names the nearest pass, OptionError the option's type and range; PluginError for a file that
+    holds no such pass, and for a pass that does not work.
     """
-    name, values = split_spec(spec)
-    return build(find_pass(name), values)
+    return made_from(spec, registry(), Pass)
+
+
+def own_pass_from(spec: str) -> Pass:
+    """`pass_from` for graphlab's own use: its own passes, whoever else claims their names."""
+    return made_from(spec, registry(), Pass, own=True)
+
+
+def made_from(spec: str, known: Registry[type[T]], base: type[T], *, own: bool = False) -> T:
+    """The instance of `base` that `spec` spells, its class one of `known` or of a file; errors as of `pass_from`.
+
+    With `own` graphlab asks, not a user: a name of its own is its own, whoever else claims it.
+    """
+    kind = class_from(parse_spec(spec), known, base, own=own)
+    return build(kind, split_spec(spec)[1], known.noun)
 
 
 def split_spec(spec: str) -> tuple[str, dict[str, str]]:
-    """(name, {key: value}) of "NAME[,KEY=VALUE]..."; OptionError for another syntax or a key given twice."""
-    name, *settings = spec.split(",")
+    """(name, {key: value}) of "NAME[,KEY=VALUE]..."; OptionError for another syntax or a key given twice.
+
+    The name of what is in a file is "path/file.py:CLASS".
+    """
+    parsed = parse_spec(spec)
     values: dict[str, str] = {}
-    for setting in settings:
+    for setting in parsed.settings:
         key, equals, value = setting.partition("=")
         if not equals:
             raise OptionError(f"{setting!r} in {spec!r} is not KEY=VALUE")
         if key.strip().replace("-", "_") in {known.replace("-", "_") for known in values}:
             raise OptionError(f"{key.strip()!r} is given twice in {spec!r}")
         values[key.strip()] = value.strip()
-    return name.strip(), values
+    return parsed.name, values
 
 
 def build(kind: type[T], values: Mapping[str, Any], noun: str = "pass") -> T:
     """An instance of `kind` with options `values`, texts or values of the right type; `noun` is what errors call it."""
     fields: dict[str, dataclasses.Field[Any]] = {}
     if dataclasses.is_dataclass(kind):
-        fields = {field.name: field for field in dataclasses.fields(kind)}
+        fields = {field.name: field for field in dataclasses.fields(kind) if field.init}
     types = typing.get_type_hints(kind)
     given: dict[str, Any] = {}
     for name, value in values.items():
@@ -87,17 +108,29 @@ def build(kind: type[T], values: Mapping[str, Any], noun: str = "pass") -> T:
     for field in fields.values():
         if field.name not in given and field.default is field.default_factory is dataclasses.MISSING:
             raise OptionError(f"{noun} {kind.name} needs {field.name}=...", hint=field.metadata.get("help"))
-    return kind(**given)
+    try:
+        return kind(**given)
+    except GraphlabError as error:
+        raise OptionError(f"{noun} {kind.name}: {error.message}", hint=error.hint) from error
+    except Exception as error:  # the checks of a stranger's __post_init__
+        raise OptionError(f"{noun} {kind.name} cannot be made: {type(error).__name__}: {error}") from error
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class OptionHelp:
-    """An option in words: the values it takes, its default (None where it must be given), what it is for."""
+    """An option in words: the values it takes, its default (None where it must be given), what it is for.
+
+    `type` is its type as Python writes it, `minimum`, `maximum` and `choices` what limits it.
+    """
 
     name: str
     values: str
     default: str | None
     help: str
+    type: str
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
 
 
 def options_of(kind: type[Named]) -> tuple[OptionHelp, ...]:
@@ -106,15 +139,29 @@ def options_of(kind: type[Named]) -> tuple[OptionHelp, ...]:
         return ()
     types = typing.get_type_hints(kind)
     return tuple(
-        OptionHelp(field.name, _expected(field, types[field.name]), _default(field), field.metadata.get("help", ""))
+        OptionHelp(
+            field.name,
+            _expected(field, types[field.name]),
+            _default(field),
+            field.metadata.get("help", ""),
+            _type_text(types[field.name]),
+            field.metadata.get("minimum"),
+            field.metadata.get("maximum"),
+            tuple(field.metadata.get("choices") or ()),
+        )
         for field in dataclasses.fields(kind)
+        if field.init
     )
 
 
+def _type_text(kind: Any) -> str:
+    return str(kind.__name__) if isinstance(kind, type) and typing.get_origin(kind) is None else str(kind)
+
+
 def _default(field: dataclasses.Field[Any]) -> str | None:
-    if field.default is dataclasses.MISSING:
+    value = _given(field)
+    if value is dataclasses.MISSING:
         return None
-    value = field.default
     if value is None or value == ():
         return "none"
     if isinstance(value, bool):
@@ -179,11 +226,22 @@ def _expected(field: dataclasses.Field[Any], kind: Any) -> str:
     return f"{text} of at most {high}" if high is not None else text
 
 
+def _given(field: dataclasses.Field[Any]) -> Any:
+    """The default of `field`, MISSING without one."""
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+
+
+def addressed(item: Named) -> str:
+    """`spelled` in a way another process understands: a class of a user's file by that file."""
+    address = file_address(type(item))
+    return spelled(item) if address is None else address + spelled(item).removeprefix(item.name)
+
+
 def spelled(item: Named) -> str:
     """`item` as one would write it: "NAME,KEY=VALUE" with the options that are not at their defaults."""
     if not dataclasses.is_dataclass(item):
         return item.name
     fields = dataclasses.fields(item)
-    changed = [(f.name, getattr(item, f.name)) for f in fields if getattr(item, f.name) != f.default]
+    changed = [(f.name, getattr(item, f.name)) for f in fields if f.init and getattr(item, f.name) != _given(f)]
     texts = [(name, "+".join(value) if isinstance(value, tuple) else value) for name, value in changed]
     return ",".join([item.name, *(f"{name}={text}" for name, text in texts)])

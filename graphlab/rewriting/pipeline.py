@@ -12,7 +12,7 @@ import torch
 from graphlab.errors import GraphlabError
 from graphlab.program import Program
 from graphlab.rewriting.draft import Draft
-from graphlab.rewriting.options import pass_from
+from graphlab.rewriting.options import own_pass_from
 from graphlab.rewriting.result import Change, RewriteResult
 from graphlab.rewriting.rewrite import Rewrite
 
@@ -56,8 +56,8 @@ def level_passes(level: int) -> tuple[Rewrite, ...]:
 
 
 def rewrite_from(spec: str) -> Rewrite:
-    """The rewrite of "NAME[,KEY=VALUE]..."; GraphlabError when the pass is none."""
-    found = pass_from(spec)
+    """The rewrite that graphlab itself calls "NAME[,KEY=VALUE]..."; GraphlabError when the pass is none."""
+    found = own_pass_from(spec)
     if not isinstance(found, Rewrite):
         raise GraphlabError(f"pass {found.name!r} is no rewrite of a program", hint=_other_use(found))
     return found

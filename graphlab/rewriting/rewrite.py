@@ -7,8 +7,10 @@ from typing import Any, ClassVar
 
 import torch
 
+from graphlab.discovery.owner import reason_of
 from graphlab.errors import GraphlabError
 from graphlab.passes_base import Pass
+from graphlab.plugins import PluginError, called
 from graphlab.program import Program
 from graphlab.rewriting.draft import Draft
 from graphlab.rewriting.options import spelled
@@ -40,18 +42,32 @@ class Rewrite(Pass):
         return draft.finish([self.entry(draft)] if draft.changes else ())
 
     def edit(self, draft: Draft) -> int:
-        """`apply` under this pass' name; returns how many changes it made. GraphlabError for a pass that fails."""
+        """`apply` under this pass' name; returns how many changes it made.
+
+        GraphlabError, naming the pass and the distribution of one that is not graphlab's, for a pass that fails or
+        breaks the contract.
+        """
         before, draft.pass_name = len(draft.changes), self.name
         draft.skips = [skip for skip in draft.skips if skip.pass_name != self.name]  # those of its last run
         try:
-            self.apply(draft)
+            returned: object = self.apply(draft)
         except GraphlabError as error:
-            raise GraphlabError(f"pass {self.name}: {error.message}", hint=error.hint) from error
-        except Exception as error:  # a stranger's pass can raise anything; it is named and the program is unharmed
+            raise GraphlabError(f"{called(self)}: {error.message}", hint=error.hint) from error
+        except (Exception, SystemExit) as error:  # a stranger's can raise anything; the program is unharmed
             raise GraphlabError(
-                f"pass {self.name} failed: {type(error).__name__}: {error}", hint="the program is unchanged"
+                f"{called(self)} failed: {reason_of(error)}", hint="the program is unchanged"
             ) from error
-        draft.check()
+        if returned is not None:
+            raise PluginError(
+                f"{called(self)} returned a {type(returned).__name__}, expected nothing",
+                hint="`apply` edits the draft it is given",
+            )
+        try:
+            draft.check(called(self))
+        except GraphlabError as error:
+            if error.message.startswith(called(self)):
+                raise
+            raise GraphlabError(f"{called(self)}: {error.message}", hint=error.hint) from error
         return len(draft.changes) - before
 
     def entry(self, draft: Draft) -> str:
@@ -72,8 +88,13 @@ class Peephole(Rewrite):
             new = self.replace(node, draft)
             if isinstance(new, str):
                 draft.skip(node, new)
-            elif new is not None:
+            elif isinstance(new, torch.fx.Node):
                 draft.replace(node, new, self.why)
+            elif new is not None:
+                raise PluginError(
+                    f"`replace` returned a {type(new).__name__} for {node.name}",
+                    hint="a node, a text that says why the call stays, or None",
+                )
 
     @abstractmethod
     def replace(self, node: torch.fx.Node, draft: Draft) -> torch.fx.Node | str | None:

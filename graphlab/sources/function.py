@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
+from graphlab.discovery.files import file_attribute
+from graphlab.discovery.owner import PluginError
 from graphlab.errors import GraphlabError, SourceError
-from graphlab.names import nearest
 from graphlab.sources.bare import program_workload
 from graphlab.workload import Workload
 
@@ -51,22 +51,12 @@ def user_function(path: Path, name: str) -> Callable[..., Any]:
 
     SourceError when the file is missing, cannot be imported, or has no such function.
     """
-    if not path.is_file():
-        raise SourceError(f"no such file: {path}")
-    spec = importlib.util.spec_from_file_location(f"graphlab_user_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses with string annotations look their module up
     try:
-        with redirect_stdout(sys.stderr):  # standard output is the report's
-            spec.loader.exec_module(module)
-    except Exception as error:  # a user's file can raise anything at import
-        raise SourceError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
-    function = getattr(module, name, None)
+        function = file_attribute(path, name, "function")
+    except PluginError as error:
+        raise SourceError(error.message, hint=error.hint) from error
     if not callable(function):
-        known = [n for n, v in vars(module).items() if callable(v) and getattr(v, "__module__", "") == spec.name]
-        raise SourceError(f"{path} has no function {name!r}", hint=f"{nearest(name, known)}it has: {', '.join(known)}")
+        raise SourceError(f"{path}:{name} is a {type(function).__name__}, not a function")
     found: Callable[..., Any] = function
     return found
 

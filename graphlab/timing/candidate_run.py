@@ -15,7 +15,7 @@ import torch
 import graphlab.fused  # noqa: F401  # programs in files may call its operators
 from graphlab.lowering.base import Backend, Compiled, Lowered, measured
 from graphlab.lowering.errors import BackendError
-from graphlab.lowering.registry import backend_from
+from graphlab.lowering.registry import own_backend_from
 from graphlab.lowering.resident import peak_bytes, release, reset_peak, resident_bytes
 from graphlab.program import Program
 from graphlab.sources.archive import load_exported_program
@@ -149,7 +149,7 @@ class CandidateRun:
 def load(document: Mapping[str, Any]) -> tuple[CandidateRun, dict[str, Any]]:
     """The run of a job, nothing compiled yet; BackendError where its backend cannot run here."""
     job = job_from(document)
-    backend = backend_from(job.backend)
+    backend = own_backend_from(job.backend)
     backend.require()
     release()
     before = resident_bytes()

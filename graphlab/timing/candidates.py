@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from graphlab.discovery.chosen import class_from
+from graphlab.discovery.spec import parse_spec
 from graphlab.lowering.base import Backend
-from graphlab.lowering.registry import NOUN, backends
-from graphlab.plugins import found
+from graphlab.lowering.registry import NOUN, backends, registry
 from graphlab.rewriting.options import build, spelled, split_spec
 from graphlab.timing.errors import BenchError
 
@@ -39,6 +40,7 @@ def level(text: str | int) -> int:
 def candidates(specs: Sequence[str], *, rewrite: int = 0, threads: int | None = None) -> tuple[Candidate, ...]:
     """The candidates of `specs`, "BACKEND[,rewrite=LEVEL][,KEY=VALUE]...", in order.
 
+    A BACKEND is a name, or "path/file.py:CLASS".
     `rewrite` and `threads` hold for those that do not name their own. Equal ones get a number, so that one can be
     timed against itself. UnknownNameError, OptionError, or BenchError for no candidate at all.
     """
@@ -46,9 +48,10 @@ def candidates(specs: Sequence[str], *, rewrite: int = 0, threads: int | None = 
         raise BenchError("there is no candidate to time", hint=f"--backend NAME, of: {', '.join(backends())}")
     made: list[Candidate] = []
     for spec in specs:
-        name, values = split_spec(spec)
+        values = split_spec(spec)[1]
         own = values.pop("rewrite", None)
-        backend = build(found(backends(), name, NOUN), values, NOUN)
+        kind: type[Backend] = class_from(parse_spec(spec), registry(), Backend)  # type: ignore[type-abstract]
+        backend = build(kind, values, NOUN)
         where = rewrite if own is None else level(own)
         text = spelled(backend) + (f" -O{where}" if where else "")
         same = sum(item.label == text or item.label.startswith(f"{text} #") for item in made)

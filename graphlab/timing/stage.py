@@ -9,7 +9,7 @@ from pathlib import Path
 
 from graphlab.measuring.casting import in_dtype
 from graphlab.report.bench_data import CandidateBench, Ratio, StageBench
-from graphlab.rewriting.options import spelled
+from graphlab.rewriting.options import addressed, spelled
 from graphlab.timing.candidates import Candidate
 from graphlab.timing.contest import Contest, Limits
 from graphlab.timing.entrant import Entrant
@@ -98,7 +98,7 @@ class StageRun:
 
         def job() -> Job:
             files: tuple[ProgramFiles, ...] = tuple(kind.files(dtype, level, backend.leaves_out) for kind in kinds)
-            return Job(spelled(backend), files, schedule.weights, schedule.sequence, steps)
+            return Job(addressed(backend), files, schedule.weights, schedule.sequence, steps)
 
         return Entrant(candidate, dtype, job)
 

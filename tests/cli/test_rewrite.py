@@ -15,9 +15,10 @@ from torch import nn
 
 import graphlab
 from graphlab.cli.main import main
+from graphlab.discovery.owner import Owner
+from graphlab.discovery.registry import Entry, Registry
 from graphlab.errors import GraphlabError
 from graphlab.masks import write_mask
-from graphlab.plugins import Entry
 from graphlab.plugins import passes as installed
 from graphlab.rewriting.draft import Draft
 from graphlab.rewriting.record import saved_history
@@ -236,8 +237,8 @@ class Wrong(Rewrite):
 @pytest.fixture
 def wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     """Installs `Wrong`."""
-    known = {**installed(), "wrong": Entry("wrong", Wrong, "tests")}
-    monkeypatch.setattr("graphlab.plugins.passes", lambda: known)
+    known = Registry("pass", {**installed(), "wrong": Entry("wrong", Wrong, Owner("tests"))})
+    monkeypatch.setattr("graphlab.rewriting.options.registry", lambda: known)
 
 
 def test_a_broken_rewrite_is_named_and_writes_nothing(run: Any, saved: Path, tmp_path: Path, wrong: None) -> None:

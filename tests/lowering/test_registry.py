@@ -7,13 +7,16 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+import graphlab.discovery.classes as classes
 import graphlab.lowering.distributions as distributions
 import graphlab.lowering.onnxruntime as onnxruntime_backend
+import graphlab.lowering.registry as registry_module
+from graphlab.discovery.owner import GRAPHLAB, Owner, PluginError
+from graphlab.discovery.points import Point
 from graphlab.errors import UnknownNameError
 from graphlab.exporting.probe import runtime_conflict
 from graphlab.lowering.errors import BackendError
 from graphlab.lowering.registry import backend_from, backends
-from graphlab.plugins import PluginError
 from graphlab.rewriting.options import OptionError, options_of, spelled
 from tests.lowering.programs import meta_tiny
 
@@ -22,12 +25,12 @@ BUILT_IN = ("eager", "inductor", "inductor-aot", "onnxruntime", "openvino")
 
 def test_the_built_in_backends_are_found_as_plug_ins() -> None:
     assert set(BUILT_IN) <= set(backends())
-    assert {backends()[name].owner for name in BUILT_IN} == {"graphlab"}
+    assert {backends()[name].owner for name in BUILT_IN} == {GRAPHLAB}
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_every_option_says_what_it_is_for(name: str) -> None:
-    assert all(item.help for item in options_of(backends()[name].kind))
+    assert all(item.help for item in options_of(backends()[name].value))
 
 
 @pytest.mark.parametrize(
@@ -48,16 +51,18 @@ def test_unknown_names() -> None:
 
 
 def test_a_name_claimed_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    import graphlab.plugins as plugins
-
-    class Mine(backends()["eager"].kind):  # type: ignore[misc]  # a class that is only known at run time
+    class Mine(backends()["eager"].value):  # type: ignore[misc]  # a class that is only known at run time
         """Another eager."""
 
-    point = SimpleNamespace(name="mine", value="mine:Mine", dist=SimpleNamespace(name="mine"), load=lambda: Mine)
-    known = plugins.entry_points
-    monkeypatch.setattr(plugins, "entry_points", lambda group: [*known(group=group), point])
-    with pytest.raises(PluginError, match="backend 'eager' is defined by graphlab and by mine"):
-        backends.__wrapped__()
+    entry = SimpleNamespace(load=lambda: Mine)
+    point = Point("mine", "mine:Mine", registry_module.GROUP, Owner("mine", "1.0"), entry)  # type: ignore[arg-type]
+    known = classes.points
+    monkeypatch.setattr(classes, "points", lambda group: [*known(group), point])
+    found = registry_module.registry.__wrapped__()
+    with pytest.raises(PluginError, match=r"backend 'eager' of mine 1\.0 .* the name is that of a backend of graphlab"):
+        found.find("eager")
+    assert found.own("eager").owner is GRAPHLAB
+    assert found.find("inductor").owner is GRAPHLAB
 
 
 def test_two_distributions_of_onnx_runtime_are_explained(monkeypatch: pytest.MonkeyPatch) -> None:

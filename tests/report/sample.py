@@ -15,7 +15,7 @@ from graphlab.report.data import (
     NodeRow,
     StageReport,
 )
-from graphlab.report.stage_data import LiveTensor, ModuleRow, Scaling, UnknownOp
+from graphlab.report.stage_data import AnalysisFacts, LiveTensor, ModuleRow, Scaling, UnknownOp
 from graphlab.roofline import with_estimate
 
 DEVICE = Hardware(
@@ -105,7 +105,11 @@ UNET = StageReport(
         ModuleRow(HOSTILE, "Conv2d", 200, 400),
         ModuleRow("norm", "GroupNorm", 0, 0),
     ),
-    at_peak=(LiveTensor("conv", "call", (2, 3), "float16", 3_000), LiveTensor("sample", "input", (2, 4), "float16", 1_000)),
+    at_peak=(
+        LiveTensor("conv", "call", (2, 3), "float16", 3_000),
+        LiveTensor("sample", "input", (2, 4), "float16", 1_000),
+    ),
+    analyses=(AnalysisFacts("heat", "somebody 1.0", {"conv": 3.5, "[bold]norm": None}),),
 )
 DECODER = replace(
     UNET,

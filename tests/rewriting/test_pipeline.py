@@ -29,7 +29,7 @@ def test_levels_grow_and_hold_exact_rewrites_only() -> None:
 
 def test_every_pass_of_a_level_is_installed_and_no_analysis() -> None:
     known = installed()
-    assert [name for name in LEVELS[2] if issubclass(known[name].kind, Analysis)] == []
+    assert [name for name in LEVELS[2] if issubclass(known[name].value, Analysis)] == []
 
 
 def test_passes_run_until_nothing_changes_and_say_how_long() -> None:

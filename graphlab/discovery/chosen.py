@@ -1,0 +1,48 @@
+"""The class that a user's text names, and who a class comes from."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from graphlab.discovery.classes import place_of
+from graphlab.discovery.contract import class_fault
+from graphlab.discovery.files import file_address, file_attribute
+from graphlab.discovery.owner import Owner, PluginError
+from graphlab.discovery.registry import Registry
+from graphlab.discovery.spec import Spec
+
+T = TypeVar("T")
+
+
+def class_from(spec: Spec, known: Registry[type[T]], base: type[T], *, own: bool = False) -> type[T]:
+    """The class that `spec` names: of `known` by name, or of the user's file.
+
+    With `own` graphlab asks, not a user (`Registry.own`). PluginError when the file cannot be imported, its class is
+    none that derives from `base`, breaks the contract, or has the name of one of graphlab's own; errors of a name as
+    of `Registry.find`.
+    """
+    if spec.path is None:
+        return (known.own(spec.name) if own else known.find(spec.name)).value
+    if not spec.member:
+        raise PluginError(f"{spec.path} names no class", hint=f"write {spec.path}:CLASS")
+    kind = file_attribute(spec.path, spec.member, "class")
+    if not (isinstance(kind, type) and issubclass(kind, base)):
+        what = f"a {known.noun} is a class that derives from {place_of(base)}"
+        raise PluginError(f"{spec.name} is no {known.noun}", hint=what)
+    fault = class_fault(kind)
+    if fault is not None:
+        raise PluginError(f"{known.noun} {spec.name} does not work: {fault}")
+    name: str = kind.name  # type: ignore[attr-defined]  # class_fault asked for it
+    same = known.entries.get(name)
+    if same is not None and same.owner.built_in and same.value is not kind:
+        whose = f"the name of graphlab's own {known.noun}"
+        raise PluginError(f"{spec.name} is called {name!r}, {whose}", hint="give it a name of its own")
+    return kind
+
+
+def owner_of(kind: type[T], known: Registry[type[T]]) -> Owner | None:
+    """Who the class `kind` comes from: a distribution of `known`, or a file; None for one defined on the spot."""
+    address = file_address(kind)
+    if address is not None:
+        return Owner(address.rpartition(":")[0].replace("\\", "/").rpartition("/")[2])
+    return next((item.owner for item in known.entries.values() if item.value is kind), None)

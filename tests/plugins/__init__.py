@@ -1,0 +1,1 @@
+"""Plug-ins as others write them: distributions that are installed, and files."""

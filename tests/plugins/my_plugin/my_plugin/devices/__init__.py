@@ -1,0 +1,1 @@
+"""Devices: every .toml file of this package is one, called like the file."""
