@@ -14,6 +14,7 @@ from graphlab.hardware import Hardware, load_device
 from graphlab.masks.placement import placement
 from graphlab.roofline import with_estimate
 from graphlab.stage_analysis import Options, analyze_stage, stage_report
+from graphlab.tracing import predicted_picture
 from graphlab.viewers.as_graphml import to_graphml
 from graphlab.viewers.build import drawn_stage
 from graphlab.viewers.collapse import fitted
@@ -39,6 +40,8 @@ def draw(
     stage: str | None = None,
     masks: Masks = (),
     limit: int | None = None,
+    runtime: str | None = None,
+    expand: int | None = None,
     dynamic: bool = True,
     cache: bool = True,
     progress: Progress | None = None,
@@ -52,17 +55,42 @@ def draw(
     `format` is one of `graphlab.viewers.formats.FORMATS`; without it the name of `output` tells. `device` adds ideal
     times; the other options are those of `analyze`. `masks` are weight masks of one stage, the `unet` where there is
     one, whose densities are drawn. `limit` is the most nodes a stage is drawn with (LIMITS): above it modules are
-    collapsed and the notes say so. Raises GraphlabError for what is unknown, does not fit together, or cannot be
-    written.
+    collapsed and the notes say so. "perfetto" is a predicted timeline instead: it needs a `device`, `runtime` is one of
+    `graphlab.tracing.TRACED` ("eager"), and the first `expand` calls of a stage (1) are drawn node by node. Raises
+    GraphlabError for what is unknown, does not fit together, or cannot be written.
     """
     kind = format_of(output, format)
+    check_options(kind, {"masks": masks or None, "limit": limit, "runtime": runtime, "expand": expand}, device)
     hardware = load_device(device) if device is not None and not isinstance(device, Hardware) else device
     workload = workload_of(source, bindings, config, trust_pickle, inputs, dynamic)
-    options = Options(dynamic=dynamic, cache=cache)
-    picture = graph_picture(kind, drawing(workload, options, hardware, stage, masks, progress), limit)
+    if kind == "perfetto":
+        assert hardware is not None
+        picture = predicted_picture(
+            workload,
+            hardware,
+            stage=stage,
+            runtime=runtime or "eager",
+            expand=1 if expand is None else expand,
+            cache=cache,
+            progress=progress,
+        )
+    else:
+        options = Options(dynamic=dynamic, cache=cache)
+        picture = graph_picture(kind, drawing(workload, options, hardware, stage, masks, progress), limit)
     if output is not None:
         picture.save(output)
     return picture
+
+
+def check_options(kind: str, given: Mapping[str, object], device: object) -> None:
+    """GraphlabError for one of `given` ({option: value, None for not given}) that says nothing about the format `kind`,
+    and for a timeline without a `device`."""
+    if kind == "perfetto" and device is None:
+        raise GraphlabError("a predicted timeline needs a device", hint="graphlab devices lists those that are known")
+    foreign = ("masks", "limit") if kind == "perfetto" else ("runtime", "expand")
+    for name in foreign:
+        if given.get(name) is not None:
+            raise GraphlabError(f"{name} says nothing about {kind}", hint="leave it out, or draw another format")
 
 
 def graph_picture(kind: str, whole: Drawing, limit: int | None = None) -> Picture:

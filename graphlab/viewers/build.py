@@ -1,4 +1,4 @@
-"""A stage's graph and report to a `DrawnStage`: calls, inputs and outputs are nodes, weights belong to their readers."""
+"""A stage's graph and report to a `DrawnStage`: calls, inputs and outputs are nodes, weights are said of readers."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from graphlab.viewers.paths import dominators
 LEAST = 3
 """Nodes that any stage can be drawn with: its inputs, its calls, its outputs."""
 
+
 def fitted(stage: DrawnStage, limit: int) -> DrawnStage:
     """`stage` with at most `limit` nodes, as it is where it has no more.
 
@@ -22,7 +23,9 @@ def fitted(stage: DrawnStage, limit: int) -> DrawnStage:
     GraphlabError for a limit under LEAST.
     """
     if isinstance(limit, bool) or not isinstance(limit, int) or limit < LEAST:
-        raise GraphlabError(f"cannot draw a stage with {limit!r} nodes", hint=f"expected an integer of at least {LEAST}")
+        raise GraphlabError(
+            f"cannot draw a stage with {limit!r} nodes", hint=f"expected an integer of at least {LEAST}"
+        )
     if len(stage.nodes) <= limit:
         return stage
     ways = [(depth, merged, _keys(stage.nodes, depth, merged)) for depth, merged in _ways(stage.nodes)]

@@ -11,7 +11,7 @@ from typing import Any
 
 from graphlab.report.data import Group
 from graphlab.units import format_bytes, format_count, format_seconds
-from graphlab.viewers.data import DrawnEdge, Drawing, DrawnNode, DrawnStage
+from graphlab.viewers.data import Drawing, DrawnEdge, DrawnNode, DrawnStage
 from graphlab.viewers.facts import density, label, quantities
 from graphlab.viewers.names import namespace, shown, unique_ids
 

@@ -6,12 +6,13 @@ The layout is that of its node data (model_explorer/node_data_builder.py of ai-e
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from graphlab.viewers.colours import colour_of, text_on
 from graphlab.viewers.data import Drawing, DrawnNode, DrawnStage
 from graphlab.viewers.facts import density
+from graphlab.viewers.formats import mask_names
 from graphlab.viewers.model_explorer import OVERVIEW, graph_ids, node_ids
 from graphlab.viewers.names import shown
 
@@ -22,28 +23,26 @@ GRADIENT = (
 )
 """Least to most, readable in print and to colour-blind eyes (ColorBrewer's OrRd)."""
 
+_NO_SUMS = {"showExpandedSummaryOnGroupNode": True, "hideInAggregatedStatsTable": True}
+"""Of text, a layer shows what shares are which, and nothing adds up."""
+
 Value = Callable[[DrawnNode], float | int | None]
 
 
 def to_overlays(drawing: Drawing) -> dict[str, str]:
-    """{"flops": node data as JSON, "bytes", "category"}, "seconds" with a device, "mask-density" with a mask."""
+    """{"flops": node data as JSON, "bytes", "category"}, "time" with a device, "mask-density" with a mask."""
     found = {
         "flops": _numbers(drawing, "FLOP", _flops, lambda stage: stage.flops_total),
         "bytes": _numbers(drawing, "bytes", _bytes, lambda stage: stage.bytes_total),
         "category": _categories(drawing),
     }
     if drawing.device is not None:
-        name = f"ideal seconds on {shown(drawing.device)}"
-        found["seconds"] = _numbers(drawing, name, _seconds, lambda stage: stage.seconds_total)
+        name = f"ideal microseconds, {shown(drawing.device)}"
+        found["time"] = _numbers(drawing, name, _time, lambda stage: _microseconds(stage.seconds_total))
     names = list(dict.fromkeys(name for stage in drawing.stages for name in stage.masks))
     for file, name in zip(mask_names(len(names)), names, strict=True):
         found[file] = _densities(drawing, name)
     return {name: json.dumps(data, indent=1, allow_nan=False) + "\n" for name, data in found.items()}
-
-
-def mask_names(count: int) -> list[str]:
-    """What the overlays of `count` masks are called: "mask-density", numbered from 1 where there are several."""
-    return ["mask-density"] if count == 1 else [f"mask-density-{number}" for number in range(1, count + 1)]
 
 
 def _flops(node: DrawnNode) -> int | None:
@@ -54,8 +53,13 @@ def _bytes(node: DrawnNode) -> int | None:
     return node.cost.bytes if node.cost.nodes else None
 
 
-def _seconds(node: DrawnNode) -> float | None:
-    return node.cost.seconds
+def _time(node: DrawnNode) -> float | None:
+    return _microseconds(node.cost.seconds)
+
+
+def _microseconds(seconds: float | None) -> float | None:
+    """The viewer shows numbers as they are; seconds would be zeros and exponents."""
+    return None if seconds is None else round(seconds * 1e6, 6)
 
 
 def _numbers(
@@ -85,7 +89,7 @@ def _categories(drawing: Drawing) -> dict[str, Any]:
     def data(stage: DrawnStage | None) -> dict[str, Any]:
         nodes = [] if stage is None else zip(node_ids(stage), stage.nodes, strict=True)
         results = {key: _coloured(node.category) for key, node in nodes if node.category}
-        return {"name": "category", "results": results, "showExpandedSummaryOnGroupNode": True}
+        return {"name": "category", "results": results, **_NO_SUMS}
 
     return _everywhere(drawing, data)
 
@@ -111,8 +115,3 @@ def _everywhere(drawing: Drawing, data: Callable[[DrawnStage | None], dict[str, 
     """`data` of every stage, and of None for the graph of the stages: the viewer asks every graph for an entry."""
     found = {key: data(stage) for key, stage in zip(graph_ids(drawing), drawing.stages, strict=True)}
     return {**found, OVERVIEW: data(None)} if len(drawing.stages) > 1 else found
-
-
-def overlay_names(*, timed: bool, masks: int) -> Sequence[str]:
-    """The names of `to_overlays`, before anything is worked out."""
-    return ("flops", "bytes", "category", *(["seconds"] if timed else []), *(mask_names(masks) if masks else []))

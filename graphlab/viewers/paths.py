@@ -13,9 +13,10 @@ _ROOT = -1
 
 
 def critical_path(nodes: Sequence[DrawnNode], edges: Sequence[DrawnEdge]) -> tuple[CriticalPath, list[int]]:
-    """(the costliest chain of `nodes`, their places in order). Costs are ideal seconds where any is known, FLOPs otherwise.
+    """(the costliest chain of `nodes`, their places in order).
 
-    What is unknown costs nothing, so the chain is one of what is known. Of equal chains networkx takes one.
+    Costs are ideal seconds where any is known, FLOPs otherwise. What is unknown costs nothing, so the chain is one of
+    what is known. Of equal chains networkx takes one.
     """
     timed = any(node.cost.seconds is not None for node in nodes)
     costs = [(node.cost.seconds or 0.0) if timed else float(node.cost.flops) for node in nodes]

@@ -13,7 +13,9 @@ def stages_table(drawing: Drawing) -> Table:
     """A row a stage: calls, what is drawn of them, and the critical path against the sum of all calls."""
     heads = ("calls", "drawn", "depth", "all calls", "critical path", "share", "at best")
     columns = (Column("stage", number=False), *map(Column, heads))
-    note = "drawn: nodes, inputs and outputs among them; critical path: the costliest chain of calls that wait for each "
+    note = (
+        "drawn: nodes, inputs and outputs among them; critical path: the costliest chain of calls that wait for each "
+    )
     note += "other; at best: how many times faster with all others beside it, an estimate"
     return Table("What is drawn", columns, tuple(_row(stage) for stage in drawing.stages), note=note)
 
