@@ -14,6 +14,7 @@ from graphlab.cli.output import STDOUT, check_outputs, write_outputs
 
 if TYPE_CHECKING:
     from graphlab.report.profile_data import ProfileReport
+    from graphlab.viewers.picture import Picture
 
 
 class TorchDevice(StrEnum):
@@ -83,10 +84,14 @@ def profile(
             device=device.value,
             progress=report_stage,
         )
-    texts = {} if trace is None else {trace: _trace(report, workload, hardware, stage)}
+    picture = _trace(report, workload, hardware, stage) if trace is not None else None
     stream = sys.stderr if STDOUT in outputs.values() else sys.stdout
     show(report, by.value, depth or _DEPTH, top or _TOP.get(by.value), stream)
-    write_outputs({**_texts(report, outputs), **texts})
+    texts = _texts(report, outputs)
+    if picture is not None and trace is not None:
+        show_trace(picture, stream)
+        texts[trace] = picture.text
+    write_outputs(texts)
 
 
 def show(report: ProfileReport, by: str, depth: int, top: int | None, stream: Any) -> None:
@@ -109,7 +114,17 @@ def _texts(report: ProfileReport, outputs: dict[str, str]) -> dict[str, str]:
     return {path: writers[option](report) for option, path in outputs.items() if option in writers}
 
 
-def _trace(report: ProfileReport, workload: Any, hardware: Any, stage: str | None) -> str:
+def _trace(report: ProfileReport, workload: Any, hardware: Any, stage: str | None) -> Picture:
     from graphlab.tracing import measured_picture
 
-    return measured_picture(report, workload, hardware, stage=stage).text
+    return measured_picture(report, workload, hardware, stage=stage)
+
+
+def show_trace(picture: Picture, stream: Any) -> None:
+    """What the trace holds beside what was measured, on `stream`, for a human."""
+    from graphlab.cli.render import console, print_lines, print_table
+
+    out = console(stream)
+    for table in picture.tables:
+        print_table(out, table)
+    print_lines(out, "Trace", picture.notes)

@@ -89,14 +89,15 @@ def measured_picture(
     With `hardware` what is predicted for it stands beside, as a process of its own.
     """
     timelines, tables = [measured(report)], []
-    notes = [*report.notes, *(f"{item.name}: {note}" for item in report.stages for note in item.notes)]
+    notes = ["measured: every node for the median of its time, one after another; calls that were not run are one span"]
     if hardware is not None:
         timeline, rows, said = predicted_timeline(workload, hardware, stage=stage, runtime=runtime)
         timelines.append(timeline)
         tables.append(timeline_table(rows))
         notes += said
-    said = tuple(dict.fromkeys((*notes, *workload.assumptions)))
-    return Picture("perfetto", to_trace(timelines, about(workload, said)), tables=tuple(tables), notes=said)
+    own = [*report.notes, *(f"{item.name}: {note}" for item in report.stages for note in item.notes)]
+    said = tuple(dict.fromkeys((*notes, *own, *workload.assumptions)))
+    return Picture("perfetto", to_trace(timelines, about(workload, said)), tables=tuple(tables), notes=tuple(notes))
 
 
 def about(workload: Workload, notes: Sequence[str]) -> dict[str, Any]:
@@ -119,7 +120,7 @@ def timeline_table(rows: Sequence[StageRow]) -> Table:
 def _collapsed(rows: Sequence[StageRow]) -> tuple[str, ...]:
     """What is said of the calls that are not drawn node by node."""
     left = [f"{row.calls - row.drawn} of {row.calls} calls of {row.name}" for row in rows if row.drawn < row.calls]
-    return (f"drawn at the level of steps: {', '.join(left)}; --expand N draws N calls node by node",) if left else ()
+    return (f"drawn as steps, not node by node: {', '.join(left)}",) if left else ()
 
 
 def _model(hardware: Hardware, runtime: str) -> KernelModel:
