@@ -14,6 +14,7 @@ from graphlab.cli.analyze import analyze
 from graphlab.cli.bench import bench
 from graphlab.cli.calibrate import calibrate
 from graphlab.cli.characterize import characterize
+from graphlab.cli.draw import draw
 from graphlab.cli.erase.app import erase
 from graphlab.cli.explain import explain
 from graphlab.cli.export import export
@@ -37,8 +38,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 for command in (
-    analyze, explain, rewrite, export, run, characterize, profile, bench, calibrate, mask, models, devices, passes,
-    backends,
+    analyze, explain, draw,
+    rewrite, export, run,
+    characterize, profile, bench, calibrate,
+    mask,
+    models, devices, passes, backends,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(erase)

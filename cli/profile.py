@@ -14,6 +14,7 @@ from graphlab.cli.output import STDOUT, check_outputs, write_outputs
 
 if TYPE_CHECKING:
     from graphlab.report.profile_data import ProfileReport
+    from graphlab.viewers.picture import Picture
 
 
 class TorchDevice(StrEnum):
@@ -49,14 +50,25 @@ def profile(
     json: Annotated[str | None, typer.Option("--json", metavar="PATH", help="Report as JSON; - is stdout.")] = None,
     csv: Annotated[str | None, typer.Option("--csv", metavar="PATH", help="A row a node; - is stdout.")] = None,
     markdown: Annotated[str | None, typer.Option("--markdown", metavar="PATH", help="Tables; - is stdout.")] = None,
+    trace: Annotated[
+        str | None, typer.Option("--trace", metavar="PATH", help="Timeline for Perfetto; - is stdout.")
+    ] = None,
+    predicted: Annotated[
+        str | None, typer.Option("--predicted", metavar="D", help="Beside it in the trace: estimates for device D.")
+    ] = None,
 ) -> None:
     """Runs a model on this machine and says where the time went."""
-    given = {"--json": json, "--csv": csv, "--markdown": markdown}
+    given = {"--json": json, "--csv": csv, "--markdown": markdown, "--trace": trace}
     outputs = {option: path for option, path in given.items() if path is not None}
     if depth is not None and by is not By.module:
         raise typer.BadParameter("only --by module has a depth", param_hint="'--depth'")
+    if predicted is not None and trace is None:
+        raise typer.BadParameter("estimates go into a trace; give --trace too", param_hint="'--predicted'")
     check_outputs(outputs)
     from graphlab.cli.render import progress
+    from graphlab.hardware import load_device
+
+    hardware = load_device(predicted) if predicted is not None else None
 
     workload = load_workload(source, bindings, inputs, config, trust_pickle=trust_pickle, static=True)
     from graphlab.profiling import profile as profile_workload
@@ -72,9 +84,14 @@ def profile(
             device=device.value,
             progress=report_stage,
         )
+    picture = _trace(report, workload, hardware, stage) if trace is not None else None
     stream = sys.stderr if STDOUT in outputs.values() else sys.stdout
     show(report, by.value, depth or _DEPTH, top or _TOP.get(by.value), stream)
-    _write(report, outputs)
+    texts = _texts(report, outputs)
+    if picture is not None and trace is not None:
+        show_trace(picture, stream)
+        texts[trace] = picture.text
+    write_outputs(texts)
 
 
 def show(report: ProfileReport, by: str, depth: int, top: int | None, stream: Any) -> None:
@@ -90,8 +107,24 @@ def show(report: ProfileReport, by: str, depth: int, top: int | None, stream: An
     print_lines(out, "Notes", profile_notes(report))
 
 
-def _write(report: ProfileReport, outputs: dict[str, str]) -> None:
+def _texts(report: ProfileReport, outputs: dict[str, str]) -> dict[str, str]:
     from graphlab.report.profile_writers import profile_csv, profile_json, profile_markdown
 
     writers = {"--json": profile_json, "--csv": profile_csv, "--markdown": profile_markdown}
-    write_outputs({path: writers[option](report) for option, path in outputs.items()})
+    return {path: writers[option](report) for option, path in outputs.items() if option in writers}
+
+
+def _trace(report: ProfileReport, workload: Any, hardware: Any, stage: str | None) -> Picture:
+    from graphlab.tracing import measured_picture
+
+    return measured_picture(report, workload, hardware, stage=stage)
+
+
+def show_trace(picture: Picture, stream: Any) -> None:
+    """What the trace holds beside what was measured, on `stream`, for a human."""
+    from graphlab.cli.render import console, print_lines, print_table
+
+    out = console(stream)
+    for table in picture.tables:
+        print_table(out, table)
+    print_lines(out, "Trace", picture.notes)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from graphlab.benching import bench
     from graphlab.calibrating.device import calibrate
     from graphlab.characterizing import characterize
+    from graphlab.drawing import draw
     from graphlab.errors import GraphlabError
     from graphlab.exporter import export
     from graphlab.loading import load
@@ -35,6 +36,7 @@ _HOMES = {
     "calibrate": "graphlab.calibrating.device",
     "capture": "graphlab.sources.module",
     "characterize": "graphlab.characterizing",
+    "draw": "graphlab.drawing",
     "export": "graphlab.exporter",
     "load": "graphlab.loading",
     "profile": "graphlab.profiling",
@@ -72,6 +74,7 @@ __all__ = [
     "calibrate",
     "capture",
     "characterize",
+    "draw",
     "export",
     "load",
     "profile",

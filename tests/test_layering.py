@@ -10,17 +10,17 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 LAYERS = """
-benching exporter running catalogue
+benching exporter running catalogue drawing
 onnx_pipeline timing erase
 lowering
 exporting
-api profiling characterizing calibrating rewriter
+api profiling characterizing calibrating rewriter tracing
 weights
 hoisting
 verification
 rewriting
 measuring
-figures
+figures viewers
 characterization
 generation
 stage_analysis

@@ -10,6 +10,7 @@ from typing import Any
 
 from graphlab.errors import GraphlabError
 from graphlab.exporting.cleanup import clean
+from graphlab.exporting.places import say_places
 from graphlab.exporting.prepare import PrepareForOnnx
 from graphlab.exporting.targets import Target
 from graphlab.exporting.torchlib import model_of, registry
@@ -63,6 +64,7 @@ def to_onnx(program: Program, target: Target, names: Mapping[str, str] | None = 
     model.graph.name = re.sub(r"\W", "_", program.name) or "graph"
     _name_symbols(model, ready, names or {})
     clean(model, target)
+    say_places(model, ready.graph)
     return Lowered(model, ready, made.new_tensors, target, tuple(s for s in made.skips if s.pass_name in target.passes))
 
 

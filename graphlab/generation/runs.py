@@ -46,6 +46,10 @@ class StageSource:
         call = self._calls[key]
         return call if self.dtype is None else recast(call, self.dtype)
 
+    def facts(self, values: Mapping[str, int | float]) -> Facts:
+        """What is known of the graph that `at(values)` is a call of; captured again where the call came from disk."""
+        return self._capture(values, axis_sizes(self.stage, values))[1]
+
     def _make(self, values: Mapping[str, int | float], sizes: Mapping[str, int]) -> StageCall:
         program, facts = self._capture(values, sizes)
         return stage_call(

@@ -25,11 +25,8 @@ def stage_call(
     traffic: Mapping[str, AttentionTraffic] = facts.result("fused-bytes")
     sites: tuple[AttentionSite, ...] = facts.result("attention")
     memory = facts.result("memory")
-    plain = _plain(graph, costs, facts.result("roles"), dtype)
     sizes = {site.node: attention_of(graph, site, costs) for site in sites}
-    plain = _with_axes(graph, plain, sites, sizes)
-    fused, materialized = _variants(graph, plain, sites, sizes, traffic)
-    compiled = merged_kernels(graph, fused)
+    kernels = _kernels(facts, sizes, dtype)
     table = _Table()
     return StageCall(
         stage=name,
@@ -41,14 +38,12 @@ def stage_call(
         flops=sum(cost.flops or 0 for cost in costs.values()),
         pointwise_flops=sum(cost.pointwise_flops or 0 for cost in costs.values()),
         bytes={
-            "materialized": sum(kernel.bytes for group in materialized.values() for kernel in group),
-            "fused": sum(kernel.bytes for kernel in fused.values()),
+            way: sum(kernel.bytes for group in kernels[way].values() for kernel in group)
+            for way in ("materialized", "fused")
         },
         peak_bytes={way: memory[way].peak_bytes for way in ("materialized", "fused")},
         order={
-            "materialized": tuple(table.index(k) for n in graph.calls for k in materialized.get(n.name, ())),
-            "fused": tuple(table.index(fused[n.name]) for n in graph.calls if n.name in fused),
-            "compiled": tuple(table.index(compiled[n.name]) for n in graph.calls if n.name in compiled),
+            way: tuple(table.index(k) for n in graph.calls for k in own.get(n.name, ())) for way, own in kernels.items()
         },
         kernels=tuple(table.kernels),
         attentions=tuple(dict.fromkeys(sizes.values())),
@@ -56,6 +51,30 @@ def stage_call(
         score_bytes=sum(traffic[site.node].score_bytes for site in sites),
         notes=notes,
     )
+
+
+def call_names(facts: Facts, *, dtype: str) -> dict[str, tuple[str, ...]]:
+    """{variant: the call behind every kernel of `StageCall.order`} of the call that `stage_call` makes of `facts`."""
+    graph, costs = facts.graph, facts.result("cost")
+    sizes = {site.node: attention_of(graph, site, costs) for site in facts.result("attention")}
+    return {
+        way: tuple(node.name for node in graph.calls for _ in own.get(node.name, ()))
+        for way, own in _kernels(facts, sizes, dtype).items()
+    }
+
+
+def _kernels(facts: Facts, sizes: Mapping[str, Attention], dtype: str) -> dict[str, dict[str, list[Kernel]]]:
+    """{variant: {call: its kernels}}, the variants in their order; calls that run nothing of their own are missing."""
+    graph, sites = facts.graph, facts.result("attention")
+    plain = _plain(graph, facts.result("cost"), facts.result("roles"), dtype)
+    plain = _with_axes(graph, plain, sites, sizes)
+    fused, materialized = _variants(graph, plain, sites, sizes, facts.result("fused-bytes"))
+    compiled = merged_kernels(graph, fused)
+    return {
+        "materialized": materialized,
+        "fused": {name: [kernel] for name, kernel in fused.items()},
+        "compiled": {name: [kernel] for name, kernel in compiled.items()},
+    }
 
 
 class _Table:

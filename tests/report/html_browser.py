@@ -25,12 +25,12 @@ def find_chromium() -> str | None:
 class Browser:
     """One Chromium process; commands are JSON ended by a zero byte on file descriptors 3 and 4."""
 
-    def __init__(self, program: str, profile: Path) -> None:
+    def __init__(self, program: str, profile: Path, *more: str) -> None:
         read, self._write = (fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 20) for fd in os.pipe())
         self._read, write = (fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 20) for fd in os.pipe())
         options = [
             "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-            "--hide-scrollbars", "--remote-debugging-pipe", f"--user-data-dir={profile}", "about:blank",
+            "--hide-scrollbars", "--remote-debugging-pipe", f"--user-data-dir={profile}", *more, "about:blank",
         ]  # fmt: skip
         self._process = subprocess.Popen(
             ["bash", "-c", f'exec "$0" "$@" 3<&{read} 4>&{write}', program, *options],
@@ -78,22 +78,24 @@ class Browser:
 
 
 class Page:
-    """One tab of a given size, without network."""
+    """One tab of a given size: a file without network, or an address with it."""
 
-    def __init__(self, browser: Browser, path: Path, width: int, height: int = 900, **options: Any) -> None:
+    def __init__(self, browser: Browser, path: Path | str, width: int, height: int = 900, **options: Any) -> None:
         self._browser = browser
         target = browser.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = browser.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.call(f"{domain}.enable")
-        self.call("Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=0, uploadThroughput=0)
+        if isinstance(path, Path):
+            nothing = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
+            self.call("Network.emulateNetworkConditions", **nothing)
         self.call("Emulation.setFocusEmulationEnabled", enabled=True)
         self.resize(width, height)
         scheme = options.get("scheme", "light")
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         if not options.get("scripts", True):
             self.call("Emulation.setScriptExecutionDisabled", value=True)
-        self.call("Page.navigate", url=path.as_uri())
+        self.call("Page.navigate", url=path.as_uri() if isinstance(path, Path) else path)
         self.wait(options.get("until", "document.documentElement?.dataset.drawn === 'yes'"))
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:

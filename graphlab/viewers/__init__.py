@@ -1,0 +1,1 @@
+"""Files that other people's viewers open: Model Explorer, Perfetto, Graphviz, and everything that reads GraphML."""
