@@ -22,6 +22,7 @@ from graphlab.cli.mask import mask
 from graphlab.cli.models import models
 from graphlab.cli.passes import passes
 from graphlab.cli.profile import profile
+from graphlab.cli.report import report
 from graphlab.cli.rewrite import rewrite
 from graphlab.cli.run import run
 from graphlab.cli.signals import ended_in_order
@@ -39,7 +40,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 for command in (
-    analyze, explain, rewrite, export, run, characterize, profile, bench, calibrate, mask, models, devices, passes,
+    analyze, explain, rewrite, export, run, characterize, profile, bench, calibrate, mask, report, models, devices, passes,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(erase)

@@ -105,7 +105,10 @@ UNET = StageReport(
         ModuleRow(HOSTILE, "Conv2d", 200, 400),
         ModuleRow("norm", "GroupNorm", 0, 0),
     ),
-    at_peak=(LiveTensor("conv", "call", (2, 3), "float16", 3_000), LiveTensor("sample", "input", (2, 4), "float16", 1_000)),
+    at_peak=(
+        LiveTensor("conv", "call", (2, 3), "float16", 3_000),
+        LiveTensor("sample", "input", (2, 4), "float16", 1_000),
+    ),
 )
 DECODER = replace(
     UNET,
