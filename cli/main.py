@@ -40,7 +40,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 for command in (
-    analyze, explain, rewrite, export, run, characterize, profile, bench, calibrate, mask, report, models, devices, passes,
+    analyze, explain, rewrite, export, run, characterize, profile, bench, calibrate, mask, report, models, devices,
+    passes,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(erase)

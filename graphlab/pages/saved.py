@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from graphlab.pages.analysis import analysis_document
+from graphlab.pages.rewrite import rewrite_document
 from graphlab.report.analysis_reading import analysis_report
 from graphlab.report.data import SCHEMA as ANALYSIS
-from graphlab.report.decoding import ReportFileError
+from graphlab.report.decoding import ReportFileError, decode
 from graphlab.report.html import Document
+from graphlab.report.rewrite_data import SCHEMA as REWRITE
+from graphlab.report.rewrite_data import RewriteReport
 
 MOST_BYTES = 1 << 28
 """A report of the largest built-in model is a fiftieth of this."""
@@ -21,7 +25,14 @@ def _analysis(data: dict[str, Any]) -> Document:
     return analysis_document(analysis_report(data))
 
 
-KINDS: Mapping[str, Callable[[dict[str, Any]], Document]] = {ANALYSIS: _analysis}
+def _rewrite(data: dict[str, Any]) -> Document:
+    return rewrite_document(decode(RewriteReport, data, names={"pass_name": "pass"}))
+
+
+KINDS: Mapping[str, Callable[[dict[str, Any]], Document]] = {
+    ANALYSIS: _analysis,
+    REWRITE: _rewrite,
+}
 """{schema: what makes a page of a report of it}."""
 
 
@@ -49,7 +60,7 @@ def _read(path: Path) -> dict[str, Any]:
         size = path.stat().st_size
         if size > MOST_BYTES:
             raise ReportFileError(f"{path} has {size:,} bytes, expected a report of at most {MOST_BYTES:,}")
-        data = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
+        data = json.loads(path.read_text(encoding="utf-8"), parse_constant=partial(_no_number, path))
     except OSError as error:
         raise ReportFileError(f"cannot read {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
@@ -64,8 +75,8 @@ def _read(path: Path) -> dict[str, Any]:
     return data
 
 
-def _no_number(text: str) -> Any:
-    raise ReportFileError(f"it holds {text}, which is no number of JSON", hint="graphlab writes null there")
+def _no_number(path: Path, text: str) -> Any:
+    raise ReportFileError(f"{path} holds {text}, which is no number of JSON", hint="graphlab writes null there")
 
 
 def _named(data: Any) -> str:
