@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from graphlab.pages.analysis import analysis_document
+from graphlab.pages.bench import bench_document
 from graphlab.pages.rewrite import rewrite_document
 from graphlab.report.analysis_reading import analysis_report
+from graphlab.report.bench_data import SCHEMA as BENCH
+from graphlab.report.bench_data import BenchReport
 from graphlab.report.data import SCHEMA as ANALYSIS
 from graphlab.report.decoding import ReportFileError, decode
 from graphlab.report.html import Document
@@ -29,9 +32,14 @@ def _rewrite(data: dict[str, Any]) -> Document:
     return rewrite_document(decode(RewriteReport, data, names={"pass_name": "pass"}))
 
 
+def _bench(data: dict[str, Any]) -> Document:
+    return bench_document(decode(BenchReport, data))
+
+
 KINDS: Mapping[str, Callable[[dict[str, Any]], Document]] = {
     ANALYSIS: _analysis,
     REWRITE: _rewrite,
+    BENCH: _bench,
 }
 """{schema: what makes a page of a report of it}."""
 
