@@ -15,6 +15,7 @@ from graphlab.cli.options import (
     Bindings,
     Config,
     Device,
+    Html,
     Inputs,
     NoCache,
     Source,
@@ -68,9 +69,10 @@ def analyze(
     json: Annotated[str | None, typer.Option("--json", metavar="PATH", help="Report as JSON; - is stdout.")] = None,
     csv: Annotated[str | None, typer.Option("--csv", metavar="PATH", help="A row a call; - is stdout.")] = None,
     markdown: Annotated[str | None, typer.Option("--markdown", metavar="PATH", help="Tables; - is stdout.")] = None,
+    html: Html = None,
 ) -> None:
     """Where the time and memory of a model go."""
-    given = {"--json": json, "--csv": csv, "--markdown": markdown}
+    given = {"--json": json, "--csv": csv, "--markdown": markdown, "--html": html}
     outputs = {option: path for option, path in given.items() if path is not None}
     if depth is not None and by is not By.module:
         raise typer.BadParameter("only --by module has a depth", param_hint="'--depth'")
@@ -159,9 +161,14 @@ def show(report: AnalysisReport, by: str, depth: int, top: int | None, stream: A
 
 
 def _write(report: AnalysisReport, outputs: dict[str, str]) -> None:
+    from graphlab.pages.analysis import analysis_document
     from graphlab.report.csv_writer import to_csv
+    from graphlab.report.html import to_html
     from graphlab.report.json_writer import to_json
     from graphlab.report.markdown_writer import to_markdown
 
-    writers = {"--json": to_json, "--csv": to_csv, "--markdown": to_markdown}
+    def page(item: AnalysisReport) -> str:
+        return to_html(analysis_document(item))
+
+    writers = {"--json": to_json, "--csv": to_csv, "--markdown": to_markdown, "--html": page}
     write_outputs({path: writers[option](report) for option, path in outputs.items()})

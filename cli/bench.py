@@ -13,6 +13,7 @@ import typer
 from graphlab.cli.options import (
     Bindings,
     Config,
+    Html,
     Inputs,
     RewriteLevel,
     Source,
@@ -60,12 +61,13 @@ def bench(
     trust_pickle: TrustPickle = False,
     json: Annotated[str | None, typer.Option("--json", metavar="PATH", help="Report as JSON; - is stdout.")] = None,
     markdown: Annotated[str | None, typer.Option("--markdown", metavar="PATH", help="Tables; - is stdout.")] = None,
+    html: Html = None,
     plot: Annotated[
         str | None, typer.Option("--plot", metavar="PATH", help="A chart: .html, .svg, .png, or .json (Vega-Lite).")
     ] = None,
 ) -> None:
     """Times a model on several runtimes, after checking that they agree, and says which is fastest."""
-    given = {"--json": json, "--markdown": markdown, "--plot": plot}
+    given = {"--json": json, "--markdown": markdown, "--html": html, "--plot": plot}
     outputs = {option: path for option, path in given.items() if path is not None}
     if plot is not None and Path(plot).suffix not in PLOTS:
         raise typer.BadParameter(f"{plot} is none of {', '.join(PLOTS)}", param_hint="'--plot'")
@@ -136,6 +138,8 @@ def _write(report: BenchReport, outputs: dict[str, str]) -> None:
         texts[outputs["--json"]] = bench_json(report)
     if "--markdown" in outputs:
         texts[outputs["--markdown"]] = bench_markdown(report)
+    if "--html" in outputs:
+        texts[outputs["--html"]] = _page(report)
     write_outputs(texts)  # first: a chart may have nothing to draw, and what was measured is not to be lost by it
     plot = outputs.get("--plot")
     if plot is None:
@@ -150,9 +154,7 @@ def _write(report: BenchReport, outputs: dict[str, str]) -> None:
 def _drawn(figure: Figure, report: BenchReport, suffix: str) -> str:
     """The figure as text of the kind `suffix`; OutputError where nothing was timed."""
     if suffix == ".html":
-        from graphlab.report.bench_writers import bench_html
-
-        return bench_html(report, figure)
+        return _page(report)
     if suffix == ".json":
         import json
 
@@ -161,6 +163,13 @@ def _drawn(figure: Figure, report: BenchReport, suffix: str) -> str:
     if drawn is None:
         raise OutputError("there is nothing to draw: no candidate was timed")
     return drawn
+
+
+def _page(report: BenchReport) -> str:
+    from graphlab.pages.bench import bench_document
+    from graphlab.report.html import to_html
+
+    return to_html(bench_document(report))
 
 
 def _specification(figure: Figure) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from graphlab.cli.export import export
 from graphlab.cli.listing import backends, devices, models, passes
 from graphlab.cli.mask import mask
 from graphlab.cli.profile import profile
+from graphlab.cli.report import report
 from graphlab.cli.rewrite import rewrite
 from graphlab.cli.run import run
 from graphlab.cli.signals import ended_in_order
@@ -40,7 +41,7 @@ app = typer.Typer(
 for command in (
     analyze, explain, draw,
     rewrite, export, run,
-    characterize, profile, bench, calibrate,
+    characterize, profile, bench, calibrate, report,
     mask,
     models, devices, passes, backends,
 ):  # fmt: skip

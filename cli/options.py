@@ -50,6 +50,8 @@ Weights = Annotated[
     typer.Option("--weights", metavar="PATH|random:SEED", help="Values of the weights; the source's own without."),
 ]
 
+Html = Annotated[str | None, typer.Option("--html", metavar="PATH", help="One self-contained page; - is stdout.")]
+
 _LEVEL = re.compile(r"(?:-?O)?([0-9])")
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")

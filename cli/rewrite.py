@@ -14,6 +14,7 @@ from graphlab.cli.options import (
     PASS_SPEC,
     Bindings,
     Config,
+    Html,
     Inputs,
     Source,
     Stage,
@@ -68,12 +69,14 @@ def rewrite(
     ] = None,
     json: Annotated[str | None, typer.Option("--json", metavar="PATH", help="Report as JSON; - is stdout.")] = None,
     markdown: Annotated[str | None, typer.Option("--markdown", metavar="PATH", help="Tables; - is stdout.")] = None,
+    html: Html = None,
     output: Annotated[
         str | None, typer.Option("-o", "--output", metavar="OUT", help="A .pt2 file, or a folder: one a stage.")
     ] = None,
 ) -> None:
     """Rewrites a model to an equivalent, cheaper one, and says what changed and what stayed."""
-    outputs = {option: path for option, path in (("--json", json), ("--markdown", markdown)) if path is not None}
+    given = {"--json": json, "--markdown": markdown, "--html": html}
+    outputs = {option: path for option, path in given.items() if path is not None}
     _check_output(output, outputs)
     check_passes(passes or ())
     if level is None and not passes:
@@ -99,11 +102,12 @@ def rewrite(
                 raise OutputError(f"two stages would both be {place}: pick one with --stage")
             if place is not None:
                 written[place] = _writer(result)
-            rows.append(_row(workload, name, before, result, diff=diff, place=place))
+            regions = diff or html is not None
+            rows.append(_row(workload, name, before, result, diff=regions, place=place, chosen=chosen))
     report = _report(workload, chosen, rows)
     texts = _texts(report, outputs)
     _save(written, output)
-    show(report, sys.stderr if STDOUT in outputs.values() else sys.stdout)
+    show(report, sys.stderr if STDOUT in outputs.values() else sys.stdout, diff=diff)
     write_outputs(texts)
 
 
@@ -161,14 +165,22 @@ def _place(output: str | None, name: str, result: RewriteResult, *, alone: bool)
 
 
 def _row(
-    workload: Workload, name: str, before: Program, result: RewriteResult, *, diff: bool, place: Path | None
+    workload: Workload,
+    name: str,
+    before: Program,
+    result: RewriteResult,
+    *,
+    diff: bool,
+    place: Path | None,
+    chosen: Chosen,
 ) -> StageRewrite:
     from graphlab.rewriting.account import stage_account
     from graphlab.sources.stage import axis_sizes
 
     stage = workload.running(name)
     sizes = axis_sizes(stage, workload.step_values(stage, 0))
-    return stage_account(name, before, result, sizes, diff=diff, output=place, notes=before.notes)
+    inexact = [item.name for item in chosen.rewrites if not item.exact]
+    return stage_account(name, before, result, sizes, diff=diff, output=place, notes=before.notes, inexact=inexact)
 
 
 def _report(workload: Workload, chosen: Chosen, stages: list[StageRewrite]) -> RewriteReport:
@@ -213,8 +225,8 @@ def _save(writers: dict[Path, Writer], output: str | None) -> None:
             folder.rmdir()
 
 
-def show(report: RewriteReport, stream: Any) -> None:
-    """The whole report on `stream`, for a human."""
+def show(report: RewriteReport, stream: Any, *, diff: bool = True) -> None:
+    """The whole report on `stream`, for a human; without `diff` the regions that changed are left out."""
     from graphlab.cli.render import console, print_fields, print_lines, print_table
     from graphlab.report.rewrite_tables import (
         diff_lines,
@@ -232,7 +244,7 @@ def show(report: RewriteReport, stream: Any) -> None:
     for stage in report.stages:
         for title, row in verifications(stage):
             print_lines(out, title, verification_lines(row))
-        if stage.diff is not None:
+        if diff and stage.diff is not None:
             _print_diff(out, stage.name, [line for group in stage.diff for line in diff_lines(group)])
         print_lines(out, f"{stage.name}: notes", stage_notes(stage))
     print_lines(out, "Assumptions", report.assumptions)
@@ -249,7 +261,12 @@ def _print_diff(out: Any, name: str, lines: list[str]) -> None:
 
 
 def _texts(report: RewriteReport, outputs: dict[str, str]) -> dict[str, str]:
+    from graphlab.pages.rewrite import rewrite_document
+    from graphlab.report.html import to_html
     from graphlab.report.rewrite_writers import rewrite_json, rewrite_markdown
 
-    writers = {"--json": rewrite_json, "--markdown": rewrite_markdown}
+    def page(item: RewriteReport) -> str:
+        return to_html(rewrite_document(item))
+
+    writers = {"--json": rewrite_json, "--markdown": rewrite_markdown, "--html": page}
     return {path: writers[option](report) for option, path in outputs.items()}

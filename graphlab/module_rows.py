@@ -1,4 +1,4 @@
-"""The modules of a graph: classes told from the module stacks of its calls, weights from the keys they are held under."""
+"""The modules of a graph: classes told from the module stacks of its calls, weights from their keys."""
 
 from __future__ import annotations
 

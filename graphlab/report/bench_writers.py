@@ -6,8 +6,6 @@ import json
 
 from graphlab.report.bench_data import BenchReport
 from graphlab.report.bench_tables import bench_fields, bench_tables, failures, stage_lines
-from graphlab.report.figure import Figure
-from graphlab.report.html import Document, PlainTable, Section, to_html
 from graphlab.report.markdown import escape, markdown_fields, markdown_list, markdown_table
 
 
@@ -26,18 +24,3 @@ def bench_markdown(report: BenchReport) -> str:
     blocks += markdown_list("Assumptions", report.assumptions)
     blocks += markdown_list("Notes", report.notes)
     return "\n\n".join(blocks) + "\n"
-
-
-def bench_html(report: BenchReport, figure: Figure) -> str:
-    """The report as one self-contained page, with `figure` drawn."""
-    tables = tuple(PlainTable(t.title, tuple(c.head for c in t.columns), t.rows, t.note) for t in bench_tables(report))
-    lines = [line for stage in report.stages for line in (*failures(stage), *stage_lines(stage))]
-    return to_html(
-        Document(
-            title=f"Bench of {report.workload}",
-            subtitle=tuple(f"{name}: {value}" for name, value in bench_fields(report)),
-            sections=(Section("Times", figures=(figure,)), Section("Tables", tables=tables)),
-            assumptions=report.assumptions,
-            notes=(*lines, *report.notes),
-        )
-    )

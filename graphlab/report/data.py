@@ -149,8 +149,8 @@ class Estimate:
     """An ideal time on a device, never a measurement: each call at its roofline, no launch overhead.
 
     `seconds` is for one call of the stage; `bound` is "compute" or "memory", whichever takes most of it;
-    `intensity` is FLOP per byte of the whole call; `ridge` the device's own: where its `peak`, in FLOP/s for the stage's
-    dtype, meets its `bandwidth`, in B/s.
+    `intensity` is FLOP per byte of the whole call; `ridge` the device's own: where its `peak`, in FLOP/s for the
+    stage's dtype, meets its `bandwidth`, in B/s.
     """
 
     seconds: float

@@ -19,7 +19,8 @@ class ProgramFigures:
     """One call of a program as it is spelled: calls, FLOP, bytes its calls read and write, its attentions, weights.
 
     `flops` are of contractions, `pointwise_flops` of the rest; `unknown` counts the calls without a rule, whose FLOP
-    are in no sum. A spelled-out attention writes its scores to memory, a fused one does not.
+    are in no sum. A spelled-out attention writes its scores to memory, a fused one does not. `peak_bytes` are the most
+    bytes of activations alive at once, `operators` {op: calls}, the most frequent first.
     """
 
     nodes: int
@@ -30,16 +31,22 @@ class ProgramFigures:
     attention_spelled: int
     weight_bytes: int
     unknown: int
+    peak_bytes: int
+    operators: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class PassRow:
-    """What one pass did over all rounds: changes, candidates it left in its last round, seconds."""
+    """What one pass did over all rounds: changes, candidates it left in its last round, seconds.
+
+    `exact`: results keep their values; a pass that means to change them is not.
+    """
 
     name: str
     changes: int
     skips: int
     seconds: float
+    exact: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ def figures_table(stage: StageRewrite) -> Table:
         ("FLOP", format_count(before.flops), format_count(after.flops)),
         ("pointwise FLOP", format_count(before.pointwise_flops), format_count(after.pointwise_flops)),
         ("bytes", format_bytes(before.bytes), format_bytes(after.bytes)),
+        ("peak activations", format_bytes(before.peak_bytes), format_bytes(after.peak_bytes)),
         ("attention, fused", str(before.attention_fused), str(after.attention_fused)),
         ("attention, spelled out", str(before.attention_spelled), str(after.attention_spelled)),
         ("weights", format_bytes(before.weight_bytes), format_bytes(after.weight_bytes)),

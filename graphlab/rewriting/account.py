@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,10 +49,12 @@ def stage_account(
     diff: bool = False,
     output: Path | None = None,
     notes: Sequence[str] = (),
+    inexact: Collection[str] = (),
 ) -> StageRewrite:
     """What `result`, a rewrite of `before`, did to the stage `name`, with figures at `sizes` ({symbol: size}).
 
-    `packed` binds axes that data flow cannot see; `output` is where the program is about to be written.
+    `packed` binds axes that data flow cannot see; `output` is where the program is about to be written; `inexact` are
+    the names of the passes that mean to change values.
     """
     assert result.program.exported is not None
     at = {symbol: sizes[symbol] for symbol in before.graph.symbols}
@@ -61,7 +63,7 @@ def stage_account(
         symbols=at,
         before=figures(Facts(before.graph, at, packed)),
         after=figures(Facts(result.program.graph, at, packed)),
-        passes=_pass_rows(result),
+        passes=_pass_rows(result, inexact),
         changes=tuple(map(_change_row, result.changes)),
         skips=grouped_skips(result.skips),
         new_tensors=tuple(TensorRow(made.key, made.nbytes, made.origins) for made in result.held),
@@ -91,7 +93,15 @@ def figures(facts: Facts) -> ProgramFigures:
         attention_spelled=len(sites) - fused,
         weight_bytes=sum(_weights(graph).values()),
         unknown=sum(cost.flops is None for cost in costs.values()),
+        peak_bytes=facts.result("memory")["spelled"].peak_bytes,
+        operators=_operators(graph),
     )
+
+
+def _operators(graph: Graph) -> dict[str, int]:
+    """{op: calls}, the most frequent first, equals by name."""
+    counts = Counter(node.target for node in graph.calls)
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _weights(graph: Graph) -> dict[str, int]:
@@ -99,10 +109,12 @@ def _weights(graph: Graph) -> dict[str, int]:
     return {node.target: int(node.out.nbytes) for node in graph.weights}
 
 
-def _pass_rows(result: RewriteResult) -> tuple[PassRow, ...]:
+def _pass_rows(result: RewriteResult, inexact: Collection[str]) -> tuple[PassRow, ...]:
     changes = Counter(change.pass_name for change in result.changes)
     skips = Counter(skip.pass_name for skip in result.skips)
-    return tuple(PassRow(name, changes[name], skips[name], seconds) for name, seconds in result.seconds)
+    return tuple(
+        PassRow(name, changes[name], skips[name], seconds, name not in inexact) for name, seconds in result.seconds
+    )
 
 
 def _change_row(change: Change) -> ChangeRow:

@@ -70,4 +70,4 @@ def _chart(unit: str) -> dict[str, Any]:
         "mark": {"type": "rule", "strokeWidth": 2},
         "encoding": {"x": quantity("low", f"s, {unit}"), "x2": {"field": "high"}, "y": nominal("candidate")},
     }
-    return facets("stage", 1, {"width": 420, "height": {"step": 22}, "layer": [bars, spread]}, free=("x", "y"))
+    return facets("stage", 1, {"width": 420, "height": {"step": 22}, "layer": [bars, spread]}, free=("x",))

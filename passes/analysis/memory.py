@@ -1,4 +1,4 @@
-"""memory: activations alive at every call, and the peak, with materialised and with fused attention."""
+"""memory: activations alive at every call, and the peak, with materialised, with fused and with attention as it is."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from graphlab.passes_base import Analysis, AnalysisInput
 
 @dataclass(frozen=True)
 class MemoryAnalysis(Analysis[Mapping[str, MemoryFacts]]):
-    """{"materialized": MemoryFacts, "fused": MemoryFacts}: bytes of activations in execution order.
+    """{"materialized", "fused" or "spelled": MemoryFacts}: bytes of activations in execution order.
 
     An activation lives from the call that makes it to its last reader, views included; the caller's inputs
     and the results live throughout. Weights are not activations. A materialised attention holds its scores
-    and its probabilities at once; a fused one holds neither. Allocator rounding, workspace and in-place reuse
-    are not modelled.
+    and its probabilities at once; a fused one holds neither; "spelled" is each as the graph has it. Allocator
+    rounding, workspace and in-place reuse are not modelled.
     """
 
     name: ClassVar[str] = "memory"
@@ -36,6 +36,7 @@ class MemoryAnalysis(Analysis[Mapping[str, MemoryFacts]]):
         return {
             "materialized": _liveness(given.graph, roots, frozenset(), extra),
             "fused": _liveness(given.graph, roots, frozenset(hidden), {}),
+            "spelled": _liveness(given.graph, roots, frozenset(), {}),
         }
 
 

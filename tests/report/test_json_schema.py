@@ -13,7 +13,7 @@ from tests.report.sample import report
 
 DOC = Path(__file__).parents[2] / "docs" / "json_schema.md"
 
-NAMED = {"bindings", "weight_bytes", "symbols", "scaling", "categories", "roles", "facts"}
+NAMED = {"bindings", "weight_bytes", "symbols", "scaling", "categories", "roles", "facts", "operators"}
 """Objects whose keys are names of the model's, not of the layout."""
 
 

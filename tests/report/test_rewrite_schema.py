@@ -29,7 +29,7 @@ from graphlab.report.rewrite_writers import rewrite_json, rewrite_markdown
 from tests.report.test_json_schema import DOC, keys
 
 TITLE = "# The JSON of `graphlab rewrite --json`\n"
-FIGURES = ProgramFigures(9, 2_000, 300, 4096, 1, 2, 1 << 20, 1)
+FIGURES = ProgramFigures(9, 2_000, 300, 4096, 1, 2, 1 << 20, 1, 2048, {"aten.bmm.default": 2})
 REGION = RegionGroup(
     "blocks.*.attn",
     ("a.py:3",),
@@ -46,7 +46,7 @@ STAGE = StageRewrite(
     symbols={"sample.d2": 64},
     before=FIGURES,
     after=replace(FIGURES, nodes=7, attention_spelled=0, unknown=0),
-    passes=(PassRow("fuse-attention", 2, 1, 0.5), PassRow("fuse-qkv", 0, 16, 0.25)),
+    passes=(PassRow("fuse-attention", 2, 1, 0.5, True), PassRow("fuse-qkv", 0, 16, 0.25, True)),
     changes=(ChangeRow("fuse-attention", "softmax(q k) v", "blocks.0", "a.py:3", (ChangedValue("s", "o"),)),),
     skips=(SkipGroup("fuse-qkv", "it is alone <here>", "blocks.*.attn", "a.py:4", ("linear", "linear_1")),),
     new_tensors=tuple(TensorRow(f"b.{i}.attn.qkv", 96, (f"b.{i}.attn.q", f"b.{i}.attn.k")) for i in (0, 1)),

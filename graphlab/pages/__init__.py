@@ -1,0 +1,1 @@
+"""Reports of commands as pages: one function a command, from its data to a `Document`."""

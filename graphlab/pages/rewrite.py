@@ -1,0 +1,71 @@
+"""The page of `graphlab rewrite`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from graphlab.pages.rewrite_figures import before_after_figure, changes_figure, operators_figure, skips_figure
+from graphlab.report.html import Document, Listing, Section, plains
+from graphlab.report.rewrite_data import RewriteReport, StageRewrite
+from graphlab.report.rewrite_tables import (
+    diff_lines,
+    figures_table,
+    masks_table,
+    passes_table,
+    rewrite_fields,
+    split_table,
+    stage_notes,
+    tensors_table,
+    verification_lines,
+    verifications,
+)
+
+
+def rewrite_document(report: RewriteReport) -> Document:
+    """Before and after of every stage: figures, operators, every change and refusal, the regions that changed."""
+    return Document(
+        title=f"Rewrite of {report.workload}",
+        subtitle=tuple(f"{name}: {value}" for name, value in rewrite_fields(report)),
+        sections=tuple(part for stage in report.stages for part in _stage(stage)),
+        assumptions=report.assumptions,
+        notes=tuple(f"{stage.name}: {note}" for stage in report.stages for note in stage_notes(stage)),
+    )
+
+
+def _stage(stage: StageRewrite) -> Iterator[Section]:
+    name = stage.name
+    split = split_table(name, stage.split) if stage.split is not None and stage.split.parts else None
+    yield Section(
+        f"{name}: before and after",
+        tuple(_approximate(stage)),
+        tables=plains((figures_table(stage), split)),
+        figures=(before_after_figure(stage), operators_figure(stage)),
+    )
+    for title, row in verifications(stage):
+        yield Section(title, tuple(verification_lines(row)))
+    tables = (
+        passes_table(stage),
+        masks_table(stage) if stage.masks else None,
+        tensors_table(stage) if stage.new_tensors else None,
+    )
+    yield Section(f"{name}: changes", tables=plains(tables), figures=(changes_figure(stage),))
+    yield Section(f"{name}: what stayed, and why", figures=(skips_figure(stage),))
+    if stage.diff is not None:
+        yield _diff(stage)
+
+
+def _approximate(stage: StageRewrite) -> Iterator[str]:
+    """A line on each pass that changed something and means to change values."""
+    for row in stage.passes:
+        if not row.exact and row.changes:
+            yield f"Approximate: {row.name} means to change values; what was compared starts after it."
+
+
+def _diff(stage: StageRewrite) -> Section:
+    regions = stage.diff or ()
+    lines = tuple(
+        Listing(f"{place}. {region.module or '(top level)'}", tuple(diff_lines(region)), diff=True)
+        for place, region in enumerate(regions, 1)
+    )
+    said = "Calls that are gone start with -, new ones with +; regions that changed alike are shown once."
+    return Section(f"{stage.name}: what changed", (said if lines else "Nothing changed.",), listings=lines)
