@@ -15,6 +15,7 @@ from graphlab.cli.bench import bench
 from graphlab.cli.calibrate import calibrate
 from graphlab.cli.characterize import characterize
 from graphlab.cli.devices import devices
+from graphlab.cli.diff import diff
 from graphlab.cli.erase.app import erase
 from graphlab.cli.explain import explain
 from graphlab.cli.export import export
@@ -39,7 +40,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 for command in (
-    analyze, explain, rewrite, export, run, characterize, profile, bench, calibrate, mask, models, devices, passes,
+    analyze, explain, diff, rewrite, export, run, characterize, profile, bench, calibrate, mask, models, devices,
+    passes,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(erase)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from graphlab.benching import bench
     from graphlab.calibrating.device import calibrate
     from graphlab.characterizing import characterize
+    from graphlab.comparing import diff
     from graphlab.errors import GraphlabError
     from graphlab.exporter import export
     from graphlab.loading import load
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from graphlab.program import Program
     from graphlab.report.characterization_data import CharacterizationReport
     from graphlab.report.data import AnalysisReport
+    from graphlab.report.diff_data import DiffReport
     from graphlab.report.export_data import ExportReport
     from graphlab.report.profile_data import ProfileReport
     from graphlab.rewriter import rewrite, run_pass
@@ -35,6 +37,7 @@ _HOMES = {
     "calibrate": "graphlab.calibrating.device",
     "capture": "graphlab.sources.module",
     "characterize": "graphlab.characterizing",
+    "diff": "graphlab.comparing",
     "export": "graphlab.exporter",
     "load": "graphlab.loading",
     "profile": "graphlab.profiling",
@@ -44,6 +47,7 @@ _HOMES = {
     "run_pass": "graphlab.rewriter",
     "AnalysisReport": "graphlab.report.data",
     "CharacterizationReport": "graphlab.report.characterization_data",
+    "DiffReport": "graphlab.report.diff_data",
     "ExportReport": "graphlab.report.export_data",
     "GraphlabError": "graphlab.errors",
     "ProfileReport": "graphlab.report.profile_data",
@@ -58,6 +62,7 @@ _HOMES = {
 __all__ = [
     "AnalysisReport",
     "CharacterizationReport",
+    "DiffReport",
     "ExportReport",
     "GraphlabError",
     "ProfileReport",
@@ -72,6 +77,7 @@ __all__ = [
     "calibrate",
     "capture",
     "characterize",
+    "diff",
     "export",
     "load",
     "profile",
