@@ -14,6 +14,7 @@ from graphlab.cli.analyze import analyze
 from graphlab.cli.bench import bench
 from graphlab.cli.calibrate import calibrate
 from graphlab.cli.characterize import characterize
+from graphlab.cli.diff import diff
 from graphlab.cli.draw import draw
 from graphlab.cli.erase.app import erase
 from graphlab.cli.explain import explain
@@ -39,7 +40,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 for command in (
-    analyze, explain, draw,
+    analyze, explain, draw, diff,
     rewrite, export, run,
     characterize, profile, bench, calibrate, report,
     mask,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from graphlab.benching import bench
     from graphlab.calibrating.device import calibrate
     from graphlab.characterizing import characterize
+    from graphlab.comparing import diff
     from graphlab.drawing import draw
     from graphlab.errors import GraphlabError
     from graphlab.exporter import export
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from graphlab.program import Program
     from graphlab.report.characterization_data import CharacterizationReport
     from graphlab.report.data import AnalysisReport
+    from graphlab.report.diff_data import DiffReport
     from graphlab.report.export_data import ExportReport
     from graphlab.report.profile_data import ProfileReport
     from graphlab.rewriter import rewrite, run_pass
@@ -36,6 +38,7 @@ _HOMES = {
     "calibrate": "graphlab.calibrating.device",
     "capture": "graphlab.sources.module",
     "characterize": "graphlab.characterizing",
+    "diff": "graphlab.comparing",
     "draw": "graphlab.drawing",
     "export": "graphlab.exporter",
     "load": "graphlab.loading",
@@ -46,6 +49,7 @@ _HOMES = {
     "run_pass": "graphlab.rewriter",
     "AnalysisReport": "graphlab.report.data",
     "CharacterizationReport": "graphlab.report.characterization_data",
+    "DiffReport": "graphlab.report.diff_data",
     "ExportReport": "graphlab.report.export_data",
     "GraphlabError": "graphlab.errors",
     "ProfileReport": "graphlab.report.profile_data",
@@ -60,6 +64,7 @@ _HOMES = {
 __all__ = [
     "AnalysisReport",
     "CharacterizationReport",
+    "DiffReport",
     "ExportReport",
     "GraphlabError",
     "ProfileReport",
@@ -74,6 +79,7 @@ __all__ = [
     "calibrate",
     "capture",
     "characterize",
+    "diff",
     "draw",
     "export",
     "load",

@@ -34,3 +34,23 @@ def format_seconds(value: float) -> str:
 def format_share(part: int | float, whole: int | float) -> str:
     """`part` of `whole` as a percentage with one decimal; a dash when the whole is 0."""
     return f"{100 * part / whole:.1f} %" if whole else "-"
+
+
+SCALES: dict[str, dict[str, float]] = {
+    "": {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15},
+    "FLOP": {"": 1, **{f"{prefix}{name}": 10.0**power for name in ("", "FLOP")
+                       for prefix, power in (("k", 3), ("M", 6), ("G", 9), ("T", 12), ("P", 15))}, "FLOP": 1},
+    "B": {"": 1, "B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30,
+          "TiB": 2**40},
+    "s": {"": 1, "s": 1, "ms": 1e-3, "us": 1e-6, "ns": 1e-9},
+}  # fmt: skip
+"""{base unit: {unit a user may write: how many base units it is}}; "" is a plain count."""
+
+
+def format_value(value: int | float, unit: str) -> str:
+    """`value` of a base unit of SCALES with its prefix: 1024, "B" -> "1 KiB"."""
+    if unit == "B":
+        return format_bytes(value)
+    if unit == "s":
+        return f"-{format_seconds(-value)}" if value < 0 else format_seconds(value)
+    return format_count(value, unit)

@@ -10,7 +10,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 LAYERS = """
-benching exporter running catalogue drawing pages
+benching exporter running catalogue drawing pages comparing
+diffing
 onnx_pipeline timing erase
 lowering
 exporting

@@ -1,0 +1,164 @@
+"""`graphlab diff`: what differs between two sources, programs, reports or timings, and rules for CI."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from graphlab.cli.options import (
+    Bindings,
+    Config,
+    Device,
+    Inputs,
+    NoCache,
+    Stage,
+    Static,
+    Strict,
+    TrustPickle,
+    parse_bindings,
+    parse_inputs,
+)
+from graphlab.cli.output import STDOUT, check_outputs, write_outputs
+
+if TYPE_CHECKING:
+    from graphlab.report.diff_data import DiffReport
+
+VIOLATED, UNKNOWN = 3, 4
+"""Exit codes of --fail-if: a rule was violated; none was, and one is about something unknown."""
+_TOP = 20
+_DEPTH = 2
+
+
+class By(StrEnum):
+    """What changes are listed by; attentions are always listed."""
+
+    category = "category"
+    role = "role"
+    module = "module"
+    op = "op"
+    node = "node"
+
+
+class Per(StrEnum):
+    """What numbers are of."""
+
+    call = "call"
+    generation = "generation"
+
+
+OnlyA = Annotated[list[str] | None, typer.Option("--set-a", metavar="NAME=VALUE", help="--set for A alone; repeat.")]
+OnlyB = Annotated[list[str] | None, typer.Option("--set-b", metavar="NAME=VALUE", help="--set for B alone; repeat.")]
+
+
+def diff(
+    a: Annotated[str, typer.Argument(metavar="A", help="A source as analyze takes it, or the JSON of a report.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another; changes are B's against A's.")],
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option("--fail-if", metavar="RULE", help='"flops > +1%", "unet.peak_memory > 8GiB"; exit 3; repeat.'),
+    ] = None,
+    stage: Stage = None,
+    device: Device = None,
+    bindings: Bindings = None,
+    only_a: OnlyA = None,
+    only_b: OnlyB = None,
+    per: Annotated[Per | None, typer.Option("--per", help="Numbers of one call, or of a generation.")] = None,
+    by: Annotated[By | None, typer.Option("--by", help="What changes are listed by: category.")] = None,
+    depth: Annotated[
+        int | None, typer.Option("--depth", min=1, metavar="N", help="Names of a module path with --by module: 2.")
+    ] = None,
+    top: Annotated[int, typer.Option("--top", min=1, metavar="N", help="Rows of that table.")] = _TOP,
+    inputs: Inputs = None,
+    strict: Strict = False,
+    static: Static = False,
+    config: Config = None,
+    trust_pickle: TrustPickle = False,
+    no_cache: NoCache = False,
+    json: Annotated[str | None, typer.Option("--json", metavar="PATH", help="Report as JSON; - is stdout.")] = None,
+    markdown: Annotated[str | None, typer.Option("--markdown", metavar="PATH", help="Tables; - is stdout.")] = None,
+) -> None:
+    """What differs between two models, programs, reports or timings; --fail-if makes it a check for CI."""
+    outputs = {option: path for option, path in (("--json", json), ("--markdown", markdown)) if path is not None}
+    if depth is not None and by is not By.module:
+        raise typer.BadParameter("only --by module has a depth", param_hint="'--depth'")
+    check_outputs(outputs)
+    _check_rules(fail_if or ())
+    sets = (parse_bindings(bindings), parse_bindings(only_a), parse_bindings(only_b))
+    shapes = parse_inputs(inputs)
+    from graphlab.cli.render import progress
+    from graphlab.comparing import run
+
+    with progress(2) as tell:
+        report = run(
+            a,
+            b,
+            sets[0],
+            stage=stage,
+            device=device,
+            per=per.value if per is not None else None,
+            fail_if=fail_if or (),
+            only_a=sets[1],
+            only_b=sets[2],
+            dynamic=not static,
+            strict=strict,
+            cache=not no_cache,
+            progress=tell,
+            config=config,
+            trust_pickle=trust_pickle,
+            inputs=shapes,
+        )
+    chosen = by.value if by is not None else None
+    cut = depth if depth is not None else _DEPTH
+    show(report, chosen, cut, top, sys.stderr if STDOUT in outputs.values() else sys.stdout)
+    _write(report, outputs, chosen, cut, top)
+    code = {"violated": VIOLATED, "unknown": UNKNOWN}.get(report.outcome(), 0)
+    if code:
+        raise typer.Exit(code)
+
+
+def _check_rules(rules: list[str] | tuple[str, ...]) -> None:
+    """BadParameter for a rule that is misspelled, before anything is read."""
+    from graphlab.diffing.errors import RuleError
+    from graphlab.diffing.rules import parse_rule
+
+    for text in rules:
+        try:
+            parse_rule(text)
+        except RuleError as error:
+            raise typer.BadParameter(str(error), param_hint="'--fail-if'") from error
+
+
+def show(report: DiffReport, by: str | None, depth: int, top: int, stream: Any) -> None:
+    """The whole report on `stream`, for a human: settings first, rules last."""
+    from graphlab.cli.render import console, print_fields, print_lines, print_table
+    from graphlab.report.diff_tables import diff_fields, rule_lines, text_lines
+    from graphlab.report.diff_writers import head_tables, part_lists, part_tables
+
+    out = console(stream)
+    print_fields(out, diff_fields(report))
+    for table in head_tables(report):
+        print_table(out, table)
+    for part in report.parts:
+        if part.status == "same":
+            continue
+        for table in part_tables(report, part, by, depth=depth, top=top):
+            print_table(out, table)
+        for title, lines in part_lists(part):
+            print_lines(out, title, lines)
+    print_lines(out, "Words that differ", text_lines(report.texts))
+    print_lines(out, "Notes", report.notes)
+    print_lines(out, "Rules", rule_lines(report))
+
+
+def _write(report: DiffReport, outputs: dict[str, str], by: str | None, depth: int, top: int) -> None:
+    from graphlab.report.diff_writers import diff_json, diff_markdown
+
+    texts: dict[str, str] = {}
+    if "--json" in outputs:
+        texts[outputs["--json"]] = diff_json(report)
+    if "--markdown" in outputs:
+        texts[outputs["--markdown"]] = diff_markdown(report, by, depth=depth, top=top)
+    write_outputs(texts)

@@ -1,0 +1,179 @@
+"""`diff`: what differs between two sources, programs, reports or timings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from graphlab.diffing.analysis_side import CALL, GENERATION, analysis_side, is_bare
+from graphlab.diffing.bench_side import bench_side
+from graphlab.diffing.characterization_side import characterization_side
+from graphlab.diffing.choosing import Chosen, choose, outline
+from graphlab.diffing.compare import compare
+from graphlab.diffing.errors import DiffError
+from graphlab.diffing.judge import judged
+from graphlab.diffing.opening import Comparable, Opened, SourceOptions, kind_of, open_side
+from graphlab.diffing.profile_side import profile_side
+from graphlab.diffing.reading import Saved
+from graphlab.diffing.rewrite_side import rewrite_side
+from graphlab.diffing.rules import parse_rule
+from graphlab.diffing.side import Side
+from graphlab.diffing.working import Progress, Wish, analysed
+from graphlab.errors import BindingError
+from graphlab.hardware import Hardware
+from graphlab.names import nearest
+from graphlab.report.diff_data import DiffReport
+
+PER = (CALL, GENERATION)
+
+
+def diff(
+    a: Comparable,
+    b: Comparable,
+    *,
+    stage: str | None = None,
+    device: str | os.PathLike[str] | Hardware | None = None,
+    per: str | None = None,
+    fail_if: Sequence[str] = (),
+    only_a: Mapping[str, int | float] | None = None,
+    only_b: Mapping[str, int | float] | None = None,
+    dynamic: bool = True,
+    strict: bool = False,
+    cache: bool = True,
+    progress: Progress = None,
+    config: str | os.PathLike[str] | None = None,
+    trust_pickle: bool = False,
+    inputs: Mapping[str, str] | None = None,
+    **bindings: int | float,
+) -> DiffReport:
+    """What differs between `a` and `b`: settings, totals, every stage, and what became of the rules in `fail_if`.
+
+    Each is a source as `analyze` takes it, a report, or the file of one. Two sources are analysed; a source beside a
+    report is put through the report's command at the report's bindings, device and options; a program alone takes the
+    sizes of the other's inputs. `bindings` go to every source that has such a variable, `only_a` and `only_b` to one.
+    `per` is "call" or "generation", by default a generation where both sides say what one is. The other options are
+    those of `analyze`. Raises DiffError for what cannot be compared, ReportFileError for a report that cannot be read,
+    RuleError and PlaceError for a rule that is misspelled or about what neither side has.
+    """
+    return run(
+        a,
+        b,
+        bindings,
+        stage=stage,
+        device=device,
+        per=per,
+        fail_if=fail_if,
+        only_a=only_a,
+        only_b=only_b,
+        dynamic=dynamic,
+        strict=strict,
+        cache=cache,
+        progress=progress,
+        config=config,
+        trust_pickle=trust_pickle,
+        inputs=inputs,
+    )
+
+
+def run(
+    a: Comparable,
+    b: Comparable,
+    bindings: Mapping[str, int | float],
+    *,
+    stage: str | None = None,
+    device: str | os.PathLike[str] | Hardware | None = None,
+    per: str | None = None,
+    fail_if: Sequence[str] = (),
+    only_a: Mapping[str, int | float] | None = None,
+    only_b: Mapping[str, int | float] | None = None,
+    dynamic: bool = True,
+    strict: bool = False,
+    cache: bool = True,
+    progress: Progress = None,
+    config: str | os.PathLike[str] | None = None,
+    trust_pickle: bool = False,
+    inputs: Mapping[str, str] | None = None,
+) -> DiffReport:
+    """`diff` with its bindings in a mapping, where a variable may be called like an option."""
+    rules = tuple(parse_rule(text) for text in fail_if)
+    if per not in (None, *PER):
+        raise DiffError(f"numbers are per {' or '.join(PER)}, not per {per!r}", hint=nearest(str(per), PER).strip())
+    options = SourceOptions(config, trust_pickle, inputs)
+    first, second = (open_side(i, n, options, dynamic=dynamic) for i, n in ((a, "a"), (b, "b")))
+    kind = kind_of(first, second)
+    first, second = _asked((first, second), bindings, (only_a or {}, only_b or {}))
+    if device is not None and not any(isinstance(side, Opened) for side in (first, second)):
+        raise DiffError("a device is for sources, and both sides are reports", hint="leave it out")
+    wish = Wish(device, dynamic, strict, cache, progress)
+    chosen = choose(outline(first), outline(second), stage)
+    sides, scale = _sides(kind, (first, second), chosen, wish, per)
+    report = compare(*sides, kind, scale, notes=(chosen.note,) if chosen.note else ())
+    return replace(report, rules=judged(rules, report))
+
+
+def _asked(
+    sides: tuple[Saved | Opened, Saved | Opened],
+    bindings: Mapping[str, int | float],
+    only: tuple[Mapping[str, int | float], Mapping[str, int | float]],
+) -> tuple[Saved | Opened, Saved | Opened]:
+    """The sources among `sides` with what was asked of them; errors for what goes nowhere."""
+    names = {v.name for side in sides if isinstance(side, Opened) for v in side.workload.variables}
+    for name in bindings:
+        if name not in names:
+            hint = f"{nearest(name, names)}known: {', '.join(sorted(names)) or 'none, for reports are as they are'}"
+            raise BindingError(f"neither side has a variable {name!r} to set", hint=hint)
+    found = []
+    for side, own, letter in zip(sides, only, "ab", strict=True):
+        if isinstance(side, Opened):
+            known = {v.name for v in side.workload.variables}
+            side.workload.bind(own)  # names that are unknown to this very side
+            shared = {name: value for name, value in bindings.items() if name in known}
+            found.append(replace(side, asked={**shared, **own}))
+        elif own:
+            raise BindingError(f"{side.label} ({letter}) is a report, and its sizes are what they are")
+        else:
+            found.append(side)
+    return found[0], found[1]
+
+
+def _sides(
+    kind: str, sides: tuple[Saved | Opened, Saved | Opened], chosen: Chosen, wish: Wish, per: str | None
+) -> tuple[tuple[Side, Side], str]:
+    """(both sides, what their numbers are per)."""
+    if kind == "analyze":
+        return _analyses(sides, chosen, wish, per)
+    if per is not None:
+        raise DiffError(f"numbers of `graphlab {kind}` are as its reports have them", hint="leave --per out")
+    done = [side for side in sides if isinstance(side, Saved)]
+    if len(done) != len(sides):
+        raise DiffError(f"a source beside a report of `graphlab {kind}` is not compared yet")
+    a, b = done
+    if kind == "rewrite":
+        return (rewrite_side(a, chosen.a, "report"), rewrite_side(b, chosen.b, "report")), CALL
+    if kind == "profile":
+        return (profile_side(a, chosen.a), profile_side(b, chosen.b)), GENERATION
+    if kind == "characterize":
+        sides_ = characterization_side(a, chosen.a, "report"), characterization_side(b, chosen.b, "report")
+        return sides_, GENERATION
+    return (bench_side(a, chosen.a), bench_side(b, chosen.b)), CALL
+
+
+def _analyses(
+    sides: tuple[Saved | Opened, Saved | Opened], chosen: Chosen, wish: Wish, per: str | None
+) -> tuple[tuple[Side, Side], str]:
+    """Reports first, then models, then programs alone: each is worked out at the sizes of what is there already."""
+    stages = (chosen.a, chosen.b)
+    order = sorted((0, 1), key=lambda i: (isinstance(sides[i], Opened), isinstance(sides[i], Opened) and sides[i].bare))
+    done: dict[int, Saved] = {}
+    for index in order:
+        side, other = sides[index], done.get(1 - index)
+        if isinstance(side, Opened):
+            done[index] = analysed(side, stages[index], other, wish, stages[1 - index])
+        else:
+            done[index] = side
+    bare = any(is_bare(item.data) for item in done.values())
+    scale = per if per is not None else CALL if bare else GENERATION
+    given = ["source" if isinstance(side, Opened) else "report" for side in sides]
+    a, b = (analysis_side(done[i], stages[i], scale, given[i]) for i in (0, 1))
+    return (a, b), scale

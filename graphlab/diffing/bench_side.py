@@ -1,0 +1,77 @@
+"""The JSON of `graphlab bench` as a Side: seconds of every candidate of every stage, with their samples."""
+
+from __future__ import annotations
+
+from graphlab.diffing.entries import Entry
+from graphlab.diffing.reading import Saved
+from graphlab.diffing.side import Part, Side, Value, Values
+from graphlab.report.bench_data import Interval
+from graphlab.report.diff_data import Compared
+
+_ONCE = "measured once, so there is no interval"
+
+
+def bench_side(saved: Saved, stage: str | None) -> Side:
+    """`saved` as a Side of the seconds of every candidate on every stage, or on `stage` alone."""
+    report = saved.data
+    parts = tuple(_part(item) for item in report["stages"].each() if stage in (None, item["name"].text()))
+    return Side(
+        compared=Compared(saved.label, "report", saved.workload),
+        bindings={name: item.shown() for name, item in report["bindings"].items()},
+        settings={f"machine: {name}": text for name, text in _environment(report["environment"]).items()},
+        parts=parts,
+        totals={},
+    )
+
+
+def _environment(item: Entry) -> dict[str, str]:
+    """What a machine and its software are; its load and free memory vary and are no part of it."""
+    names = ("cpu", "cores", "threads", "memory_bytes", "governor", "gpu", "system")
+    found = {name: item[name].shown() for name in names}
+    return found | {f"version of {name}": version.shown() for name, version in item["versions"].items()}
+
+
+def _part(stage: Entry) -> Part:
+    candidates = {item["label"].text(): item for item in stage["candidates"].each()}
+    settings = {name: stage[name].shown() for name in ("unit", "calls", "weights")}
+    for label, item in candidates.items():
+        settings |= {f"{label}: {name}": item[name].shown() for name in ("backend", "rewrite", "dtype", "computes")}
+        settings[f"{label}: status"] = item["status"].shown()
+    return Part(
+        name=stage["name"].text(),
+        values={},
+        groups={"candidate": {label: _candidate(item) for label, item in candidates.items()}},
+        settings=settings,
+        weights=stage["name"].text(),
+    )
+
+
+def _candidate(item: Entry) -> Values:
+    return {
+        "seconds": item["times"].maybe(_seconds) or _missing(item),
+        "compile_seconds": _once(item["compile_seconds"]),
+        "process_memory": _once(item["memory"]["run_peak_bytes"]),
+    }
+
+
+def _missing(item: Entry) -> Value:
+    return Value(None, measured=True, why=f"not timed: {item['status'].shown()}: {item['error'].shown()}")
+
+
+def _once(item: Entry) -> Value:
+    return Value(item.maybe(Entry.number), measured=True, why=_ONCE)
+
+
+def _seconds(times: Entry) -> Value:
+    samples = []
+    for item in times["samples"].each():
+        if not item.number():
+            raise item.wrong("seconds above 0")
+        samples.append(float(item.number()))
+    return Value(
+        times["seconds"].number(), measured=True, samples=tuple(samples), level=times["interval"].maybe(_interval)
+    )
+
+
+def _interval(item: Entry) -> Interval:
+    return Interval(float(item["low"].number()), float(item["high"].number()))

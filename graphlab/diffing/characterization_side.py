@@ -1,0 +1,57 @@
+"""The JSON of `graphlab characterize` as a Side: a part a model, its stages as groups."""
+
+from __future__ import annotations
+
+from graphlab.diffing.entries import Entry
+from graphlab.diffing.reading import Saved
+from graphlab.diffing.side import Part, Side, Value, Values
+from graphlab.report.diff_data import Compared
+
+_STAGE = {
+    "flops": "flops",
+    "bytes": "bytes_fused",
+    "bytes_materialized": "bytes_baseline",
+    "params": "parameters",
+    "seconds": "seconds_fused",
+    "seconds_materialized": "seconds_baseline",
+    "seconds_compiled": "seconds_compiled",
+    "seconds_idle": "idle_fused",
+}
+_MODEL = {
+    **_STAGE,
+    "peak_memory": "peak_bytes_fused",
+    "peak_memory_materialized": "peak_bytes_baseline",
+    "weight_bytes": "weight_bytes",
+}
+
+
+def characterization_side(saved: Saved, stage: str | None, given_as: str) -> Side:
+    """`saved` as a Side of a generation of every model; `stage` picks the stages that are shown of each."""
+    report = saved.data
+    parts = tuple(_model(item, stage) for item in report["models"].each())
+    findings = {item["name"].text(): item["verdict"].text() for item in report["findings"].each()}
+    return Side(
+        compared=Compared(saved.label, "source" if given_as == "source" else "report", saved.workload),
+        bindings={},
+        settings={"device": report["device"].shown(), "dtype": report["dtype"].shown()},
+        parts=parts,
+        totals=dict(parts[0].values) if len(parts) == 1 else {},
+        texts=findings if given_as == "report" else {},
+    )
+
+
+def _model(model: Entry, stage: str | None) -> Part:
+    stages = [item for item in model["stages"].each() if stage in (None, item["name"].text())]
+    settings = {name: item.shown() for name, item in model["bindings"].items()}
+    calls = {f"{item['name'].text()} calls": item["calls"].shown() for item in stages}
+    return Part(
+        name=model["name"].text(),
+        values=_values(model, _MODEL),
+        groups={"stage": {item["name"].text(): _values(item, _STAGE) for item in stages}},
+        settings={**settings, **calls},
+        weights=model["name"].text(),
+    )
+
+
+def _values(item: Entry, keys: dict[str, str]) -> Values:
+    return {name: Value(item[key].maybe(Entry.number)) for name, key in keys.items()}

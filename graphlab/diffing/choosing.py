@@ -1,0 +1,100 @@
+"""Which stages of the two sides are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from graphlab.diffing.analysis_side import is_bare
+from graphlab.diffing.errors import DiffError
+from graphlab.diffing.opening import Opened
+from graphlab.diffing.reading import Saved
+from graphlab.names import nearest
+from graphlab.sources.stage import tensor_inputs
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """{stage: names of its inputs} of one side, empty sets where a report does not list them."""
+
+    label: str
+    stages: Mapping[str, frozenset[str]]
+    bare: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The stage of each side that is compared, None for all of them; `note` says why, where nobody asked."""
+
+    a: str | None
+    b: str | None
+    note: str = ""
+
+
+def outline(side: Saved | Opened) -> Outline:
+    """The stages of `side`."""
+    if isinstance(side, Opened):
+        stages = {stage.name: frozenset(tensor_inputs(stage)) for stage in side.workload.stages}
+        return Outline(side.label, stages, side.bare)
+    if side.kind == "characterize":
+        models = side.data["models"].each()
+        return Outline(side.label, {s["name"].text(): frozenset() for m in models for s in m["stages"].each()}, False)
+    analysis = side.kind == "analyze"
+    found = {
+        item["name"].text(): frozenset(i["name"].text() for i in item["inputs"].each()) if analysis else frozenset()
+        for item in side.data["stages"].each()
+    }
+    return Outline(side.label, found, analysis and is_bare(side.data))
+
+
+def choose(a: Outline, b: Outline, stage: str | None) -> Chosen:
+    """What `stage` picks of both. Without it all stages; a program alone, or a report of one stage, picks its like.
+
+    DiffError for a stage that neither has, and for a program alone beside several stages none of which is told to be
+    its.
+    """
+    if stage is not None:
+        return _asked(a, b, stage)
+    if a.bare != b.bare:
+        one, many = (a, b) if a.bare else (b, a)
+        if len(many.stages) == 1:
+            return Chosen(None, None)
+        name, why = _like(one, many)
+        note = f"{one.label} is compared with the stage {name} of {many.label}, {why}"
+        return Chosen(None, name, note) if a.bare else Chosen(name, None, note)
+    if {len(a.stages), len(b.stages)} >= {1} and len(a.stages) != len(b.stages):
+        one, many = (a, b) if len(a.stages) == 1 else (b, a)
+        name = next(iter(one.stages))
+        if name in many.stages:
+            return Chosen(name, name, f"only the stage {name} is compared: {one.label} has no other")
+    return Chosen(None, None)
+
+
+def _like(one: Outline, many: Outline) -> tuple[str, str]:
+    """(stage of `many` that `one` is to be, why)."""
+    ((name, inputs),) = one.stages.items()
+    if name in many.stages:
+        return name, "which has its name"
+    alike = [other for other, names in many.stages.items() if names and names == inputs]
+    if len(alike) == 1:
+        return alike[0], "whose inputs have the same names"
+    raise DiffError(
+        f"{one.label} is one program, and none of the stages of {many.label} is told to be its",
+        hint=f"pick one with --stage: {', '.join(many.stages)}",
+    )
+
+
+def _asked(a: Outline, b: Outline, stage: str) -> Chosen:
+    found = []
+    for side in (a, b):
+        if stage not in side.stages and not side.bare:
+            raise DiffError(
+                f"{side.label} has no stage {stage!r}",
+                hint=f"{nearest(stage, side.stages)}stages: {', '.join(side.stages)}",
+            )
+        found.append(stage if stage in side.stages else None)
+    if found == [None, None]:
+        raise DiffError(
+            f"neither {a.label} nor {b.label} has a stage {stage!r}", hint="both are one program: leave --stage out"
+        )
+    return Chosen(*found)

@@ -1,0 +1,84 @@
+"""`Side`: one of the two things compared, in one form for every kind of report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from graphlab.report.bench_data import Interval
+from graphlab.report.data import NodeRow
+from graphlab.report.diff_data import AttentionShape, Compared, Number
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A quantity of one side; a `number` of None is unknown. `uncounted` calls without a rule are not in it.
+
+    `measured` numbers come with `samples`, one a round, the interval of their median, and `why` where there are none.
+    """
+
+    number: Number | None
+    uncounted: int = 0
+    measured: bool = False
+    samples: tuple[float, ...] = ()
+    level: Interval | None = None
+    why: str = ""
+
+
+UNKNOWN = Value(None)
+NOTHING = Value(0)
+
+Values = Mapping[str, Value]
+Groups = Mapping[str, Mapping[str, Values]]
+"""{"category": {"linear": {"flops": Value}}}."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A stage (a model, of a characterization). `weights` names the set of weights it holds.
+
+    `settings` are what its numbers hold at, `inputs` the shapes of its inputs. `texts` are expressions over
+    `symbols`. `attention` is None where the report does not list it, `nodes` where it does not hold calls one by one.
+    """
+
+    name: str
+    values: Values
+    groups: Groups = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    inputs: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+    symbols: tuple[str, ...] = ()
+    attention: tuple[AttentionShape, ...] | None = None
+    nodes: tuple[NodeRow, ...] | None = None
+    weights: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side. `bindings` and `settings` are what all its numbers hold at; `bare` is a program without a model's loop.
+
+    `totals` are over all parts, empty where they have no sum. `texts` are verdicts in words.
+    """
+
+    compared: Compared
+    bindings: Mapping[str, str]
+    settings: Mapping[str, str]
+    parts: tuple[Part, ...]
+    totals: Values
+    bare: bool = False
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+
+def added(values: Iterable[Value]) -> Value:
+    """The sum of `values`; unknown where one of them is."""
+    items = list(values)
+    numbers = [item.number for item in items if item.number is not None]
+    total = sum(numbers) if len(numbers) == len(items) else None
+    why = next((item.why for item in items if item.why), "")
+    measured = any(item.measured for item in items)
+    return Value(total, sum(item.uncounted for item in items), measured=measured, why=why)
+
+
+def summed(parts: Sequence[Part]) -> Values:
+    """{quantity: the sum over `parts`} of the quantities that the first of them has."""
+    return {name: added(part.values[name] for part in parts) for name in (parts[0].values if parts else ())}

@@ -1,0 +1,139 @@
+"""Groups and calls of a `DiffReport` as tables, the largest changes first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from graphlab.report.diff_data import Change, GroupDiff, NodeDiff, NodeFacts, NodesDiff, Number, PartDiff, Status
+from graphlab.report.diff_tables import change_cells, percent, signed
+from graphlab.report.rewrite_data import pattern
+from graphlab.report.tables import Column, Table
+
+BY = ("category", "role", "module", "op", "node")
+"""What `--by` takes of an analysis."""
+KEYS = {"analyze": BY[0], "rewrite": "program", "profile": BY[0], "characterize": "stage", "bench": "candidate"}
+"""{command: what its groups are by where nobody asked}."""
+
+
+def groups_table(part: PartDiff, by: str, *, depth: int | None = None, top: int | None = None) -> Table | None:
+    """Groups of `part` that changed, the largest change first; None where no group is known, or none changed.
+
+    Largest in FLOP, then bytes, seconds and calls. `depth` cuts module paths to so many names, `top` the rows.
+    """
+    groups = part.by(by)
+    if by == "module" and depth is not None:
+        groups = _cut(groups, depth)
+    rows = sorted((item for item in groups if item.status != "same"), key=_size, reverse=True)
+    if not rows:
+        return None
+    names = [n for n in _MAIN if any(item.change(n) is not None for item in rows)]
+    shown = rows if top is None else rows[:top]
+    main = next((n for n in names if any((c := item.change(n)) is not None and c.changed for item in rows)), names[0])
+    others = [name for name in names if name != main]
+    columns = (
+        Column(by, number=False),
+        Column("status", number=False),
+        *(Column(f"{main} {side}".strip()) for side in ("a", "b", "change", "percent")),
+        *(Column(name) for name in others),
+    )
+    note = [f"{len(groups) - len(rows)} others are the same", "one call" if part.change("nodes") else ""]
+    note += [f"--top {len(rows)} shows all"] if len(shown) < len(rows) else []
+    cells = tuple((g.name or "(top level)", g.status, *_cells(g, main), *_changes(g, others)) for g in shown)
+    return Table(f"{part.name}: by {by}", columns, cells, note="; ".join(filter(None, note)))
+
+
+_MAIN = ("flops", "seconds", "bytes", "bytes_materialized", "changes", "skips", "nodes", "pointwise", "params")
+
+
+def _size(group: GroupDiff) -> tuple[float, ...]:
+    found = []
+    for name in _MAIN:
+        item = group.change(name)
+        found.append(abs(float(item.absolute)) if item is not None and item.absolute is not None else 0.0)
+    return tuple(found)
+
+
+def _cells(group: GroupDiff, name: str) -> tuple[str, ...]:
+    item = group.change(name)
+    return change_cells(item) if item is not None else ("-",) * 4
+
+
+def _changes(group: GroupDiff, names: Sequence[str]) -> list[str]:
+    found = [group.change(name) for name in names]
+    return [signed(c.absolute, c.unit) if c is not None and c.absolute is not None else "-" for c in found]
+
+
+def _cut(groups: Sequence[GroupDiff], depth: int) -> tuple[GroupDiff, ...]:
+    """Groups of equal first `depth` names of their path as one."""
+    found: dict[str, list[GroupDiff]] = {}
+    for item in groups:
+        found.setdefault(".".join(item.name.split(".")[:depth]), []).append(item)
+    return tuple(_joined(name, items) for name, items in found.items())
+
+
+def _joined(name: str, items: Sequence[GroupDiff]) -> GroupDiff:
+    changes = tuple(_sum([c for item in items if (c := item.change(q.quantity)) is not None]) for q in items[0].changes)
+    states = {item.status for item in items}
+    status: Status = items[0].status if len(states) == 1 else "changed"
+    return GroupDiff(items[0].by, name, status, changes)
+
+
+def _sum(items: Sequence[Change]) -> Change:
+    return replace(
+        items[0],
+        a=_added([item.a for item in items]),
+        b=_added([item.b for item in items]),
+        uncounted_a=sum(item.uncounted_a for item in items),
+        uncounted_b=sum(item.uncounted_b for item in items),
+        timing=None,
+    )
+
+
+def _added(values: Sequence[Number | None]) -> Number | None:
+    numbers = [value for value in values if value is not None]
+    return sum(numbers) if len(numbers) == len(values) else None
+
+
+def match_lines(nodes: NodesDiff) -> list[str]:
+    """How calls of the two programs were matched, and how many could not be."""
+    return [
+        f"{nodes.by_shape} calls matched by module, operator and shape, in order",
+        f"{nodes.by_module} of the rest by module and operator: their shape changed",
+        f"{nodes.by_operator} of the rest by operator and shape: their module changed",
+        f"{nodes.same} of the matched are the same in everything",
+        f"not matched: {nodes.only_a} of a (removed), {nodes.only_b} of b (added)",
+    ]
+
+
+def nodes_table(part: PartDiff, top: int | None = None) -> Table | None:
+    """Calls that differ, those alike in operator, modules' pattern and difference counted; None where none does."""
+    if part.nodes is None or not part.nodes.rows:
+        return None
+    counts: dict[tuple[str, ...], int] = {}
+    for item in part.nodes.rows:
+        key = _key(item)
+        counts[key] = counts.get(key, 0) + 1
+    rows = sorted(counts.items(), key=lambda pair: -pair[1])
+    shown = rows if top is None else rows[:top]
+    heads = ("status", "op", "module", "what")
+    columns = (Column("times"), *(Column(head, number=False) for head in heads))
+    note = f"--top {len(rows)} shows all {len(rows)}" if len(shown) < len(rows) else ""
+    return Table(f"{part.name}: calls", columns, tuple((f"{n} x", *key) for key, n in shown), note=note)
+
+
+def _key(item: NodeDiff) -> tuple[str, ...]:
+    op = _either(item, lambda facts: facts.op)
+    module = _either(item, lambda facts: pattern(facts.module) or "(top level)")
+    what = [f"{name}{_flops(item) if name == 'flops' else ''}" for name in item.what if name not in ("op", "module")]
+    return (item.status, op, module, ", ".join(what))
+
+
+def _flops(item: NodeDiff) -> str:
+    if item.a is None or item.b is None or not item.a.flops or item.b.flops is None:
+        return ""
+    return f" {percent((item.b.flops - item.a.flops) / item.a.flops)}"
+
+
+def _either(item: NodeDiff, read: Callable[[NodeFacts], str]) -> str:
+    return " -> ".join(dict.fromkeys(read(side) for side in (item.a, item.b) if side is not None))

@@ -1,0 +1,69 @@
+"""A `DiffReport` as JSON and Markdown text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from graphlab.report.diff_data import DiffReport, PartDiff
+from graphlab.report.diff_groups import KEYS, groups_table, match_lines, nodes_table
+from graphlab.report.diff_tables import (
+    attention_table,
+    changes_table,
+    diff_fields,
+    parts_table,
+    rule_lines,
+    settings_table,
+    text_lines,
+    times_table,
+    totals_table,
+)
+from graphlab.report.markdown import escape, markdown_fields, markdown_list, markdown_table
+from graphlab.report.tables import Table
+
+
+def diff_json(report: DiffReport) -> str:
+    """`report.to_dict()` as indented ASCII JSON in the order of the keys, ending in a newline."""
+    return json.dumps(report.to_dict(), indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def head_tables(report: DiffReport) -> Iterator[Table]:
+    """Settings that differ, then what is over all parts."""
+    yield from (t for t in (settings_table(report), totals_table(report), parts_table(report)) if t is not None)
+
+
+def part_tables(
+    report: DiffReport, part: PartDiff, by: str | None = None, *, depth: int | None = None, top: int | None = None
+) -> Iterator[Table]:
+    """Every table about one part; `by` is what groups are by, or "node" for calls one by one."""
+    if part.changes and not all(item.timing is not None for item in part.changes):
+        yield changes_table(f"{part.name}: one {report.per}", part.changes)
+    chosen = by or KEYS[report.kind]
+    grouped = None if chosen in ("node", "candidate") else groups_table(part, chosen, depth=depth, top=top)
+    calls = nodes_table(part, top) if chosen == "node" else None
+    yield from (t for t in (times_table(part), grouped, calls, attention_table(part)) if t is not None)
+
+
+def diff_markdown(
+    report: DiffReport, by: str | None = None, *, depth: int | None = None, top: int | None = None
+) -> str:
+    """The report as GitHub-flavoured Markdown, ending in one newline: rules and settings come first."""
+    blocks = [f"# {escape(report.a.label)} and {escape(report.b.label)}", markdown_fields(diff_fields(report))]
+    blocks += markdown_list("Rules", rule_lines(report))
+    blocks += map(markdown_table, head_tables(report))
+    for part in report.parts:
+        if part.status == "same":
+            continue
+        blocks += map(markdown_table, part_tables(report, part, by, depth=depth, top=top))
+        for title, lines in part_lists(part):
+            blocks += markdown_list(title, lines)
+    blocks += markdown_list("Words that differ", text_lines(report.texts))
+    blocks += markdown_list("Notes", report.notes)
+    return "\n\n".join(blocks) + "\n"
+
+
+def part_lists(part: PartDiff) -> Iterator[tuple[str, list[str]]]:
+    """(title, lines) of what is told about a part beside its tables."""
+    yield f"{part.name}: expressions that differ", list(text_lines(part.texts))
+    yield f"{part.name}: how calls were matched", match_lines(part.nodes) if part.nodes is not None else []
+    yield f"{part.name}: notes", list(part.notes)
