@@ -30,7 +30,7 @@ def test_top_level_is_exactly_what_it_should_be() -> None:
     top = {line.split("/")[0] for line in tracked.splitlines()}
     assert top == {
         ".ci", ".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "benchmarks", "cli", "docs",
-        "examples", "graphlab", "passes", "pyproject.toml", "tests",
+        "examples", "graphlab", "mkdocs.yml", "passes", "pyproject.toml", "tests",
     }  # fmt: skip
 
 
