@@ -1,9 +1,10 @@
 """The erasure study, in pieces: what is done is kept, what was cut off is done again.
 
-    python -m benchmarks.erasure.study --folder runs/study --part digits --budget 3300
-    python -m benchmarks.erasure.study --folder runs/study --read
+    python -m benchmarks.erasure.study --folder benchmarks/erasure/study/results --part digits --budget 3300
+    python -m benchmarks.erasure.study --folder benchmarks/erasure/study/results --read
 
-A piece begins no run after its budget of seconds. `<part>.csv` in the folder holds a row for every checkpoint.
+A piece begins no run after its budget of seconds. `<part>.csv` in the folder holds a row for every checkpoint,
+and is enough to go on from.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ from benchmarks.erasure.study.runs import Part, Run, runs
 from graphlab.erase.errors import EraseError
 
 Row = dict[str, str]
+NAMED = ("stage", "base", "concepts", "method", "seed")
+"""Columns that name a run of a part; those of tuning are named by their rate, too."""
 
 
 def write_rows(folder: Path, run: Run, rows: Sequence[Mapping[str, object]]) -> None:
@@ -41,12 +43,39 @@ def gather(folder: Path, part: Part) -> Path:
     return path
 
 
+def spread(folder: Path, part: Part) -> int:
+    """The opposite of `gather`, where there is a gathered file: runs it holds that were not there as files of their
+    own, and now are."""
+    path = folder / f"{part}.csv"
+    if not path.exists():
+        return 0
+    by_run: dict[tuple[str, ...], list[Row]] = {}
+    for row in read(path):
+        rate = row["rate"] if row["stage"] == "tune" else ""
+        by_run.setdefault((*(row[name] for name in NAMED), rate), []).append(row)
+    new = [run for run in runs(part) if not is_done(folder, run) and _named(run) in by_run]
+    for run in new:
+        write_rows(folder, run, by_run[_named(run)])
+    return len(new)
+
+
 def read(path: Path) -> list[Row]:
     """The rows of a gathered file; EraseError where there is none."""
     if not path.exists():
         raise EraseError(f"{path} is not there", hint="run the part first")
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def _named(run: Run) -> tuple[str, ...]:
+    return (
+        run.stage,
+        run.base,
+        "+".join(run.concepts),
+        run.method,
+        str(run.seed),
+        "" if run.rate is None else f"{run.rate:g}",
+    )
 
 
 def _path(folder: Path, run: Run) -> Path:

@@ -12,8 +12,8 @@ import torch
 
 from benchmarks.erasure.study.doing import Setting, do
 from benchmarks.erasure.study.endpoint import score
-from benchmarks.erasure.study.runs import RATES, TUNED_ON, Part, Run, runs, tuned_as
-from benchmarks.erasure.study.store import gather, is_done, rows_of, write_rows
+from benchmarks.erasure.study.runs import PARTS, RATES, TUNED_ON, Part, Run, runs, tuned_as
+from benchmarks.erasure.study.store import gather, is_done, rows_of, spread, write_rows
 from graphlab.erase.errors import EraseError
 
 Tell = Callable[[str], None]
@@ -24,10 +24,12 @@ def work_off(
 ) -> int:
     """How many runs of a part are left after `budget` seconds; none is begun later than that.
 
-    Each of `workers` processes uses one thread. Rows of a run appear when all of it is done. EraseError where a run
-    fails, after those beside it.
+    Each of `workers` processes uses one thread. What `<part>.csv` of the folder holds is done. Rows of a run appear
+    when all of it is done. EraseError where a run fails, after those beside it.
     """
     began = time.monotonic()
+    for other in PARTS:
+        spread(folder, other)
     waiting = [run for run in runs(part) if not is_done(folder, run)]
     pending: dict[Future[float], Run] = {}
     context = multiprocessing.get_context("spawn")

@@ -10,7 +10,7 @@ from benchmarks.erasure.study.claims import claims, endpoints
 from benchmarks.erasure.study.endpoint import Endpoint, bracket, curve_of, endpoint, score
 from benchmarks.erasure.study.report import report
 from benchmarks.erasure.study.runs import ATTACKED, CONCEPTS, MAIN, PARTS, RATES, Run, runs, tuned_as
-from benchmarks.erasure.study.store import gather, is_done, read, rows_of, write_rows
+from benchmarks.erasure.study.store import gather, is_done, read, rows_of, spread, write_rows
 from benchmarks.erasure.study.working import best_rate, rate_of
 from graphlab.erase.errors import EraseError
 from graphlab.erase.methods.known import METHODS
@@ -144,6 +144,23 @@ def test_rows_are_gathered_once_in_the_order_of_the_runs(tmp_path: Path) -> None
         read(tmp_path / "world.csv")
     with pytest.raises(EraseError, match="is not done"):
         rows_of(tmp_path, runs("digits")[2])
+
+
+def test_a_gathered_file_is_enough_to_go_on(tmp_path: Path) -> None:
+    made = [run for run in runs("digits") if run.stage == "tune"][:5] + list(runs("digits")[-2:])
+    for number, run in enumerate(made):
+        about = {"stage": run.stage, "base": run.base, "concepts": "+".join(run.concepts), "method": run.method}
+        rate = "0.5" if run.rate is None else f"{run.rate:g}"
+        write_rows(tmp_path / "one", run, [{**about, "seed": run.seed, "rate": rate, "n": number, "last": ""}] * 2)
+    kept = gather(tmp_path / "one", "digits").read_bytes()
+    (tmp_path / "two").mkdir()
+    assert spread(tmp_path / "two", "digits") == 0
+    (tmp_path / "two" / "digits.csv").write_bytes(kept)
+    assert spread(tmp_path / "two", "digits") == len(made)
+    assert spread(tmp_path / "two", "digits") == 0
+    assert [run for run in runs("digits") if is_done(tmp_path / "two", run)] == made
+    assert [rows_of(tmp_path / "two", run)[1]["n"] for run in made] == [str(number) for number in range(len(made))]
+    assert gather(tmp_path / "two", "digits").read_bytes() == kept
 
 
 def rows_with(gain: float) -> list[dict[str, str]]:
