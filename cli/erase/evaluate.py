@@ -18,37 +18,48 @@ if TYPE_CHECKING:
     from graphlab.erase.sources.source import ErasureSource
 
 
+Erased = Annotated[
+    str, typer.Argument(metavar="ERASED", help="What training left: a base file, or a folder with unet/ in it.")
+]
+Concepts = Annotated[list[str], typer.Option("--concept", metavar="NAME", help="What was erased; repeat.")]
+Mask = Annotated[Path | None, typer.Option("--mask", metavar="FILE", help="Says whether only its entries changed.")]
+Images = Annotated[
+    int | None,
+    typer.Option("--images", min=1, metavar="N", help="Of a concept's prompts; of each, for a pipeline."),
+]
+KeptImages = Annotated[
+    int | None, typer.Option("--kept-images", min=1, metavar="N", help="Of every class that is kept; bases.")
+]
+UnseenImages = Annotated[
+    int | None, typer.Option("--unseen-images", min=0, metavar="N", help="Of phrases erasing never saw; bases.")
+]
+Keep = Annotated[
+    Path | None, typer.Option("--keep", metavar="FILE", help="Prompts that are to stay, one a line; pipelines.")
+]
+Steps = Annotated[int | None, typer.Option("--steps", min=1, metavar="N", help="Of an image.")]
+Guidance = Annotated[float | None, typer.Option("--guidance", metavar="G", help="Of an image.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="The first of the images' seeds.")]
+Judges = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--judge", metavar="J", help="A CNN judge's file, for a base; file.py:function, for a pipeline; repeat."
+    ),
+]
+
+
 def evaluate(
     source: ErasureSourceText,
-    erased: Annotated[
-        str, typer.Argument(metavar="ERASED", help="What training left: a base file, or a folder with unet/ in it.")
-    ],
-    concept: Annotated[list[str], typer.Option("--concept", metavar="NAME", help="What was erased; repeat.")],
-    mask: Annotated[
-        Path | None, typer.Option("--mask", metavar="FILE", help="Says whether only its entries changed.")
-    ] = None,
-    images: Annotated[
-        int | None,
-        typer.Option("--images", min=1, metavar="N", help="Of a concept's prompts; of each, for a pipeline."),
-    ] = None,
-    kept_images: Annotated[
-        int | None, typer.Option("--kept-images", min=1, metavar="N", help="Of every class that is kept; bases.")
-    ] = None,
-    unseen_images: Annotated[
-        int | None, typer.Option("--unseen-images", min=0, metavar="N", help="Of phrases erasing never saw; bases.")
-    ] = None,
-    keep: Annotated[
-        Path | None, typer.Option("--keep", metavar="FILE", help="Prompts that are to stay, one a line; pipelines.")
-    ] = None,
-    steps: Annotated[int | None, typer.Option("--steps", min=1, metavar="N", help="Of an image.")] = None,
-    guidance: Annotated[float | None, typer.Option("--guidance", metavar="G", help="Of an image.")] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="The first of the images' seeds.")] = 0,
-    judge: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--judge", metavar="J", help="A CNN judge's file, for a base; file.py:function, for a pipeline; repeat."
-        ),
-    ] = None,
+    erased: Erased,
+    concept: Concepts,
+    mask: Mask = None,
+    images: Images = None,
+    kept_images: KeptImages = None,
+    unseen_images: UnseenImages = None,
+    keep: Keep = None,
+    steps: Steps = None,
+    guidance: Guidance = None,
+    seed: Seed = 0,
+    judge: Judges = None,
     shape: Shape = None,
     json: Json = None,
 ) -> None:

@@ -12,6 +12,7 @@ from graphlab.erase.evaluation.config import EvaluationConfig
 from graphlab.erase.evaluation.evaluating import evaluate
 from graphlab.erase.evaluation.result import Evaluation
 from graphlab.erase.jobs.comparison import Changed, changed_weights, outside
+from graphlab.erase.jobs.memory import memory_told
 from graphlab.erase.jobs.train import mask_for
 from graphlab.erase.sources.of_base import BaseSource
 from graphlab.erase.sources.source import ErasureSource
@@ -38,6 +39,7 @@ class BaseReport:
         }
 
 
+@memory_told()
 def evaluate_base(
     base: Base,
     erased: Base,

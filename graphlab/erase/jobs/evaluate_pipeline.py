@@ -16,10 +16,11 @@ from typing import Any
 import torch
 
 from graphlab.erase.errors import EraseError
-from graphlab.erase.evaluation.config import EDGES
+from graphlab.erase.evaluation.config import EDGES, check_images
 from graphlab.erase.images import Sampling, draw
 from graphlab.erase.jobs.comparison import Changed
 from graphlab.erase.jobs.evaluate import changes_dict, changes_of
+from graphlab.erase.jobs.memory import memory_told
 from graphlab.erase.metrics.drift import DriftBin, drift
 from graphlab.erase.metrics.structure import structure_kept
 from graphlab.erase.sources.decoding import Decode
@@ -46,6 +47,7 @@ class PairConfig:
         for name in ("images", "steps", "levels", "together"):
             if getattr(self, name) < 1:
                 raise EraseError(f"{name} is {getattr(self, name)}, expected 1 or more")
+        check_images(self.seed, self.guidance)
         if len(self.edges) < 2 or any(later <= earlier for earlier, later in pairwise(self.edges)):
             raise EraseError("edges of bins rise, and there are two at least")
 
@@ -74,6 +76,7 @@ class PairReport:
         }
 
 
+@memory_told()
 def evaluate_pipeline(
     base: ErasureSource,
     erased: ErasureSource,
@@ -134,6 +137,8 @@ def _drifts(
     }
     some = latents.get("kept", latents["concept"])
     found["empty"] = drift(model, teacher, some, base.encode([""]), how.edges, levels=how.levels, seed=how.seed)
+    if not all(math.isfinite(part.drift) for bins in found.values() for part in bins):
+        raise EraseError("predictions are not finite", hint="look at the weights of both models, and at the guidance")
     return found
 
 

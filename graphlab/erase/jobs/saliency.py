@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from graphlab.erase.jobs.config import EraseConfig
+from graphlab.erase.jobs.memory import memory_told
 from graphlab.erase.jobs.output import claim_file, drop
 from graphlab.erase.jobs.record import Record, file_hash
 from graphlab.erase.jobs.roles import RoleRow, by_role
@@ -37,6 +38,7 @@ class Masked:
         return density(self.found.rows)
 
 
+@memory_told()
 def make_mask(
     source: ErasureSource,
     config: EraseConfig,
@@ -55,7 +57,8 @@ def make_mask(
     manifest, partial = path.with_name(path.name + MANIFEST), path.with_name(path.name + PARTIAL)
     prompts = prompts_of(source, config.concepts, config.prompts, config.forms)
     named = named_prompts(source, prompts)
-    claim_file(path, force=force, beside=[manifest])
+    source.check_shape(config.maps.shape)
+    claim_file(path, source, force=force, beside=[manifest])
     if force:
         drop(partial)
     found = saliency(source.model, named, config.maps, partial=partial, on_progress=on_progress)

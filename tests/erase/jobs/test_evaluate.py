@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -169,3 +170,27 @@ def test_refuses_pipelines(pair: tuple[PipelineSource, PipelineSource], tmp_path
         PairConfig(images=0)
     with pytest.raises(EraseError, match="edges of bins rise"):
         PairConfig(edges=(1.0, 1.0))
+
+
+@pytest.mark.parametrize("kind", [EvaluationConfig, PairConfig])
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"seed": -1}, "seed is -1"),
+        ({"seed": 2**63}, "seed is 9"),
+        ({"guidance": float("nan")}, "guidance is nan"),
+        ({"guidance": float("inf")}, "guidance is inf"),
+    ],
+    ids=["negative", "beyond", "nan", "infinite"],
+)
+def test_images_that_cannot_be_drawn_are_refused(kind: Any, values: dict[str, Any], says: str) -> None:
+    with pytest.raises(EraseError, match=says):
+        kind(**values)
+
+
+def test_a_pipeline_of_weights_that_are_no_numbers_is_said(pair: tuple[PipelineSource, PipelineSource]) -> None:
+    spoilt = pair[0].copied()
+    with torch.no_grad():
+        spoilt.model.module.conv_out.bias.fill_(float("nan"))  # type: ignore[operator,union-attr]  # a convolution's
+    with pytest.raises(EraseError, match="predictions are not finite"):
+        evaluate_pipeline(pair[0], spoilt, ["a cat"], (), PAIRS)

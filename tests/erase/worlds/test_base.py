@@ -203,6 +203,13 @@ def test_a_base_that_is_too_large_is_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_path_that_cannot_be_written_is_said_and_nothing_is_left(tmp_path: Path) -> None:
+    (tmp_path / "base.safetensors").mkdir()
+    with pytest.raises(EraseError, match="cannot write"):
+        save_base(new_base(BaseConfig("digits", "epsilon", (8, 16), 2), 0), tmp_path / "base.safetensors")
+    assert [path.name for path in tmp_path.iterdir()] == ["base.safetensors"]
+
+
 def test_a_configuration_that_cannot_be_is_refused() -> None:
     with pytest.raises(EraseError, match="cannot predict 'sample'"):
         BaseConfig("digits", "sample")  # type: ignore[arg-type]  # what is tested
