@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from graphlab.cli.erase.options import ErasureSourceText, Json, Shape, opened
+from graphlab.cli.erase.progress import interruptible, shown
 from graphlab.cli.output import STDOUT, check_outputs, write_outputs
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from graphlab.erase.sources.source import ErasureSource
 
 
+ANEW = "nothing is kept of an evaluation: the same command begins anew"
 Erased = Annotated[
     str, typer.Argument(metavar="ERASED", help="What training left: a base file, or a folder with unet/ in it.")
 ]
@@ -105,7 +107,9 @@ def _of_base(
         raise typer.BadParameter("a base has one CNN judge", param_hint="'--judge'")
     config = EvaluationConfig(**_given(counts))
     known = judges_for(before.base.config.world, Path(judges[0]) if judges else None)
-    return evaluate_base(before.base, open_erased_base(Path(erased)), concepts, known, config, mask=mask)
+    after = open_erased_base(Path(erased))
+    with interruptible(ANEW), shown("images") as (tell,):
+        return evaluate_base(before.base, after, concepts, known, config, mask=mask, on_progress=tell)
 
 
 def _of_pipeline(
@@ -125,16 +129,13 @@ def _of_pipeline(
 
     assert isinstance(before, PipelineSource)
     kept = [] if keep is None else captions(keep)
-    return evaluate_pipeline(
-        before,
-        before.with_unet(Path(erased)),
-        concepts,
-        kept,
-        PairConfig(**_given(counts)),
-        mask=mask,
-        judges={text: _judge(text) for text in judges},
-        decode=decoder_of(Path(source)) if judges else None,
-    )
+    after, config = before.with_unet(Path(erased)), PairConfig(**_given(counts))
+    asked = {text: _judge(text) for text in judges}
+    decode = decoder_of(Path(source)) if judges else None
+    with interruptible(ANEW), shown("images") as (tell,):
+        return evaluate_pipeline(
+            before, after, concepts, kept, config, mask=mask, judges=asked, decode=decode, on_progress=tell
+        )
 
 
 def _given(values: dict[str, Any]) -> dict[str, Any]:
