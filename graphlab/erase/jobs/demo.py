@@ -56,7 +56,7 @@ class DemoConfig:
 
 DEMOS: Mapping[str, DemoConfig] = {
     "digits": DemoConfig(),
-    "layout": DemoConfig(steps=120, rate=1e-3, boundary=-1.0, seeds=1),
+    "layout": DemoConfig(steps=80, rate=1e-3, boundary=-1.0, seeds=1),
 }
 """{world: what erases one of its classes within minutes}. A glyph of the layout world is decided late and in few
 pixels: it takes a later boundary, a higher rate and more weights."""

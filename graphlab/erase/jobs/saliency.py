@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from graphlab.erase.errors import EraseError
 from graphlab.erase.jobs.config import EraseConfig
 from graphlab.erase.jobs.memory import memory_told
 from graphlab.erase.jobs.output import claim_file, drop
@@ -54,6 +55,8 @@ def make_mask(
     or is there already (without `force`), and for no prompt; later for a kept run of another configuration, a mask
     without an entry and a gradient that is not finite.
     """
+    if not path.name:  # "" and "." are no names of files
+        raise EraseError(f"cannot write {path}: it is a folder")
     manifest, partial = path.with_name(path.name + MANIFEST), path.with_name(path.name + PARTIAL)
     prompts = prompts_of(source, config.concepts, config.prompts, config.forms)
     named = named_prompts(source, prompts)

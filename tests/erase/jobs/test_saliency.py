@@ -112,6 +112,12 @@ def test_a_name_that_is_too_long_is_refused_before_any_work(source: ErasureSourc
             make_mask(source, quick(source), tmp_path / name)
 
 
+def test_a_folder_is_no_place_for_a_mask(source: ErasureSource, tmp_path: Path) -> None:
+    for path in (Path(), tmp_path):
+        with pytest.raises(EraseError, match="it is a folder"):
+            make_mask(source, quick(source), path, force=True)
+
+
 def test_latents_of_another_shape_are_refused(source: ErasureSource, pipeline_path: Path, tmp_path: Path) -> None:
     path = tmp_path / "mask.safetensors"
     with pytest.raises(EraseError, match=r"shape \(1, 8, 8\), not \(1, 16, 16\)"):

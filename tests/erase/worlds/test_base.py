@@ -215,6 +215,16 @@ def test_a_configuration_that_cannot_be_is_refused() -> None:
         BaseConfig("digits", "sample")  # type: ignore[arg-type]  # what is tested
     with pytest.raises(EraseError, match=r"channels \(30, 64\) in 4 heads"):
         BaseConfig("digits", "epsilon", (30, 64))
+    wrong: list[tuple[Any, Any]] = [
+        ((8.0, 16.0), 2),
+        ((8, 16, 32), 2),
+        ((8, 4_000_000), 2),
+        ((8, 16), 0),
+        ((8, 16), "2"),
+    ]
+    for channels, heads in wrong:
+        with pytest.raises(EraseError, match="two, and all from 1 to 1024"):
+            BaseConfig("digits", "epsilon", channels, heads)
 
 
 def test_weights_come_from_the_seed_and_a_copy_is_its_own() -> None:
