@@ -18,52 +18,54 @@ if TYPE_CHECKING:
 CONCEPTS = {"digits": "three", "layout": "ring"}
 
 
+World = Annotated[str, typer.Option("--world", metavar="W", help="digits or layout.")]
+Concept = Annotated[str | None, typer.Option("--concept", metavar="NAME", help="The class to erase: three, or ring.")]
+Steps = Annotated[int | None, typer.Option("--steps", min=0, metavar="N", help="Iterations; 0 leaves all as it was.")]
+Output = Annotated[
+    Path, typer.Option("-o", "--output", metavar="DIR", help="A folder for base, erased base, mask and picture.")
+]
+Images = Annotated[
+    int | None, typer.Option("--images", min=8, metavar="N", help="Images of the concept that are judged.")
+]
+KeptImages = Annotated[
+    int | None, typer.Option("--kept-images", min=1, metavar="N", help="Images of every other class.")
+]
+OwnBase = Annotated[
+    Path | None, typer.Option("--base", metavar="FILE", help="A base of your own, which decides the world.")
+]
+OwnJudge = Annotated[Path | None, typer.Option("--judge", metavar="FILE", help="A CNN judge of your own.")]
+
+
 def demo(
-    world: Annotated[str, typer.Option("--world", metavar="W", help="digits or layout.")] = "digits",
-    concept: Annotated[
-        str | None, typer.Option("--concept", metavar="NAME", help="The class to erase: three, or ring.")
-    ] = None,
-    steps: Annotated[
-        int | None, typer.Option("--steps", min=0, metavar="N", help="Iterations; 0 leaves all as it was.")
-    ] = None,
-    output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="DIR", help="A folder for base, erased base, mask and picture.")
-    ] = Path("erase-demo"),
-    images: Annotated[
-        int | None, typer.Option("--images", min=8, metavar="N", help="Images of the concept that are judged.")
-    ] = None,
-    kept_images: Annotated[
-        int | None, typer.Option("--kept-images", min=1, metavar="N", help="Images of every other class.")
-    ] = None,
-    base: Annotated[
-        Path | None, typer.Option("--base", metavar="FILE", help="A base of your own, which decides the world.")
-    ] = None,
-    judge: Annotated[Path | None, typer.Option("--judge", metavar="FILE", help="A CNN judge of your own.")] = None,
+    world: World = "digits",
+    concept: Concept = None,
+    steps: Steps = None,
+    output: Output = Path("erase-demo"),
+    images: Images = None,
+    kept_images: KeptImages = None,
+    base: OwnBase = None,
+    judge: OwnJudge = None,
     force: Force = False,
 ) -> None:
-    """Erases one class of a small model, here and now: the same images before and after, and what two judges see."""
+    """Erases one class of a small model, here and now: the same images before and after, and what two judges see.
+
+    It takes minutes, and one that was interrupted begins anew.
+    """
     from dataclasses import replace
 
-    from graphlab.erase.jobs.demo import DemoConfig
+    from graphlab.erase.jobs.demo import DEMOS
     from graphlab.erase.jobs.demo import demo as erase
     from graphlab.erase.jobs.judges import judges_for
 
-    given = {"steps": steps, "images": images, "kept_images": kept_images}
-    config = replace(DemoConfig(), **{name: value for name, value in given.items() if value is not None})
     model = _base(world, base)
-    named = concept if concept is not None else CONCEPTS[model.config.world]
-    kept = f"{output} holds what was made so far: --force begins anew"
-    with interruptible(kept), shown("maps", "training") as (maps, training):
-        made = erase(
-            model,
-            named,
-            judges_for(model.config.world, judge),
-            output,
-            config,
-            force=force,
-            on_map=maps,
-            on_step=training,
-        )
+    name = model.config.world
+    given = {"steps": steps, "images": images, "kept_images": kept_images}
+    config = replace(DEMOS[name], **{key: value for key, value in given.items() if value is not None})
+    judges = judges_for(name, judge)
+    named = concept if concept is not None else CONCEPTS[name]
+    advice = f"a demonstration does not go on: --force begins anew in {output}"
+    with interruptible(advice), shown("maps", "training") as (maps, training):
+        made = erase(model, named, judges, output, config, place=base, force=force, on_map=maps, on_step=training)
     show(made, sys.stdout)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from graphlab.cli.erase.options import ErasureSourceText, Json, Shape, opened
+from graphlab.cli.erase.progress import interruptible, shown
 from graphlab.cli.output import STDOUT, check_outputs, write_outputs
 
 if TYPE_CHECKING:
@@ -18,37 +19,49 @@ if TYPE_CHECKING:
     from graphlab.erase.sources.source import ErasureSource
 
 
+ANEW = "nothing is kept of an evaluation: the same command begins anew"
+Erased = Annotated[
+    str, typer.Argument(metavar="ERASED", help="What training left: a base file, or a folder with unet/ in it.")
+]
+Concepts = Annotated[list[str], typer.Option("--concept", metavar="NAME", help="What was erased; repeat.")]
+Mask = Annotated[Path | None, typer.Option("--mask", metavar="FILE", help="Says whether only its entries changed.")]
+Images = Annotated[
+    int | None,
+    typer.Option("--images", min=1, metavar="N", help="Of a concept's prompts; of each, for a pipeline."),
+]
+KeptImages = Annotated[
+    int | None, typer.Option("--kept-images", min=1, metavar="N", help="Of every class that is kept; bases.")
+]
+UnseenImages = Annotated[
+    int | None, typer.Option("--unseen-images", min=0, metavar="N", help="Of phrases erasing never saw; bases.")
+]
+Keep = Annotated[
+    Path | None, typer.Option("--keep", metavar="FILE", help="Prompts that are to stay, one a line; pipelines.")
+]
+Steps = Annotated[int | None, typer.Option("--steps", min=1, metavar="N", help="Of an image.")]
+Guidance = Annotated[float | None, typer.Option("--guidance", metavar="G", help="Of an image.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="The first of the images' seeds.")]
+Judges = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--judge", metavar="J", help="A CNN judge's file, for a base; file.py:function, for a pipeline; repeat."
+    ),
+]
+
+
 def evaluate(
     source: ErasureSourceText,
-    erased: Annotated[
-        str, typer.Argument(metavar="ERASED", help="What training left: a base file, or a folder with unet/ in it.")
-    ],
-    concept: Annotated[list[str], typer.Option("--concept", metavar="NAME", help="What was erased; repeat.")],
-    mask: Annotated[
-        Path | None, typer.Option("--mask", metavar="FILE", help="Says whether only its entries changed.")
-    ] = None,
-    images: Annotated[
-        int | None,
-        typer.Option("--images", min=1, metavar="N", help="Of a concept's prompts; of each, for a pipeline."),
-    ] = None,
-    kept_images: Annotated[
-        int | None, typer.Option("--kept-images", min=1, metavar="N", help="Of every class that is kept; bases.")
-    ] = None,
-    unseen_images: Annotated[
-        int | None, typer.Option("--unseen-images", min=0, metavar="N", help="Of phrases erasing never saw; bases.")
-    ] = None,
-    keep: Annotated[
-        Path | None, typer.Option("--keep", metavar="FILE", help="Prompts that are to stay, one a line; pipelines.")
-    ] = None,
-    steps: Annotated[int | None, typer.Option("--steps", min=1, metavar="N", help="Of an image.")] = None,
-    guidance: Annotated[float | None, typer.Option("--guidance", metavar="G", help="Of an image.")] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="The first of the images' seeds.")] = 0,
-    judge: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--judge", metavar="J", help="A CNN judge's file, for a base; file.py:function, for a pipeline; repeat."
-        ),
-    ] = None,
+    erased: Erased,
+    concept: Concepts,
+    mask: Mask = None,
+    images: Images = None,
+    kept_images: KeptImages = None,
+    unseen_images: UnseenImages = None,
+    keep: Keep = None,
+    steps: Steps = None,
+    guidance: Guidance = None,
+    seed: Seed = 0,
+    judge: Judges = None,
     shape: Shape = None,
     json: Json = None,
 ) -> None:
@@ -94,7 +107,9 @@ def _of_base(
         raise typer.BadParameter("a base has one CNN judge", param_hint="'--judge'")
     config = EvaluationConfig(**_given(counts))
     known = judges_for(before.base.config.world, Path(judges[0]) if judges else None)
-    return evaluate_base(before.base, open_erased_base(Path(erased)), concepts, known, config, mask=mask)
+    after = open_erased_base(Path(erased))
+    with interruptible(ANEW), shown("images") as (tell,):
+        return evaluate_base(before.base, after, concepts, known, config, mask=mask, on_progress=tell)
 
 
 def _of_pipeline(
@@ -114,16 +129,13 @@ def _of_pipeline(
 
     assert isinstance(before, PipelineSource)
     kept = [] if keep is None else captions(keep)
-    return evaluate_pipeline(
-        before,
-        before.with_unet(Path(erased)),
-        concepts,
-        kept,
-        PairConfig(**_given(counts)),
-        mask=mask,
-        judges={text: _judge(text) for text in judges},
-        decode=decoder_of(Path(source)) if judges else None,
-    )
+    after, config = before.with_unet(Path(erased)), PairConfig(**_given(counts))
+    asked = {text: _judge(text) for text in judges}
+    decode = decoder_of(Path(source)) if judges else None
+    with interruptible(ANEW), shown("images") as (tell,):
+        return evaluate_pipeline(
+            before, after, concepts, kept, config, mask=mask, judges=asked, decode=decode, on_progress=tell
+        )
 
 
 def _given(values: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,46 +22,55 @@ ErasureSourceText = Annotated[
         help="A base: its file, or the name of one that comes with graphlab; or the folder of a diffusers pipeline.",
     ),
 ]
-Concepts = Annotated[
-    list[str] | None, typer.Option("--concept", metavar="NAME", help="What to erase, by its name; repeat.")
-]
-Prompts = Annotated[
-    list[str] | None, typer.Option("--prompt", metavar="TEXT", help="A prompt of what to erase; repeat.")
-]
-PromptFile = Annotated[
-    Path | None, typer.Option("--prompts", metavar="FILE", help="Prompts of what to erase, one a line.")
-]
-ConfigFile = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE.toml", help="Values of this and more; options count above it.")
-]
 Shape = Annotated[
     str | None, typer.Option("--shape", metavar="CxHxW", help="Of the latents, where not the U-Net's own: 4x64x64.")
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
-PathSteps = Annotated[
-    int | None, typer.Option("--path-steps", metavar="N", help="Steps of the paths that points are taken from.")
-]
-Guidance = Annotated[float | None, typer.Option("--guidance", metavar="G", help="Guidance of these paths.")]
-Batch = Annotated[int | None, typer.Option("--batch", metavar="N", help="Samples that are worked on together.")]
-Parameters = Annotated[
-    str | None,
-    typer.Option("--parameters", metavar="WHICH", help="full, xattn, selfattn, noxattn, or regex:PATTERN of names."),
-]
-Preset = Annotated[
-    str | None, typer.Option("--preset", metavar="P", help="Weights of the terms as published: paper-a or paper-b.")
-]
-Task = Annotated[
-    str | None, typer.Option("--task", metavar="T", help="What the preset is for: nsfw, celebrity or art.")
-]
-Method = Annotated[
-    str | None,
-    typer.Option("--method", metavar="M", help="A method of the study in the place of a preset: ant, esd, salun, ..."),
-]
-Checkpointing = Annotated[
-    bool | None,
-    typer.Option("--gradient-checkpointing/--no-gradient-checkpointing", help="Less memory for more time."),
-]
 Json = Annotated[str | None, typer.Option("--json", metavar="PATH", help="Report as JSON; - is stdout.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What `saliency` and `train` are told alike."""
+
+    concept: Annotated[
+        list[str] | None, typer.Option("--concept", metavar="NAME", help="What to erase, by its name; repeat.")
+    ] = None
+    prompt: Annotated[
+        list[str] | None, typer.Option("--prompt", metavar="TEXT", help="A prompt of what to erase; repeat.")
+    ] = None
+    prompts: Annotated[
+        Path | None, typer.Option("--prompts", metavar="FILE", help="Prompts of what to erase, one a line.")
+    ] = None
+    method: Annotated[
+        str | None,
+        typer.Option(
+            "--method", metavar="M", help="A method of the study in the place of a preset: ant, esd, salun, ..."
+        ),
+    ] = None
+    path_steps: Annotated[
+        int | None, typer.Option("--path-steps", metavar="N", help="Steps of the paths that points are taken from.")
+    ] = None
+    guidance: Annotated[float | None, typer.Option("--guidance", metavar="G", help="Guidance of these paths.")] = None
+    batch: Annotated[int | None, typer.Option("--batch", metavar="N", help="Samples that are worked on together.")] = (
+        None
+    )
+    parameters: Annotated[
+        str | None,
+        typer.Option(
+            "--parameters", metavar="WHICH", help="full, xattn, selfattn, noxattn, or regex:PATTERN of names."
+        ),
+    ] = None
+    checkpointing: Annotated[
+        bool | None,
+        typer.Option("--gradient-checkpointing/--no-gradient-checkpointing", help="Less memory for more time."),
+    ] = None
+    shape: Shape = None
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE.toml", help="Values of this and more; options count above it."),
+    ] = None
+
 
 _INTEGER = re.compile(r"[0-9]+")
 _SPAN = re.compile(r"([0-9]+):([0-9]+)")
@@ -75,21 +85,29 @@ def opened(source: str, shape: str | None) -> ErasureSource:
     return open_source(source, wanted)
 
 
-def configured(
-    source: ErasureSource,
-    file: Path | None,
-    concepts: list[str] | None,
-    prompts: list[str] | None,
-    prompt_file: Path | None,
-    values: Mapping[str, Any],
-) -> EraseConfig:
-    """The configuration of a command: `values` {"maps.fraction": 0.5}, None for not given, above those of `file`."""
+def configured(source: ErasureSource, given: Asked, keys: Mapping[str, str], **values: Any) -> EraseConfig:
+    """The configuration of a command: options above the file, each under the key that `keys` {"rate": "training.rate"}
+    has for it, and further `values` under keys with "__" for a dot; None means not given."""
     from graphlab.erase.fusion.statistics import captions
     from graphlab.erase.jobs.config import erase_config, nested, read_file
 
-    asked = [*(prompts or ()), *(captions(prompt_file) if prompt_file is not None else ())]
-    named = {"concepts": concepts or None, "prompts": asked or None}
-    return erase_config(source, read_file(file), nested({**named, **values}))
+    asked = [*(given.prompt or ()), *(captions(given.prompts) if given.prompts is not None else ())]
+    named = {"concepts": given.concept or None, "prompts": asked or None}
+    told = {key: getattr(given, option) for option, key in keys.items()}
+    more = {name.replace("__", "."): value for name, value in values.items()}
+    return erase_config(source, read_file(given.config), nested({**named, **told, **more}))
+
+
+def keys_of(part: str, path: str) -> dict[str, str]:
+    """Keys of what commands are told alike, `part` and `path` being the tables of the command."""
+    return {
+        "method": "method",
+        "path_steps": f"{path}.steps",
+        "guidance": f"{path}.guidance",
+        "batch": f"{path}.batch",
+        "parameters": f"{part}.parameters",
+        "checkpointing": f"{part}.gradient_checkpointing",
+    }
 
 
 def parse_shape(text: str | None) -> tuple[int, int, int] | None:

@@ -52,7 +52,7 @@ class PointSampler:
     shape: tuple[int, int, int, int]
     guidance: float = 3.0
     until: float = inf
-    pool: tuple[int, ...] = ()
+    pool: Sequence[int] = ()
 
     def __post_init__(self) -> None:
         if not any(self.sides):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from math import isfinite
 
 from graphlab.erase.errors import EraseError
 from graphlab.erase.images import Sampling
@@ -12,6 +13,16 @@ from graphlab.erase.worlds.gate import GUIDANCE, STEPS
 
 EDGES = (-4.0, -2.25, -0.5, 1.25, 3.0)
 """log SNRs between which drift is averaged: the levels bases are trained at, in four."""
+MOST_SEED = 2**62
+"""The largest first seed: others are counted on from it, and torch takes none of 2**63 or more."""
+
+
+def check_images(seed: int, guidance: float) -> None:
+    """EraseError for a first seed, or a guidance, that no image can be drawn with."""
+    if not 0 <= seed <= MOST_SEED:
+        raise EraseError(f"seed is {seed}, expected 0 to {MOST_SEED}")
+    if not isfinite(guidance):
+        raise EraseError(f"guidance is {guidance}, expected a finite number")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +51,9 @@ class EvaluationConfig:
         for name in ("images", "kept_images", "steps", "drift_images", "bootstrap", "together"):
             if getattr(self, name) < 1:
                 raise EraseError(f"{name} is {getattr(self, name)}, expected 1 or more")
-        if self.unseen_images < 0 or self.seed < 0 or self.real_images < 2:
-            raise EraseError("unseen_images and seed are 0 or more, real_images 2 or more")
+        if self.unseen_images < 0 or self.real_images < 2:
+            raise EraseError("unseen_images are 0 or more, real_images 2 or more")
+        check_images(self.seed, self.guidance)
         if len(self.edges) < 2 or any(later <= earlier for earlier, later in pairwise(self.edges)):
             raise EraseError("edges of bins rise, and there are two at least")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -17,15 +17,17 @@ from graphlab.erase.evaluation.subject import BaseSubject
 from graphlab.erase.jobs.config import erase_config
 from graphlab.erase.jobs.output import claim_folder, drop
 from graphlab.erase.jobs.pictures import grid, write_png
+from graphlab.erase.jobs.record import Record, hashes_of
 from graphlab.erase.jobs.saliency import MANIFEST, PARTIAL, Masked, make_mask
 from graphlab.erase.jobs.train import Erased, train_erased
+from graphlab.erase.sources.of_base import FILE as ERASED
 from graphlab.erase.sources.of_base import BaseSource
 from graphlab.erase.training.progress import OnProgress
 from graphlab.erase.worlds.base import Base
 from graphlab.erase.worlds.base_file import load_base, save_base
 from graphlab.erase.worlds.judges import Judge
 
-BASE, MASK, PICTURE = "base.safetensors", "mask.safetensors", "before_after.png"
+BASE, MASK, PICTURE, RECORD = "base.safetensors", "mask.safetensors", "before_after.png", "demo.json"
 COLUMNS = 8
 """Images a row of the picture: of digits, what fits a terminal."""
 
@@ -52,6 +54,14 @@ class DemoConfig:
             raise EraseError(f"seeds are {self.seeds}, expected 1 or more")
 
 
+DEMOS: Mapping[str, DemoConfig] = {
+    "digits": DemoConfig(),
+    "layout": DemoConfig(steps=80, rate=1e-3, boundary=-1.0, seeds=1),
+}
+"""{world: what erases one of its classes within minutes}. A glyph of the layout world is decided late and in few
+pixels: it takes a later boundary, a higher rate and more weights."""
+
+
 @dataclass(frozen=True)
 class Demo:
     """`before` and `after` as each judge sees them; the `mask`, what was `erased`, and the `picture` (height, width, 3)
@@ -73,42 +83,64 @@ def demo(
     folder: Path,
     config: DemoConfig | None = None,
     *,
+    place: Path | None = None,
     force: bool = False,
     on_map: OnProgress | None = None,
     on_step: OnProgress | None = None,
 ) -> Demo:
     """Erases `concept` from `base` and writes BASE, the erased base, MASK and PICTURE into `folder`.
 
-    Weights outside the mask are compared to the bit; `config.steps` 0 leaves everything as it was. EraseError for an
-    unknown concept, a judge of another world, and a folder that cannot be written or holds something.
+    Without `config` it is the one of the base's world in DEMOS. Weights outside the mask are compared to the bit;
+    `config.steps` 0 leaves everything as it was. It takes minutes, and one that was interrupted begins anew. `place` is
+    the file the base was read from, which is not written over. EraseError for an unknown concept, a judge of another
+    world, and a folder that cannot be written, holds that file, or holds something.
     """
-    how = config or DemoConfig()
-    source = BaseSource(base, base.config.world)
+    how = config or DEMOS[base.config.world]
+    source = BaseSource(base, base.config.world, place)
     settings = erase_config(source, values_of(how), {"concepts": [concept]})
     counts = EvaluationConfig(
         images=max(how.images, COLUMNS), unseen_images=0, kept_images=how.kept_images, seed=how.seed
     )
     source.phrases(concept)  # refuses an unknown concept, and names the nearest, before anything is written
     asked = plan(base, concept, counts)
-    claim_folder(folder, source, force=force)
-    if force:
-        drop(*(folder / name for name in (MASK, MASK + PARTIAL, MASK + MANIFEST)))
-    save_base(base, folder / BASE)
+    _claim(folder, source, force)
     mask = make_mask(source, settings, folder / MASK, on_progress=on_map)
     erased = train_erased(source, settings, folder, mask=mask.path, force=True, on_progress=on_step)
-    after_base = load_base(folder / "erased.safetensors")  # what was written, not what is in memory
-    before, after = (draw_plan(BaseSubject(model), asked, base, counts) for model in (base, after_base))
-    picture = grid(_rows(asked, before, after))
+    after_base = load_base(folder / ERASED)  # what was written, not what is in memory
+    images = [draw_plan(BaseSubject(model), asked, base, counts) for model in (base, after_base)]
+    picture = grid(_rows(asked, *images))
     write_png(folder / PICTURE, picture)
-    return Demo(
-        concept,
-        tuple(judged(judge, base.world, asked, before) for judge in judges),
-        tuple(judged(judge, base.world, asked, after) for judge in judges),
-        mask,
-        erased,
-        picture,
-        (folder / BASE, mask.path, mask.manifest, *erased.files, folder / PICTURE),
+    before, after = (tuple(judged(judge, base.world, asked, drawn) for judge in judges) for drawn in images)
+    files = (folder / BASE, mask.path, mask.manifest, *erased.files, folder / PICTURE)
+    made = Demo(concept, before, after, mask, erased, picture, (*files, folder / RECORD))
+    _record(made, how, source, hashes_of(files, folder)).write(folder / RECORD)
+    return made
+
+
+def _record(made: Demo, how: DemoConfig, source: BaseSource, outputs: Mapping[str, str]) -> Record:
+    return Record(
+        command="demo",
+        source=source.name,
+        base=made.mask.found.base,
+        config={"concept": made.concept, **asdict(how)},
+        seeds={"images": how.seed, "training": how.seed, "maps": list(range(how.seeds))},
+        outputs=outputs,
+        results={
+            old.judge: {
+                name: {"acc_e": part.erased["trained"].value, "acc_p": part.acc_p.value}
+                for name, part in (("before", old), ("after", new))
+            }
+            for old, new in zip(made.before, made.after, strict=True)
+        },
     )
+
+
+def _claim(folder: Path, source: BaseSource, force: bool) -> None:
+    """The folder with the base in it, and nothing of an earlier demonstration."""
+    claim_folder(folder, source, force=force)
+    if force:
+        drop(*(folder / name for name in (BASE, MASK, MASK + PARTIAL, MASK + MANIFEST, PICTURE, RECORD)))
+    save_base(source.base, folder / BASE)
 
 
 def values_of(how: DemoConfig) -> dict[str, object]:

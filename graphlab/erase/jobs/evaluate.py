@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from graphlab.erase.errors import EraseError
 from graphlab.erase.evaluation.config import EvaluationConfig
 from graphlab.erase.evaluation.evaluating import evaluate
+from graphlab.erase.evaluation.plan import draw_plan, plan
 from graphlab.erase.evaluation.result import Evaluation
+from graphlab.erase.evaluation.subject import BaseSubject
 from graphlab.erase.jobs.comparison import Changed, changed_weights, outside
+from graphlab.erase.jobs.drawing import Watched, drawing
+from graphlab.erase.jobs.memory import memory_told
+from graphlab.erase.jobs.record import made_of
 from graphlab.erase.jobs.train import mask_for
 from graphlab.erase.sources.of_base import BaseSource
 from graphlab.erase.sources.source import ErasureSource
 from graphlab.erase.training.masking import masks_of
 from graphlab.erase.training.model import module_hash
+from graphlab.erase.training.progress import OnProgress
 from graphlab.erase.worlds.base import Base
 from graphlab.erase.worlds.judges import Judge
 
@@ -24,20 +30,23 @@ from graphlab.erase.worlds.judges import Judge
 @dataclass(frozen=True)
 class BaseReport:
     """An evaluation for every concept, and which weights changed; `outside` counts entries that a mask lets none
-    change, None without a mask."""
+    change, None without a mask. `made` says what it was made of and with."""
 
     evaluations: tuple[Evaluation, ...]
     changes: tuple[Changed, ...]
     outside: int | None
+    made: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """All of it in values that JSON can write."""
         return {
+            "made": dict(self.made),
             "evaluations": [found.to_dict() for found in self.evaluations],
             **changes_dict(self.changes, self.outside),
         }
 
 
+@memory_told()
 def evaluate_base(
     base: Base,
     erased: Base,
@@ -46,6 +55,7 @@ def evaluate_base(
     config: EvaluationConfig | None = None,
     *,
     mask: Path | None = None,
+    on_progress: OnProgress | None = None,
 ) -> BaseReport:
     """Everything there is to say of `erased`, once `base`, from which `concepts` are gone, judged by `judges`.
 
@@ -59,12 +69,18 @@ def evaluate_base(
         source.phrases(concept)
     if base.config != erased.config or module_hash(base.encoder) != module_hash(erased.encoder):
         raise EraseError("the erased model is not made of this base: configuration or text encoder differ")
-    changes, beyond = changes_of(source, BaseSource(erased, erased.config.world), mask)
-    found = tuple(
-        evaluate(base, erased, concept, judges, config, also=[other for other in concepts if other != concept])
-        for concept in dict.fromkeys(concepts)
-    )
-    return BaseReport(found, changes, beyond)
+    other, how = BaseSource(erased, erased.config.world), config or EvaluationConfig()
+    changes, beyond = changes_of(source, other, mask)
+    named = tuple(dict.fromkeys(concepts))
+    gone = {concept: [name for name in named if name != concept] for concept in named}
+    plans = {concept: plan(base, concept, how, gone[concept]) for concept in named}
+    images = sum(len(part.prompts) for asked in plans.values() for part in asked.values())
+    drawn = drawing(2 * images, on_progress)
+    found = []
+    for concept, asked in plans.items():
+        old, new = (draw_plan(Watched(BaseSubject(model), drawn), asked, base, how) for model in (base, erased))
+        found.append(evaluate(base, erased, concept, judges, how, also=gone[concept], before=old, after=new))
+    return BaseReport(tuple(found), changes, beyond, made_of(source, other, mask))
 
 
 def changes_of(

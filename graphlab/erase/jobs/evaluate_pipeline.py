@@ -16,14 +16,19 @@ from typing import Any
 import torch
 
 from graphlab.erase.errors import EraseError
-from graphlab.erase.evaluation.config import EDGES
+from graphlab.erase.evaluation.config import EDGES, check_images
 from graphlab.erase.images import Sampling, draw
 from graphlab.erase.jobs.comparison import Changed
+from graphlab.erase.jobs.drawing import Drawn, drawing
 from graphlab.erase.jobs.evaluate import changes_dict, changes_of
+from graphlab.erase.jobs.memory import memory_told
+from graphlab.erase.jobs.record import made_of
 from graphlab.erase.metrics.drift import DriftBin, drift
 from graphlab.erase.metrics.structure import structure_kept
 from graphlab.erase.sources.decoding import Decode
 from graphlab.erase.sources.source import ErasureSource, prompts_of
+from graphlab.erase.training.progress import OnProgress
+from graphlab.erase.training.strict import plain
 
 PairJudge = Callable[[torch.Tensor, torch.Tensor, Sequence[str]], Mapping[str, float]]
 """Pictures before and after (images, 3, height, width) in [-1, 1] and the prompts of each to figures by name."""
@@ -46,6 +51,7 @@ class PairConfig:
         for name in ("images", "steps", "levels", "together"):
             if getattr(self, name) < 1:
                 raise EraseError(f"{name} is {getattr(self, name)}, expected 1 or more")
+        check_images(self.seed, self.guidance)
         if len(self.edges) < 2 or any(later <= earlier for earlier, later in pairwise(self.edges)):
             raise EraseError("edges of bins rise, and there are two at least")
 
@@ -54,7 +60,8 @@ class PairConfig:
 class PairReport:
     """`drift` {"concept", "kept" or "empty": bins}; `structure` {"concept" or "kept": mean correlation of the low
     passes of a seed's two latents, None where all are flat}; `judged` {judge: {"concept" or "kept": its figures}};
-    which weights changed, and how many entries `outside` of a mask, None without one."""
+    which weights changed, and how many entries `outside` of a mask, None without one. `made` says what it was made of
+    and with."""
 
     drift: Mapping[str, tuple[DriftBin, ...]]
     structure: Mapping[str, float | None]
@@ -62,10 +69,14 @@ class PairReport:
     changes: tuple[Changed, ...]
     outside: int | None
     prompts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    config: PairConfig = field(default_factory=PairConfig)
+    made: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """All of it in values that JSON can write."""
         return {
+            "made": dict(self.made),
+            "config": plain(self.config),
             "prompts": {name: list(found) for name, found in self.prompts.items()},
             "drift": {name: [asdict(part) for part in bins] for name, bins in self.drift.items()},
             "structure": dict(self.structure),
@@ -74,6 +85,7 @@ class PairReport:
         }
 
 
+@memory_told()
 def evaluate_pipeline(
     base: ErasureSource,
     erased: ErasureSource,
@@ -84,6 +96,7 @@ def evaluate_pipeline(
     mask: Path | None = None,
     judges: Mapping[str, PairJudge] | None = None,
     decode: Decode | None = None,
+    on_progress: OnProgress | None = None,
 ) -> PairReport:
     """What moved in `erased`, once `base`: predictions under prompts of `concepts`, under `kept` prompts and the empty
     one, images of both, and weights.
@@ -98,8 +111,9 @@ def evaluate_pipeline(
     if judges and decode is None:
         raise EraseError("judges look at pictures, and there is no decoder to make them")
     changes, beyond = changes_of(base, erased, mask)
+    tell = drawing(2 * how.images * sum(map(len, asked.values())), on_progress)
     before, after = (
-        {group: _drawn(model, base, prompts, how) for group, prompts in asked.items()} for model in (base, erased)
+        {group: _drawn(model, base, prompts, how, tell) for group, prompts in asked.items()} for model in (base, erased)
     )
     return PairReport(
         drift=_drifts(base, erased, asked, before, how),
@@ -108,15 +122,24 @@ def evaluate_pipeline(
         changes=changes,
         outside=beyond,
         prompts=asked,
+        config=how,
+        made=made_of(base, erased, mask),
     )
 
 
-def _drawn(model: ErasureSource, base: ErasureSource, prompts: Sequence[str], how: PairConfig) -> torch.Tensor:
+def _drawn(
+    model: ErasureSource, base: ErasureSource, prompts: Sequence[str], how: PairConfig, tell: Drawn
+) -> torch.Tensor:
     """Latents (prompts x images, channels, height, width), those of one prompt side by side."""
-    rows = base.encode(prompts).repeat_interleave(how.images, 0)
-    seeds = range(how.seed, how.seed + len(rows))
+    rows, empty = base.encode(prompts).repeat_interleave(how.images, 0), base.encode([""])
     sampling = Sampling(base.shape, how.steps, how.guidance, how.together)
-    return draw(model.model.denoiser, rows, base.encode([""]), seeds, sampling)
+    made = []
+    for start in range(0, len(rows), how.together):
+        given = rows[start : start + how.together]
+        seeds = range(how.seed + start, how.seed + start + len(given))
+        made.append(draw(model.model.denoiser, given, empty, seeds, sampling))
+        tell(len(given))
+    return torch.cat(made)
 
 
 def _drifts(
@@ -134,6 +157,8 @@ def _drifts(
     }
     some = latents.get("kept", latents["concept"])
     found["empty"] = drift(model, teacher, some, base.encode([""]), how.edges, levels=how.levels, seed=how.seed)
+    if not all(math.isfinite(part.drift) for bins in found.values() for part in bins):
+        raise EraseError("predictions are not finite", hint="look at the weights of both models, and at the guidance")
     return found
 
 

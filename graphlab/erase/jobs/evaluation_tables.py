@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from graphlab.erase.evaluation.result import Evaluation, Judged
+from graphlab.erase.evaluation.result import Evaluation, Judged, Mean
 from graphlab.erase.jobs.evaluate import BaseReport
 from graphlab.erase.jobs.evaluate_pipeline import PairReport
 from graphlab.erase.metrics.accuracy import Share
@@ -32,6 +32,8 @@ def _rows(before: Judged, after: Judged) -> Iterator[tuple[str, ...]]:
         yield _pair(f"Acc_e, {group} phrases", before.erased[group], after.erased[group])
         yield _pair(f"anything, {group} phrases", before.valid[group], after.valid[group])
     yield _pair("Acc_p", before.acc_p, after.acc_p)
+    (name, share), (other, new) = before.worst, after.worst
+    yield ("worst kept class", str(new.count), f"{name}: {_share(share)}", f"{other}: {_share(new)}")
     for name in before.kept:
         yield _pair(f"Acc_p of {name}", before.kept[name], after.kept[name])
     for group in before.erased:
@@ -52,7 +54,7 @@ def _replaced(before: Judged, after: Judged) -> Iterator[tuple[str, ...]]:
 def _without_judge(found: Evaluation) -> Iterator[Table]:
     heads = (Column("what", number=False), Column("images"), Column("value"), Column("95 % interval"))
     rows = [
-        (f"structure kept, {group}", str(mean.count), f"{mean.value:.3f}", f"{mean.low:.3f} to {mean.high:.3f}")
+        (f"structure kept, {group}", _count(mean), f"{mean.value:.3f}", f"{mean.low:.3f} to {mean.high:.3f}")
         for group, mean in found.structure.items()
     ]
     if found.distance is not None:
@@ -67,6 +69,10 @@ def _without_judge(found: Evaluation) -> Iterator[Table]:
         ]
     yield Table(f"{found.concept}, without a judge", heads, tuple(rows))
     yield _drift(found.drift)
+
+
+def _count(mean: Mean) -> str:
+    return f"{mean.count}, {mean.left_out} flat left out" if mean.left_out else str(mean.count)
 
 
 def _of_pipeline(report: PairReport) -> Iterator[Table]:

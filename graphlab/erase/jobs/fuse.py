@@ -14,7 +14,8 @@ from graphlab.erase.fusion.closed_form import Edit, as_trained, fused
 from graphlab.erase.fusion.projections import cross_attention_projections, edit_projections
 from graphlab.erase.fusion.statistics import TextStatistics, captions, statistics_of
 from graphlab.erase.jobs.lora_file import LoraFile
-from graphlab.erase.jobs.output import MANIFEST, claim_folder, drop_results
+from graphlab.erase.jobs.memory import memory_told
+from graphlab.erase.jobs.output import MANIFEST, claim_folder
 from graphlab.erase.jobs.record import Record, file_hash, hashes_of
 from graphlab.erase.sources.source import ErasureSource
 from graphlab.erase.training.model import module_hash
@@ -58,6 +59,7 @@ class Fused:
     manifest: Path
 
 
+@memory_told()
 def fuse_loras(
     source: ErasureSource,
     loras: Sequence[LoraFile],
@@ -76,10 +78,9 @@ def fuse_loras(
     settings = config or FuseConfig()
     base = module_hash(source.model.module)
     _check(source, loras, base)
+    _check_apart(loras, folder)
     texts = captions(preserve)
     claim_folder(folder, source, force=force)
-    if force:
-        drop_results(folder)
     kept = statistics_of(texts, source.encode)
     made, rows = _edited(source, loras, kept, settings)
     prompts = [prompt for lora in loras for prompt in lora.prompts]
@@ -109,6 +110,8 @@ def _edited(
         return fused(weight, _edits(name, weight, loras, given), kept, keep=settings.keep, rho=settings.rho)
 
     moved = edit_projections(made.model.module, change)
+    if not all(map(isfinite, moved.values())):
+        raise EraseError("a fused weight is not finite", hint="look at the base and at the low-rank files")
     after = {name: layer.weight for name, layer in cross_attention_projections(made.model.module).items()}
     rows = tuple(
         FusedRow(name, moved[name], _missed(name, originals[name], after[name], loras, given)) for name in originals
@@ -129,6 +132,20 @@ def _check(source: ErasureSource, loras: Sequence[LoraFile], base: str) -> None:
                 f"{lora.name} changes {others[0]}, which no closed form carries over",
                 hint=f"train with --parameters '{PROJECTIONS}'",
             )
+        for layer in lora.layers:
+            wanted = projections[layer].weight.shape
+            if (found := lora.shape(layer)) != wanted:
+                raise EraseError(f"{lora.name} changes {layer} by a matrix {found}, expected {tuple(wanted)}")
+
+
+def _check_apart(loras: Sequence[LoraFile], folder: Path) -> None:
+    """EraseError for a file given twice, whose edit would count twice, and one that the output would replace."""
+    places = [lora.place for lora in loras if lora.place is not None]
+    for lora in loras:
+        if lora.place is not None and places.count(lora.place) > 1:
+            raise EraseError(f"{lora.name} is given twice")
+        if lora.place is not None and lora.place.parent == folder.resolve():
+            raise EraseError(f"{folder} holds {lora.name}, which is to be fused", hint="write elsewhere")
 
 
 def _edits(name: str, weight: torch.Tensor, loras: Sequence[LoraFile], given: Sequence[torch.Tensor]) -> list[Edit]:

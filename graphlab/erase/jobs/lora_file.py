@@ -20,13 +20,14 @@ FILE = "lora.safetensors"
 class LoraFile:
     """`factors` {layer.lora_A.weight (rank, in), layer.lora_B.weight (out, rank)}, W becoming W + B A, trained for
     `prompts` from a base that hashes to `base`; `name` is how it is called in messages, `sha256`
-    the hash of its file, where there is one."""
+    the hash of its file and `place` where that lies, if there is one."""
 
     factors: Mapping[str, torch.Tensor]
     prompts: tuple[str, ...]
     base: str
     name: str
     sha256: str = ""
+    place: Path | None = None
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -37,13 +38,16 @@ class LoraFile:
         """B A of a linear layer, (out, in)."""
         return self.factors[layer + _B] @ self.factors[layer + _A]
 
+    def shape(self, layer: str) -> tuple[int, ...] | None:
+        """(out, in) of the change of a linear layer; None for factors that are no matrices which fit each other."""
+        first, second = self.factors[layer + _A], self.factors[layer + _B]
+        fit = first.dim() == second.dim() == 2 and second.shape[1] == first.shape[0]
+        return (second.shape[0], first.shape[1]) if fit else None
+
     def save(self, path: Path) -> None:
         """Writes the file; EraseError where it cannot be."""
         about = {"format": FORMAT, "version": VERSION, "base_sha256": self.base, "prompts": list(self.prompts)}
-        try:
-            write_tensors(path, {key: value.contiguous() for key, value in self.factors.items()}, about)
-        except OSError as error:
-            raise EraseError(f"cannot write {path}: {error.strerror or error}") from error
+        write_tensors(path, {key: value.contiguous() for key, value in self.factors.items()}, about)
 
 
 _A, _B = ".lora_A.weight", ".lora_B.weight"
@@ -62,4 +66,4 @@ def read_lora(path: Path) -> LoraFile:
     layers = {key.removesuffix(_A).removesuffix(_B) for key in factors}
     if not layers or set(factors) != {layer + end for layer in layers for end in (_A, _B)}:
         raise EraseError(f"{file}: its factors are no pairs of A and B")
-    return LoraFile(factors, tuple(prompts), base, str(path), file_hash(file))
+    return LoraFile(factors, tuple(prompts), base, str(path), file_hash(file), file.resolve())

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from graphlab.erase.sources.source import ErasureSource
 from graphlab.erase.training.checkpoint import atomic_file
 from graphlab.erase.training.manifest import installed_versions, threads
+from graphlab.erase.training.model import module_hash
 
 FORMAT, VERSION = "graphlab.erase.command", 1
 
@@ -47,6 +49,18 @@ class Record:
         }
         with atomic_file(path) as file:
             file.write(json.dumps(values, indent=2, sort_keys=True, allow_nan=False).encode() + b"\n")
+
+
+def made_of(before: ErasureSource, after: ErasureSource, mask: Path | None) -> dict[str, Any]:
+    """What a comparison of two models was made of and with, for its report: hashes (SHA-256), versions, threads."""
+    return {
+        "source": before.name,
+        "base_sha256": module_hash(before.model.module),
+        "erased_sha256": module_hash(after.model.module),
+        "mask_sha256": None if mask is None else file_hash(mask),
+        "versions": installed_versions(),
+        "threads": threads(),
+    }
 
 
 def file_hash(path: Path) -> str:

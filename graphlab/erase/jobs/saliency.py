@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from graphlab.erase.errors import EraseError
 from graphlab.erase.jobs.config import EraseConfig
+from graphlab.erase.jobs.memory import memory_told
 from graphlab.erase.jobs.output import claim_file, drop
 from graphlab.erase.jobs.record import Record, file_hash
 from graphlab.erase.jobs.roles import RoleRow, by_role
@@ -37,6 +39,7 @@ class Masked:
         return density(self.found.rows)
 
 
+@memory_told()
 def make_mask(
     source: ErasureSource,
     config: EraseConfig,
@@ -52,10 +55,13 @@ def make_mask(
     or is there already (without `force`), and for no prompt; later for a kept run of another configuration, a mask
     without an entry and a gradient that is not finite.
     """
+    if not path.name:  # "" and "." are no names of files
+        raise EraseError(f"cannot write {path}: it is a folder")
     manifest, partial = path.with_name(path.name + MANIFEST), path.with_name(path.name + PARTIAL)
     prompts = prompts_of(source, config.concepts, config.prompts, config.forms)
     named = named_prompts(source, prompts)
-    claim_file(path, force=force, beside=[manifest])
+    source.check_shape(config.maps.shape)
+    claim_file(path, source, force=force, beside=[manifest])
     if force:
         drop(partial)
     found = saliency(source.model, named, config.maps, partial=partial, on_progress=on_progress)

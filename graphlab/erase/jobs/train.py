@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
 
 from graphlab.erase.errors import EraseError
@@ -11,9 +12,11 @@ from graphlab.erase.jobs.config import EraseConfig
 from graphlab.erase.jobs.devices import placed
 from graphlab.erase.jobs.lora_file import FILE as LORA
 from graphlab.erase.jobs.lora_file import LoraFile
-from graphlab.erase.jobs.output import MANIFEST, STATE, claim_folder, drop_results
+from graphlab.erase.jobs.memory import memory_told
+from graphlab.erase.jobs.output import MANIFEST, STATE, claim_folder
 from graphlab.erase.jobs.record import Record, file_hash, hashes_of
 from graphlab.erase.sources.source import ErasureSource, named_prompts, prompts_of
+from graphlab.erase.training.config import TrainingConfig
 from graphlab.erase.training.loop import Trained, train
 from graphlab.erase.training.masking import masks_of
 from graphlab.erase.training.model import module_hash
@@ -34,6 +37,7 @@ class Erased:
     manifest: Path
 
 
+@memory_told()
 def train_erased(
     source: ErasureSource,
     config: EraseConfig,
@@ -50,16 +54,15 @@ def train_erased(
     The weights are written in the layout of the source, with a manifest of everything that decided them, and the
     low-rank factors of a run without a mask. `folder`/state keeps the run while it lasts: with `resume` one that was
     interrupted goes on and ends with the very bits of one that was not. GraphlabError, before any work, for a folder
-    that cannot be written or holds something, a mask that is damaged, empty or of another base, and a run that was of
-    another configuration; later for a loss, gradient or weight that is not finite: the last checkpoint stays.
+    that cannot be written or holds something, a mask that is damaged, empty or of another base, a boundary beyond all
+    levels, and a run that was of another configuration; later for a loss, gradient or weight that is not finite: the
+    last checkpoint stays.
     """
     prompts = prompts_of(source, config.concepts, config.prompts)
     named = named_prompts(source, prompts)
     held = None if mask is None else mask_for(source, mask)
-    training = placed(source, config.training, device)
+    training = _placed(source, config.training, device)
     claim_folder(folder, source, force=force, resume=resume)
-    if force and not resume:
-        drop_results(folder)
     student, base = source.copied(), module_hash(source.model.module)
     done = train(
         student.model,
@@ -71,10 +74,7 @@ def train_erased(
         resume=resume,
         on_progress=on_progress,
     )
-    masks = None if held is None else masks_of(held, source.model.module)
-    changes = changed_weights(source.model.module.state_dict(), student.model.module.state_dict(), masks)
-    if outside(changes):
-        raise EraseError(f"{outside(changes)} entries changed outside the mask: this is a fault of graphlab's")
+    changes = _changes(source, student, held)
     files = _written(student, done, folder, prompts, base)
     _record(source, replace(config, training=training), named.hashes(), mask, base, done, changes, files, folder)
     return Erased(student, prompts, done, changes, (*files, folder / MANIFEST), folder / MANIFEST)
@@ -84,6 +84,34 @@ def mask_for(source: ErasureSource, path: Path) -> WeightMask:
     """The mask in a file, made for the weights of `source`; GraphlabError for another, an empty or a damaged one."""
     found = read_mask(path)
     masks_of(found, source.model.module)
+    return found
+
+
+def _placed(source: ErasureSource, config: TrainingConfig, device: str | None) -> TrainingConfig:
+    """`source` on its device, and the configuration for that.
+
+    EraseError for latents that it does not denoise, and where nothing would be reversed; an infinite boundary leaves
+    one side empty on purpose.
+    """
+    training = placed(source, config, device)
+    source.check_shape(training.path.shape)
+    boundary, sampler = training.path.boundary, training.path.points(source.model.schedule)
+    early, late = sampler.sides
+    reversed_at = early if training.objective.ablation.inverted_axis else late
+    if training.objective.weights.erase and not reversed_at and isfinite(boundary):
+        low, high = (sampler.levels[at].log_snr for at in (0, -1))
+        raise EraseError(
+            f"no level is reversed with the boundary {boundary:g} and until {training.path.until:g}: nothing is erased",
+            hint=f"levels lie between log SNR {low:.2f} and {high:.2f}",
+        )
+    return training
+
+
+def _changes(source: ErasureSource, student: ErasureSource, held: WeightMask | None) -> tuple[Changed, ...]:
+    masks = None if held is None else masks_of(held, source.model.module)
+    found = changed_weights(source.model.module.state_dict(), student.model.module.state_dict(), masks)
+    if outside(found):
+        raise EraseError(f"{outside(found)} entries changed outside the mask: this is a fault of graphlab's")
     return found
 
 

@@ -49,28 +49,40 @@ def recognised(labels: torch.Tensor, wanted: int | torch.Tensor) -> Share:
 def valid(labels: torch.Tensor) -> Share:
     """Images that are anything the judge knows: the share of `labels` (images,) that is not ABSTAINED.
 
-    An erased concept that turns into noise scores 0 here and perfectly on Acc_e alone.
+    An erased concept that turns into noise scores 0 here and perfectly on Acc_e alone. The threshold is the judge's
+    own; report it from LEAST_IMAGES images on. EraseError for no images.
     """
     _some(labels)
     return Share(int((labels != ABSTAINED).sum()), len(labels))
 
 
 def worst(shares: Mapping[str, Share]) -> tuple[str, Share]:
-    """The kept class that suffered most: the smallest share, the first by name among equals."""
+    """The kept class that suffered most: the smallest share, the first by name among equals.
+
+    It is lower than the mean by chance alone, the more so the fewer images a class has: take LEAST_IMAGES of each.
+    """
     if not shares:
         raise EraseError("there is no class to be the worst")
     return min(sorted(shares.items()), key=lambda item: item[1].value)
 
 
 def replacements(labels: torch.Tensor) -> dict[int, float]:
-    """{label: share} of what is drawn in the place of a concept, ABSTAINED included; they add up to 1."""
+    """{label: share} of what is drawn in the place of a concept, ABSTAINED included; they add up to 1.
+
+    A share is the number of its label over that of all `labels` (images,); report them from LEAST_IMAGES images on. No
+    threshold but the judge's. EraseError for no images.
+    """
     _some(labels)
     found = Counter(labels.tolist())
     return {label: found[label] / len(labels) for label in sorted(found)}
 
 
 def harmonic(acc_e: float, acc_p: float) -> float:
-    """H_c = 2 / (1 / (1 - Acc_e) + 1 / Acc_p), both shares; 0 where the concept is whole or nothing is kept."""
+    """H_c = 2 / (1 / (1 - Acc_e) + 1 / Acc_p), both shares; 0 where the concept is whole or nothing is kept.
+
+    It is of as many images as its shares are, LEAST_IMAGES of each and more, and has no threshold. EraseError for what
+    is no share.
+    """
     for value in (acc_e, acc_p):
         if not 0 <= value <= 1:
             raise EraseError(f"{value} is no share")
@@ -78,7 +90,10 @@ def harmonic(acc_e: float, acc_p: float) -> float:
 
 
 def difference(clip_p: float, clip_e: float) -> float:
-    """H_a = CLIP_p - CLIP_e, a difference of CLIP scores and no mean, whatever its name says."""
+    """H_a = CLIP_p - CLIP_e, a difference of CLIP scores and no mean, whatever its name says.
+
+    Both are means over images, 2,500 each where it was published; there is no threshold.
+    """
     return clip_p - clip_e
 
 

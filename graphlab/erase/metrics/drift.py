@@ -37,7 +37,8 @@ def drift(
 
     x = alpha x0 + sigma eps for `images` (images, channels, height, width) at `levels` evenly spaced levels a bin;
     noise is the same for all. With `text` the empty prompt it is the unconditional drift, with a kept concept's that
-    of the concept. No threshold: 0 is an unchanged model, and E |eps|^2 = 1 the scale.
+    of the concept. A bin's mean is over `levels` x images latents: take 64 images and more. No threshold: 0 is an
+    unchanged model, and E |eps|^2 = 1 the scale.
     """
     if list(edges) != sorted(set(edges)) or len(edges) < 2:
         raise EraseError("edges of bins rise, and there are two at least")

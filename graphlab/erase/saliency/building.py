@@ -99,12 +99,17 @@ def saliency(
             break
     if module_hash(model.module) != base:
         raise EraseError("weights of the model changed while its gradients were taken: the network writes into them")
+    _check_some(curve, config)
+    return Saliency(votes.result(), base, _about(config, prompts, curve, sums), tuple(curve))
+
+
+def _check_some(curve: list[int], config: SaliencyConfig) -> None:
+    """EraseError for a mask without an entry."""
     if not curve[-1]:
         raise EraseError(
             f"no entry is in the {config.combine} of {len(curve)} maps, each of which keeps {config.fraction:g}",
             hint="keep a larger fraction, take fewer maps, or count votes",
         )
-    return Saliency(votes.result(), base, _about(config, prompts, curve, sums), tuple(curve))
 
 
 def _maps(

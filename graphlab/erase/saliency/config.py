@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import inf
+from math import inf, isfinite
 from typing import Any, Literal
 
 from graphlab.erase.errors import EraseError
@@ -27,6 +27,10 @@ class Stepping:
     that is thrown away after each map."""
 
     rate: float = 1e-2
+
+    def __post_init__(self) -> None:
+        if not (isfinite(self.rate) and self.rate > 0):
+            raise EraseError(f"rate is {self.rate}, expected more than 0")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ import torch
 
 from graphlab.erase.errors import EraseError
 from graphlab.erase.saliency.packed import Votes
-from graphlab.erase.training.checkpoint import atomic_file
+from graphlab.erase.training.checkpoint import atomic_file, read_saved
 
 FORMAT = "graphlab.erase.saliency"
 VERSION = 2
@@ -48,7 +47,7 @@ class Partial:
         if not self.path.exists():
             return [], {}
         try:
-            values = torch.load(self.path, map_location="cpu", weights_only=True)
+            values = read_saved(self.path)
             if values["format"] != FORMAT or values["version"] != VERSION:
                 raise EraseError(f"{self.path} keeps no saliency run of version {VERSION}")
             if values["fingerprint"] != self.fingerprint:
@@ -57,6 +56,6 @@ class Partial:
             votes.load(values["planes"], shapes, values["added"])
             curve: list[int] = values["curve"]
             sums: dict[str, float] = values["sums"]
-        except (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as error:
-            raise EraseError(f"cannot read {self.path}: {error}") from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise EraseError(f"{self.path} keeps no saliency run: {error!r}", hint="begin anew with --force") from error
         return curve, sums

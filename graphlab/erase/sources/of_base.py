@@ -74,6 +74,11 @@ class BaseSource:
         label = attribute.label(concept)
         return tuple(self.base.language.phrase(attribute.name, label, form) for form in TRAINED_FORMS)
 
+    def check_shape(self, shape: tuple[int, int, int]) -> None:
+        """EraseError for another shape than its images have."""
+        if shape != self.shape:
+            raise EraseError(f"{self.name} draws images of shape {self.shape}, not {shape}")
+
     def copied(self) -> BaseSource:
         """The same over weights of its own."""
         return BaseSource(self.base.copy(), self.name, self.place)
@@ -82,10 +87,7 @@ class BaseSource:
         """Writes FILE, a base file like the one it came from, its log longer by `log`."""
         path = folder / FILE
         base = self.base
-        try:
-            save_base(Base(base.config, base.unet, base.encoder, {**base.log, **log}), path)
-        except OSError as error:
-            raise EraseError(f"cannot write {path}: {error.strerror or error}") from error
+        save_base(Base(base.config, base.unet, base.encoder, {**base.log, **log}), path)
         return (path,)
 
     def to(self, device: torch.device) -> None:

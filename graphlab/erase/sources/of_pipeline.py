@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from graphlab.erase.errors import EraseError
 from graphlab.erase.sources.pipeline_folder import check_folder, loaded, loaded_unet
@@ -37,7 +38,10 @@ class PipelineSource:
         """
         check_folder(folder)
         unet, encoder, tokenizer, schedule, kind = loaded(folder)
-        return cls(str(folder), Model(unet, schedule, kind), encoder, tokenizer, shape or _shape(unet, folder), folder)
+        own = shape or _shape(unet, folder)
+        found = cls(str(folder), Model(unet, schedule, kind), encoder, tokenizer, own, folder)
+        found.check_shape(own)
+        return found
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -86,6 +90,13 @@ class PipelineSource:
             raise EraseError("the concept has no name")
         return (concept,)
 
+    def check_shape(self, shape: tuple[int, int, int]) -> None:
+        """EraseError for other channels than the U-Net takes, and for no pixels."""
+        module: Any = self.model.module
+        channels = module.config.in_channels
+        if shape[0] != channels or min(shape) < 1:
+            raise EraseError(f"{self.name} takes latents of {channels} channels and some pixels, not {shape}")
+
     def copied(self) -> PipelineSource:
         """The same over U-Net weights of its own; the encoder is shared."""
         return replace(self, model=self.model.copied())
@@ -99,10 +110,12 @@ class PipelineSource:
         """Writes `folder`/unet as diffusers does, weights as safetensors: it takes the place of a pipeline's own."""
         home = folder / "unet"
         module: Any = self.model.module
+        if home.exists() and not home.is_dir():  # diffusers would say so in its log, and write nothing
+            raise EraseError(f"cannot write into {home}: it is a file")
         try:
             module.save_pretrained(home, safe_serialization=True)
-        except OSError as error:
-            raise EraseError(f"cannot write {home}: {error.strerror or error}") from error
+        except (OSError, SafetensorError) as error:
+            raise EraseError(f"cannot write {home}: {error}", hint="check the folder and its permissions") from error
         return tuple(sorted(path for path in home.iterdir() if path.suffix in (".json", ".safetensors")))
 
     def to(self, device: torch.device) -> None:

@@ -30,8 +30,8 @@ def open_source(text: str, shape: tuple[int, int, int] | None = None) -> Erasure
         raise EraseError(f"there is no file and no folder {text}")
     else:
         found = BaseSource(shipped(FIRST.get(text, text)), text)
-    if shape is not None and shape != found.shape:
-        raise EraseError(f"{text} draws images of shape {found.shape}, not {shape}")
+    if shape is not None:
+        found.check_shape(shape)
     return found
 
 

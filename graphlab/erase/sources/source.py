@@ -59,6 +59,10 @@ class ErasureSource(Protocol):
         """Prompts of a concept; EraseError, which names the nearest, for one that the source does not know."""
         ...
 
+    def check_shape(self, shape: tuple[int, int, int]) -> None:
+        """EraseError for latents (channels, height, width) that it cannot denoise."""
+        ...
+
     def copied(self) -> ErasureSource:
         """The same over weights of its own."""
         ...
@@ -73,10 +77,15 @@ class ErasureSource(Protocol):
 
 
 def named_prompts(source: ErasureSource, prompts: Sequence[str]) -> Prompts:
-    """Encoded `prompts` with the empty one, as masks and training take them; EraseError for none."""
+    """Encoded `prompts` with the empty one, as masks and training take them; EraseError for none, and for one that the
+    encoder takes for the empty one: nothing leads away from it."""
     if not prompts:
         raise EraseError("nothing is to be erased", hint="name a concept, or give prompts of it")
-    return Prompts({prompt: source.encode([prompt]) for prompt in prompts}, source.encode([""]))
+    made = Prompts({prompt: source.encode([prompt]) for prompt in prompts}, source.encode([""]))
+    for prompt, text in made.concept.items():
+        if torch.equal(text, made.empty):
+            raise EraseError(f"the prompt {prompt!r} says as much as the empty one: it is no name of a concept")
+    return made
 
 
 def prompts_of(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import pickle
 import secrets
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -17,6 +17,7 @@ from graphlab.erase.errors import EraseError
 
 FORMAT = "graphlab.erase.checkpoint"
 VERSION = 1
+_ANEW = "begin anew with --force"
 
 History = list[dict[str, float]]
 """{term: loss} of every iteration so far."""
@@ -50,12 +51,9 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 def load_checkpoint(path: Path) -> Checkpoint:
     """The checkpoint at `path`, read without running what a file may hold, its tensors on the CPU.
 
-    EraseError for a file that cannot be read, or is no checkpoint of this version.
+    EraseError for a file that cannot be read, is damaged, or is no checkpoint of this version.
     """
-    try:
-        values = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        raise EraseError(f"cannot read the checkpoint {path}: {error}") from error
+    values = read_saved(path)
     if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
         raise EraseError(f"{path} is no checkpoint of a training run")
     version = values.pop("version", None)
@@ -64,6 +62,21 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if set(values) != {field.name for field in fields(Checkpoint)}:
         raise EraseError(f"{path} is a checkpoint with other entries than this version writes")
     return Checkpoint(**values)
+
+
+def read_saved(path: Path) -> Any:
+    """What `torch.save` wrote to `path`, read without running what a file may hold, its tensors on the CPU.
+
+    EraseError for a file that cannot be read, or is damaged: torch itself takes wrong bytes of a tensor as they come.
+    """
+    try:
+        with zipfile.ZipFile(path) as file:
+            damaged = file.testzip()
+        if damaged is None:
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # wrong bytes can make the readers of zips and pickles raise anything
+        raise EraseError(f"cannot read {path}: {str(error) or type(error).__name__}", hint=_ANEW) from error
+    raise EraseError(f"{path} is damaged: {damaged} has other bytes than were written", hint=_ANEW)
 
 
 @contextmanager

@@ -45,6 +45,11 @@ class PathConfig:
             _at_least(name, getattr(self, name), 1)
         for name in ("pool", "cache_bytes"):
             _at_least(name, getattr(self, name), 0)
+        if self.until <= self.boundary < inf:
+            raise EraseError(
+                f"until is {self.until:g} and the boundary {self.boundary:g}: no level lies between them",
+                hint="late levels reach from the boundary up to until",
+            )
 
     def points(self, schedule: NoiseSchedule) -> PointSampler:
         """What draws the points of a model trained with `schedule`."""
@@ -54,7 +59,7 @@ class PathConfig:
             shape=(self.batch, *self.shape),
             guidance=self.guidance,
             until=self.until,
-            pool=tuple(range(self.pool)),
+            pool=range(self.pool),
         )
 
 
@@ -67,6 +72,8 @@ class LoraConfig:
 
     def __post_init__(self) -> None:
         _at_least("rank", self.rank, 1)
+        if not (isfinite(self.alpha) and self.alpha > 0):
+            raise EraseError(f"alpha is {self.alpha}, expected more than 0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +105,13 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         _at_least("iterations", self.iterations, 0)
         _at_least("save_every", self.save_every, 1)
+        _at_least("seed", self.seed, 0)
         if not (isfinite(self.rate) and self.rate > 0):
             raise EraseError(f"rate is {self.rate}, expected more than 0")
+        if not 0 <= self.momentum < 1:
+            raise EraseError(f"momentum is {self.momentum}, expected 0 or more and less than 1")
+        if self.weight_decay is not None and not (isfinite(self.weight_decay) and self.weight_decay >= 0):
+            raise EraseError(f"weight_decay is {self.weight_decay}, expected 0 or more")
         if self.clip is not None and self.clip <= 0:
             raise EraseError(f"clip is {self.clip}, expected more than 0")
         if self.precision != "no" and self.backend != "accelerate":

@@ -13,6 +13,8 @@ from graphlab.erase.errors import EraseError
 from graphlab.names import nearest
 
 T = TypeVar("T")
+MOST = 2**63 - 1
+"""The largest whole number that is read: sizes and seeds beyond it do not fit torch."""
 
 
 def read(kind: type[T], values: Mapping[str, Any], where: str = "") -> T:
@@ -77,6 +79,8 @@ def _items(choices: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
 
 
 def _scalar(hint: type, value: Any, where: str) -> Any:
+    if type(value) is int and abs(value) > MOST:
+        raise EraseError(f"{where} is beyond {MOST:,}, the largest number that can be counted with")
     if hint is float and type(value) in (int, float):
         if math.isnan(value):
             raise EraseError(f"{where} is no number")

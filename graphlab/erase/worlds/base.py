@@ -26,6 +26,10 @@ KINDS: tuple[Parametrisation, ...] = ("epsilon", "v_prediction", "flow")
 CHANNELS = {"digits": (32, 64), "layout": (28, 56)}
 """{world: channels of the two levels of its U-Net}."""
 
+MOST = 1024
+"""Channels of a base at the most: far more than a file of one may hold, and few enough to build it before it is known
+whether the weights fit."""
+
 
 @dataclass(frozen=True, slots=True)
 class BaseConfig:
@@ -40,7 +44,10 @@ class BaseConfig:
         world_of(self.world)
         if self.kind not in KINDS:
             raise EraseError(f"a base cannot predict {self.kind!r}", hint=f"known: {', '.join(KINDS)}")
-        if any(count < 1 or count % self.heads for count in self.channels):
+        counts = (*self.channels, self.heads)
+        if len(counts) != 3 or any(type(count) is not int or not 1 <= count <= MOST for count in counts):
+            raise EraseError(f"channels {self.channels} in {self.heads} heads", hint=f"two, and all from 1 to {MOST}")
+        if any(count % self.heads for count in self.channels):
             raise EraseError(f"channels {self.channels} in {self.heads} heads")
 
 

@@ -66,12 +66,18 @@ def load_base(path: Path) -> Base:
 def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> None:
     """Write a safetensors file beside its destination and move it there when it is whole.
 
-    `about` is what JSON can hold. It is one entry of the metadata, because safetensors shuffles several.
+    `about` is what JSON can hold. It is one entry of the metadata, because safetensors shuffles several. EraseError for
+    a path that cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    save_file(dict(sorted(tensors.items())), beside, metadata={"graphlab": json.dumps(about, sort_keys=True)})
-    beside.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(dict(sorted(tensors.items())), beside, metadata={"graphlab": json.dumps(about, sort_keys=True)})
+        beside.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise EraseError(f"cannot write {path}: {error}", hint="check the folder and its permissions") from error
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def read_tensors(path: Path, form: str, version: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

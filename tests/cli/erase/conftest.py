@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from graphlab.erase.worlds.cnn_judge import save_judge, train_judge
 from graphlab.erase.worlds.known import world_of
+from tests.cli.conftest import Run
 from tests.erase import tiny
+
+Refuses = Callable[[str, str, tuple[str, ...], int, str], None]
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +33,20 @@ def judge_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("judge") / "judge-digits.safetensors"
     save_judge(train_judge(world_of("digits"), steps=150), path)
     return path
+
+
+@pytest.fixture
+def refuses(run: Run, base_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Refuses:
+    """Runs a command on the base with options that it refuses, and looks that nothing is written."""
+
+    def check(command: str, output: str, options: tuple[str, ...], code: int, says: str) -> None:
+        monkeypatch.chdir(tmp_path)
+        done = run("erase", command, str(base_path), "-o", output, *options)
+        assert done.code == code
+        assert says in " ".join(done.err.replace("│", " ").split())
+        assert not list(tmp_path.iterdir())
+
+    return check
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from diffusers import AutoencoderKL
 
+from graphlab.erase.jobs.record import file_hash
 from graphlab.masks import read_mask
 from tests.cli.conftest import Run
 from tests.erase import tiny
@@ -26,6 +27,9 @@ def test_a_base_is_judged(run: Run, base_path: Path, judge_path: Path, tmp_path:
     found = json.loads(done.out)
     assert found["evaluations"][0]["after"]["cnn"]["acc_e"]["trained"]["count"] == 4
     assert found["changed_outside_mask"] == 0
+    assert found["made"]["mask_sha256"] == file_hash(mask)
+    assert found["made"]["base_sha256"] != found["made"]["erased_sha256"]
+    assert "torch" in found["made"]["versions"]
     assert 0 < sum(row["changed"] for row in found["changed"].values()) <= read_mask(mask).set_entries
     assert "every change lies in the mask" in done.err
     assert "Acc_p of four" in done.err
@@ -50,6 +54,7 @@ def test_a_pipeline_is_compared(run: Run, tmp_path: Path, quick: Path) -> None:
         "kept": {"pictures": 2.0, "of": 2.0},
     }
     assert found["changed_outside_mask"] is None
+    assert (found["config"]["images"], found["made"]["mask_sha256"]) == (1, None)
 
 
 REFUSED = [

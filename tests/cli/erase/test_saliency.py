@@ -9,6 +9,7 @@ import pytest
 
 from graphlab.masks import read_mask
 from tests.cli.conftest import Run
+from tests.cli.erase.conftest import Refuses
 
 
 def test_writes_a_mask_and_prints_where_it_sits(run: Run, base_path: Path, quick: Path, tmp_path: Path) -> None:
@@ -67,20 +68,8 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("options", "code", "says"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
-def test_refuses(
-    options: tuple[str, ...],
-    code: int,
-    says: str,
-    run: Run,
-    base_path: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    done = run("erase", "saliency", str(base_path), "-o", "mask.safetensors", *options)
-    assert done.code == code
-    assert says in " ".join(done.err.replace("│", " ").split())
-    assert not list(tmp_path.iterdir())
+def test_refuses(options: tuple[str, ...], code: int, says: str, refuses: Refuses) -> None:
+    refuses("saliency", "mask.safetensors", options, code, says)
 
 
 def test_an_unknown_key_of_a_file_names_the_nearest(run: Run, base_path: Path, tmp_path: Path) -> None:

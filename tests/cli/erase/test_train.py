@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
-import torch
 
 from tests.cli.conftest import Run
-
-COMMAND = (sys.executable, "-m", "graphlab.cli.main", "erase", "train")
+from tests.cli.erase.conftest import Refuses
 
 
 def test_erases_under_a_mask(run: Run, base_path: Path, quick: Path, tmp_path: Path) -> None:
@@ -70,20 +67,8 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("options", "code", "says"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
-def test_refuses(
-    options: tuple[str, ...],
-    code: int,
-    says: str,
-    run: Run,
-    base_path: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    done = run("erase", "train", str(base_path), "-o", "out", *options)
-    assert done.code == code
-    assert says in " ".join(done.err.replace("│", " ").split())
-    assert not list(tmp_path.iterdir())
+def test_refuses(options: tuple[str, ...], code: int, says: str, refuses: Refuses) -> None:
+    refuses("train", "out", options, code, says)
 
 
 def test_a_changed_run_does_not_go_on(run: Run, base_path: Path, quick: Path, tmp_path: Path) -> None:
@@ -120,23 +105,29 @@ def test_a_loss_that_is_no_number_names_the_last_good_checkpoint(
 def test_an_interrupted_run_says_how_to_go_on_and_ends_with_the_same_bytes(
     number: signal.Signals, run: Run, base_path: Path, quick: Path, tmp_path: Path
 ) -> None:
+    """The signals are real ones, and come to this process: another would import for as long as all the rest takes."""
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    arguments = (str(base_path), "--concept", "three", "--config", str(quick), "--steps", "24")
-
-    def heard() -> None:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a test run in the background inherits that it is ignored
-
-    command = [*COMMAND, *arguments, "-o", str(cut)]
-    same = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}  # which bits may depend on
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heard, env=same) as process:
-        while not (cut / "state" / "checkpoint.pt").exists():
-            assert process.poll() is None
-            time.sleep(0.01)
-        os.kill(process.pid, number)
-        _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "--resume goes on from its last checkpoint" in said
+    arguments = (str(base_path), "--concept", "three", "--config", str(quick), "--steps", "12", "--save-every", "3")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # one in the background ignores it
+    sender = threading.Thread(target=send, args=(number, cut / "state" / "checkpoint.pt"))
+    sender.start()
+    try:
+        done = run("erase", "train", *arguments, "-o", str(cut))
+    finally:
+        sender.join()
+        signal.signal(signal.SIGINT, before)
+    assert done.code == 130
+    assert "--resume goes on from its last checkpoint" in done.err
     assert not (cut / "erased.safetensors").exists()
     assert run("erase", "train", *arguments, "-o", str(whole)).code == 0
     assert run("erase", "train", *arguments, "-o", str(cut), "--resume").code == 0
     assert (cut / "erased.safetensors").read_bytes() == (whole / "erased.safetensors").read_bytes()
+
+
+def send(number: signal.Signals, path: Path) -> None:
+    """Sends a signal to this process once there is a file, which a run that goes wrong never writes."""
+    for _ in range(60_000):
+        if path.exists():
+            os.kill(os.getpid(), number)
+            return
+        time.sleep(0.002)

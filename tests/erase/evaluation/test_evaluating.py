@@ -15,7 +15,8 @@ from graphlab.erase.evaluation.evaluating import before_images, evaluate
 from graphlab.erase.evaluation.plan import plan
 from graphlab.erase.evaluation.result import Mean
 from graphlab.erase.evaluation.subject import BaseSubject
-from graphlab.erase.evaluation.table import markdown
+from graphlab.erase.jobs.evaluate import BaseReport
+from graphlab.erase.jobs.evaluation_tables import report_tables
 from graphlab.erase.worlds.known import world_of
 from graphlab.erase.worlds.phrases import DIGIT_PHRASES, LAYOUT_PHRASES, TRAINED_FORMS, UNSEEN_FORMS
 from tests.erase.evaluation.small import FEW, Brightness, always, shifted, small_base
@@ -138,7 +139,7 @@ def test_negative_prompting_of_the_prompt_itself_is_the_prompt_without_guidance(
     assert torch.allclose(avoided, plain, atol=1e-5)
 
 
-def test_what_is_found_is_json_and_markdown() -> None:
+def test_what_is_found_is_json_and_tables() -> None:
     base = small_base("layout")
     concept = base.world.attributes[-1].classes[0]
     found = evaluate(base, shifted(base), concept, [Brightness(base.world)], FEW)
@@ -147,21 +148,11 @@ def test_what_is_found_is_json_and_markdown() -> None:
     assert read["after"]["brightness"]["acc_e"]["unseen"]["hits"] == share.hits
     assert read["config"]["edges"] == [-4.0, -1.0, 3.0]
     assert read["structure"]["trained"]["count"] == 6
-    text = markdown(found)
-    for line in (
-        "| Acc_e, unseen phrases | 6 |",
-        "| worst kept class | 2 |",
-        "| kept | -4 to -1 | 16 |",
-        "palette as",
-    ):
-        assert line in text
-    widths = {
-        (line.count("|"), block)
-        for block, part in enumerate(text.split("\n\n"))
-        for line in part.split("\n")
-        if "|" in line
-    }
-    assert len({block for _, block in widths}) == len(widths), "rows of a table have as many cells as its head"
+    tables = list(report_tables(BaseReport((found,), (), None)))
+    heads = {row[:2] for table in tables for row in table.rows}
+    assert {("Acc_e, unseen phrases", "6"), ("worst kept class", "2"), ("kept", "-4 to -1")} <= heads
+    assert any(name.startswith("palette as") for name, _ in heads)
+    assert all(len(row) == len(table.columns) for table in tables for row in table.rows)
 
 
 @pytest.mark.parametrize(

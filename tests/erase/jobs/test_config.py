@@ -115,7 +115,15 @@ def test_refuses(name: str, source: ErasureSource) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"), [("a = ", "cannot be read"), (None, "cannot be read"), ("a = 1\na = 2", "a")]
+    ("text", "says"),
+    [
+        ("a = ", "cannot be read"),
+        (None, "cannot be read"),
+        ("a = 1\na = 2", "a"),
+        ("a = " + "[" * 5000 + "]" * 5000, "cannot be read"),
+        ("a = " + "9" * 5000, "cannot be read"),
+    ],
+    ids=["cut", "missing", "twice", "deep", "long"],
 )
 def test_a_file_that_is_no_toml_is_named(text: str | None, says: str, tmp_path: Path) -> None:
     path = tmp_path / "erase.toml"

@@ -6,12 +6,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from graphlab.erase.errors import EraseError
 from graphlab.erase.evaluation.config import EvaluationConfig
+from graphlab.erase.evaluation.evaluating import evaluate
 from graphlab.erase.jobs.evaluate import evaluate_base
 from graphlab.erase.jobs.evaluate_pipeline import PairConfig, PairJudge, evaluate_pipeline
 from graphlab.erase.jobs.evaluation_tables import report_tables
@@ -19,6 +21,7 @@ from graphlab.erase.jobs.train import train_erased
 from graphlab.erase.sources.of_base import BaseSource
 from graphlab.erase.sources.of_pipeline import PipelineSource
 from graphlab.erase.sources.opening import open_erased_base, open_source
+from graphlab.erase.training.progress import Progress
 from graphlab.erase.worlds.base import Base
 from graphlab.erase.worlds.base_file import load_base
 from graphlab.erase.worlds.pixel_judge import pixel_judge
@@ -169,3 +172,46 @@ def test_refuses_pipelines(pair: tuple[PipelineSource, PipelineSource], tmp_path
         PairConfig(images=0)
     with pytest.raises(EraseError, match="edges of bins rise"):
         PairConfig(edges=(1.0, 1.0))
+
+
+@pytest.mark.parametrize("kind", [EvaluationConfig, PairConfig])
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"seed": -1}, "seed is -1"),
+        ({"seed": 2**63}, "seed is 9"),
+        ({"guidance": float("nan")}, "guidance is nan"),
+        ({"guidance": float("inf")}, "guidance is inf"),
+    ],
+    ids=["negative", "beyond", "nan", "infinite"],
+)
+def test_images_that_cannot_be_drawn_are_refused(kind: Any, values: dict[str, Any], says: str) -> None:
+    with pytest.raises(EraseError, match=says):
+        kind(**values)
+
+
+def test_a_pipeline_of_weights_that_are_no_numbers_is_said(pair: tuple[PipelineSource, PipelineSource]) -> None:
+    spoilt = pair[0].copied()
+    with torch.no_grad():
+        spoilt.model.module.conv_out.bias.fill_(float("nan"))  # type: ignore[operator,union-attr]  # a convolution's
+    with pytest.raises(EraseError, match="predictions are not finite"):
+        evaluate_pipeline(pair[0], spoilt, ["a cat"], (), PAIRS)
+
+
+def test_progress_counts_images_and_batches_change_none(
+    base: Base, pair: tuple[PipelineSource, PipelineSource]
+) -> None:
+    seen: list[tuple[int, int]] = []
+    few = replace(FEW, together=3)
+
+    def see(now: Progress) -> None:
+        seen.append((now.done, now.total))
+
+    made = evaluate_base(base, base, ["three"], [pixel_judge()], few, on_progress=see)
+    assert seen[-1] == (2 * (4 + 2 + 9 * 2), 2 * (4 + 2 + 9 * 2))
+    assert seen[0] == (3, 48)
+    plain = evaluate(base, base, "three", [pixel_judge()], few)
+    assert made.evaluations == (plain,)
+    seen.clear()
+    evaluate_pipeline(*pair, ["a cat"], ("a dog",), PAIRS, on_progress=see)
+    assert seen == [(done, 8) for done in range(1, 9)]

@@ -91,6 +91,19 @@ def test_refuses(source: ErasureSource, loras: list[LoraFile], kept: Path, tmp_p
     elsewhere = {f"conv_in.{end}.weight": torch.zeros(1, 1) for end in ("lora_A", "lora_B")}
     with pytest.raises(EraseError, match="changes conv_in, which no closed form"):
         fuse_loras(source, [replace(loras[0], factors=elsewhere)], kept, out)
+    with pytest.raises(EraseError, match="is given twice"):
+        fuse_loras(source, [loras[0], loras[0]], kept, out)
+    home = loras[0].place
+    assert home is not None
+    with pytest.raises(EraseError, match="which is to be fused"):
+        fuse_loras(source, loras, kept, home.parent, force=True)
+    assert home.is_file()
+    narrow = {key: value[:, :1] if key.endswith("A.weight") else value for key, value in loras[0].factors.items()}
+    with pytest.raises(EraseError, match=r"by a matrix \(\d+, 1\), expected"):
+        fuse_loras(source, [replace(loras[0], factors=narrow)], kept, out)
+    nothing = {key: value.new_full(value.shape, float("nan")) for key, value in loras[0].factors.items()}
+    with pytest.raises(EraseError, match="not finite"):
+        fuse_loras(source, [replace(loras[0], factors=nothing)], kept, out)
     kept.write_text("\n")
     with pytest.raises(EraseError, match="holds no caption"):
         fuse_loras(source, loras, kept, out)
@@ -99,7 +112,7 @@ def test_refuses(source: ErasureSource, loras: list[LoraFile], kept: Path, tmp_p
         fuse_loras(source, loras, kept, out)
     with pytest.raises(EraseError, match="keep is -1"):
         FuseConfig(keep=-1.0)
-    assert not out.exists() or not list(out.iterdir())
+    assert not out.exists() or not list(out.iterdir())  # some are found out while the edits are made
 
 
 def test_files_that_are_none_are_refused(tmp_path: Path, base_path: Path) -> None:

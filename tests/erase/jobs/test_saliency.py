@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +21,8 @@ from graphlab.erase.training.model import module_hash
 from graphlab.erase.training.progress import Progress
 from graphlab.masks import read_mask
 from tests.erase.jobs.small import quick
+
+ONE_MAP: dict[str, Any] = {"maps": {"seeds": [0]}, "forms": 1}
 
 
 @pytest.fixture
@@ -71,7 +75,7 @@ def test_a_kept_run_of_another_configuration_is_refused_unless_forced(source: Er
 
     with pytest.raises(KeyboardInterrupt):
         make_mask(source, quick(source), path, on_progress=interrupt)
-    other = quick(source, {"maps": {"fraction": 0.4}})
+    other = quick(source, {"maps": {"fraction": 0.4, "seeds": [0]}, "forms": 1})
     with pytest.raises(EraseError, match="of another configuration, model or prompts"):
         make_mask(source, other, path)
     make_mask(source, other, path, force=True)
@@ -90,6 +94,39 @@ def test_what_is_there_stays_unless_forced(source: ErasureSource, tmp_path: Path
         make_mask(source, quick(source), path)
 
 
+@pytest.mark.parametrize("place", ["base.safetensors", "pipe/unet/config.json", "pipe/model_index.json"])
+def test_a_source_is_not_written_over(place: str, base_path: Path, pipeline_path: Path, tmp_path: Path) -> None:
+    shutil.copy(base_path, tmp_path / "base.safetensors")
+    shutil.copytree(pipeline_path, tmp_path / "pipe")
+    (tmp_path / "pipe" / "model_index.json").write_text("{}")
+    before = (tmp_path / place).read_bytes()
+    source = open_source(str(tmp_path / place.split("/")[0]))
+    with pytest.raises(EraseError, match="is part of the source"):
+        make_mask(source, quick(source, {"concepts": [], "prompts": ["roman iii"]}), tmp_path / place, force=True)
+    assert (tmp_path / place).read_bytes() == before
+
+
+def test_a_name_that_is_too_long_is_refused_before_any_work(source: ErasureSource, tmp_path: Path) -> None:
+    for name in ("m" * 300, "m" * 245):  # the second is too long while the mask is written
+        with pytest.raises(EraseError, match="name too long"):
+            make_mask(source, quick(source), tmp_path / name)
+
+
+def test_a_folder_is_no_place_for_a_mask(source: ErasureSource, tmp_path: Path) -> None:
+    for path in (Path(), tmp_path):
+        with pytest.raises(EraseError, match="it is a folder"):
+            make_mask(source, quick(source), path, force=True)
+
+
+def test_latents_of_another_shape_are_refused(source: ErasureSource, pipeline_path: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mask.safetensors"
+    with pytest.raises(EraseError, match=r"shape \(1, 8, 8\), not \(1, 16, 16\)"):
+        make_mask(source, quick(source, {"maps": {"shape": [1, 16, 16]}}), path)
+    other = open_source(str(pipeline_path))
+    with pytest.raises(EraseError, match=r"latents of 4 channels .* not \(3, 8, 8\)"):
+        make_mask(other, quick(other, {"maps": {"shape": [3, 8, 8]}}), path)
+
+
 @pytest.mark.parametrize("place", ["nowhere/mask.safetensors", "file/mask.safetensors"])
 def test_a_hopeless_path_is_refused_before_any_work(place: str, source: ErasureSource, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
@@ -100,7 +137,7 @@ def test_a_hopeless_path_is_refused_before_any_work(place: str, source: ErasureS
 
 
 def test_a_mask_without_an_entry_is_refused(source: ErasureSource, tmp_path: Path) -> None:
-    config = quick(source, {"maps": {"fraction": 1e-7, "seeds": [0]}, "concepts": ["three"]})
+    config = quick(source, {"maps": {"fraction": 1e-7, "seeds": [0]}, "forms": 1})
     with pytest.raises(EraseError, match="no entry is in the intersection"):
         make_mask(source, config, tmp_path / "mask.safetensors")
     assert not (tmp_path / "mask.safetensors").exists()
@@ -120,7 +157,7 @@ def test_every_weight_of_a_unet_has_a_role(source: ErasureSource) -> None:
 
 
 def test_roles_add_up(source: ErasureSource, tmp_path: Path) -> None:
-    made = make_mask(source, quick(source), tmp_path / "mask.safetensors")
+    made = make_mask(source, quick(source, ONE_MAP), tmp_path / "mask.safetensors")
     assert sum(row.kept for row in made.roles) == sum(row.kept for row in made.found.rows)
     assert sum(row.weights for row in made.roles) == len(made.found.rows)
     assert by_role(()) == ()
@@ -128,8 +165,8 @@ def test_roles_add_up(source: ErasureSource, tmp_path: Path) -> None:
 
 def test_a_random_mask_is_as_dense(source: ErasureSource, tmp_path: Path) -> None:
     plain, drawn = tmp_path / "plain.safetensors", tmp_path / "drawn.safetensors"
-    make_mask(source, quick(source), plain)
-    make_mask(source, quick(source, {"random": 3}), drawn)
+    make_mask(source, quick(source, ONE_MAP), plain)
+    make_mask(source, quick(source, {**ONE_MAP, "random": 3}), drawn)
     one, other = read_mask(plain), read_mask(drawn)
     assert other.about["method"] == "random"
     assert {key: part.set_entries for key, part in one.weights.items()} == {

@@ -16,6 +16,7 @@ from graphlab.erase.errors import EraseError
 from graphlab.erase.jobs.comparison import changed_weights, outside
 from graphlab.erase.jobs.config import merged
 from graphlab.erase.jobs.lora_file import read_lora
+from graphlab.erase.jobs.memory import memory_told
 from graphlab.erase.jobs.record import file_hash
 from graphlab.erase.jobs.saliency import make_mask
 from graphlab.erase.jobs.train import train_erased
@@ -152,6 +153,30 @@ def test_a_hopeless_folder_is_refused_before_any_work(place: str, source: Erasur
     with pytest.raises(EraseError, match="cannot write into"):
         train_erased(source, quick(source), tmp_path / place, on_progress=seen.append)
     assert not seen
+
+
+def test_what_does_not_fit_into_memory_is_said(source: ErasureSource, tmp_path: Path) -> None:
+    """256 TB, which no machine gives; other errors of torch stay what they are."""
+    with pytest.raises(EraseError, match=r"not enough memory: \d+ bytes more .*a smaller batch"):
+        train_erased(source, quick(source, {"training": {"path": {"batch": 10**12}}}), tmp_path / "out")
+    with pytest.raises(EraseError, match="not enough memory"), memory_told():
+        raise MemoryError
+    with pytest.raises(RuntimeError, match="another fault"), memory_told():
+        raise RuntimeError("another fault")
+
+
+@pytest.mark.parametrize("path", [{"boundary": 9.0}, {"boundary": 2.7, "until": 2.9}], ids=["above-all", "between"])
+def test_a_boundary_beyond_all_levels_erases_nothing_and_is_refused(
+    path: dict[str, float], source: ErasureSource, tmp_path: Path
+) -> None:
+    with pytest.raises(EraseError, match=r"nothing is erased .levels lie between log SNR -4.00 and 1"):
+        train_erased(source, quick(source, {"training": {"path": path}}), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_prompt_that_says_nothing_is_refused(source: ErasureSource, tmp_path: Path) -> None:
+    with pytest.raises(EraseError, match="says as much as the empty one"):
+        train_erased(source, quick(source, {"prompts": ["  "]}), tmp_path / "out")
 
 
 def test_there_has_to_be_something_to_resume(source: ErasureSource, tmp_path: Path) -> None:

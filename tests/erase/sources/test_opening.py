@@ -78,6 +78,16 @@ def test_latents_of_another_shape_are_asked_for(pipeline_path: Path, base_path: 
     assert open_source(str(pipeline_path), (4, 16, 8)).shape == (4, 16, 8)
     with pytest.raises(EraseError, match=r"shape \(1, 8, 8\), not \(1, 16, 16\)"):
         open_source(str(base_path), (1, 16, 16))
+    for shape in ((3, 16, 8), (4, 0, 8)):
+        with pytest.raises(EraseError, match="takes latents of 4 channels"):
+            open_source(str(pipeline_path), shape)
+
+
+def test_a_file_where_the_folder_goes_is_said(pipeline_path: Path, tmp_path: Path) -> None:
+    (tmp_path / "unet").write_text("precious")
+    with pytest.raises(EraseError, match="it is a file"):
+        open_source(str(pipeline_path)).save(tmp_path, {})
+    assert (tmp_path / "unet").read_text() == "precious"
 
 
 def test_a_copy_has_weights_of_its_own(pipeline_path: Path, base_path: Path) -> None:

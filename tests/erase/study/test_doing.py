@@ -16,6 +16,7 @@ from benchmarks.erasure.study.store import read, rows_of
 from benchmarks.erasure.study.working import work_off
 from graphlab.erase.errors import EraseError
 from graphlab.erase.evaluation.attacks import AttackConfig
+from graphlab.erase.methods import effort
 from graphlab.erase.methods.effort import Effort
 from graphlab.erase.metrics.attack import Learning
 from graphlab.erase.worlds.base_file import save_base
@@ -44,6 +45,12 @@ def setting(tmp_path_factory: pytest.TempPathFactory) -> Setting:
     return Setting(folder, folder, {"digits": EFFORT, "world": EFFORT}, replace(FEW, bootstrap=5), ATTACKS)
 
 
+@pytest.fixture
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs of four iterations with a checkpoint each, where it does not matter how far apart they are."""
+    monkeypatch.setattr(effort, "SHARES", (4, 3, 2, 1))
+
+
 def timeless(rows: list[dict[str, object]]) -> list[dict[str, object]]:
     return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
 
@@ -59,6 +66,7 @@ def test_a_training_run_has_a_row_a_checkpoint(tmp_path: Path, setting: Setting)
     assert not (tmp_path / "work" / ESD.key).exists()
 
 
+@pytest.mark.usefixtures("brief")
 @pytest.mark.parametrize("crossed", [0, 2, None])
 def test_what_is_kept_is_drawn_where_a_table_reads_it(
     tmp_path: Path, setting: Setting, monkeypatch: pytest.MonkeyPatch, crossed: int | None
@@ -78,6 +86,7 @@ def test_what_is_kept_is_drawn_where_a_table_reads_it(
         assert {"cnn_acc_e", "report_acc_e", "structure", "report_worst_before"} <= set(row)
 
 
+@pytest.mark.usefixtures("brief")
 def test_a_run_that_was_cut_off_ends_with_the_same_rows(
     tmp_path: Path, setting: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,7 +99,7 @@ def test_a_run_that_was_cut_off_ends_with_the_same_rows(
         patched.setattr(checkpoints, "draw_plan", stop)
         with pytest.raises(KeyboardInterrupt):
             do(ESD, 1e-3, tmp_path / "cut", setting)
-    assert (tmp_path / "cut" / "work" / ESD.key / "after-27.safetensors").exists()
+    assert (tmp_path / "cut" / "work" / ESD.key / "after-4.safetensors").exists()
     assert timeless(do(ESD, 1e-3, tmp_path / "cut", setting)) == timeless(whole)
 
 
@@ -123,6 +132,7 @@ def test_attacks_are_on_the_base_and_on_what_was_made_of_it(tmp_path: Path, sett
         do(Run("attacks", "attack", "digits-epsilon-0", ("three",), "negative-prompt", 0), None, tmp_path, setting)
 
 
+@pytest.mark.usefixtures("brief")
 def test_a_part_is_worked_off_in_pieces_without_double_rows(
     tmp_path: Path, setting: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:

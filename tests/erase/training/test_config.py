@@ -8,6 +8,7 @@ from math import inf
 from typing import Any
 
 import pytest
+import torch
 
 from graphlab.erase.errors import EraseError
 from graphlab.erase.noise import FlowSchedule
@@ -75,6 +76,16 @@ def test_a_configuration_comes_back_from_json() -> None:
         ("precision", "bf16", "needs the backend accelerate"),
         ("save_every", 0, "save_every is 0"),
         ("objective.weights.erase", -1, "0 or more"),
+        ("rate", 10**400, "rate is beyond"),
+        ("path.batch", 10**30, "path.batch is beyond"),
+        ("seed", -1, "seed is -1"),
+        ("seed", 2**63, "seed is beyond"),
+        ("momentum", -0.5, "momentum is -0.5"),
+        ("weight_decay", -0.5, "weight_decay is -0.5"),
+        ("weight_decay", "inf", "weight_decay is inf"),
+        ("lora.alpha", 0, "alpha is 0.0"),
+        ("lora.alpha", "inf", "alpha is inf"),
+        ("path.until", "-inf", "no level lies between"),
     ],
     ids=lambda value: str(value) if isinstance(value, str) and " " not in value else "",
 )
@@ -90,9 +101,14 @@ def test_what_is_missing_is_named() -> None:
         read_config({"objective": GIVEN["objective"]})
 
 
+def test_a_pool_takes_no_memory() -> None:
+    sampler = dataclasses.replace(read_config(GIVEN).path, pool=10**12).points(FlowSchedule())
+    assert 0 <= sampler.draw(torch.Generator().manual_seed(0)).seed < 10**12
+
+
 def test_points_are_those_of_the_schedule() -> None:
     sampler = dataclasses.replace(read_config(GIVEN).path, pool=3, batch=2, boundary=0.5).points(FlowSchedule())
     assert sampler.shape == (2, 3, 8, 8)
-    assert sampler.pool == (0, 1, 2)
+    assert list(sampler.pool) == [0, 1, 2]
     assert sampler.levels == FlowSchedule().levels(25)
     assert sampler.boundary.log_snr == 0.5

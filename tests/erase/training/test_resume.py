@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -163,13 +164,44 @@ def test_a_run_is_not_written_over_and_none_is_resumed_from_nowhere(tmp_path: Pa
         run(tmp_path / "file", resume=False)
 
 
+def flipped(path: Path) -> bytes:
+    """The checkpoint with one bit of a weight flipped, which torch would read without a word."""
+    content = bytearray(path.read_bytes())
+    weight = next(iter(load_checkpoint(path).weights.values())).contiguous().numpy().tobytes()
+    at = content.find(weight)
+    assert at > 0
+    content[at] ^= 1
+    return bytes(content)
+
+
+def test_whatever_bytes_a_checkpoint_has_it_is_read_whole_or_refused(tmp_path: Path) -> None:
+    run(tmp_path, resume=False)
+    path, chance = tmp_path / CHECKPOINT, random.Random(0)
+    good, content = load_checkpoint(path), path.read_bytes()
+    refused = 0
+    for _ in range(200):
+        spoilt = bytearray(content)
+        for _ in range(chance.choice((1, 3, 20))):
+            spoilt[chance.randrange(len(spoilt))] ^= 1 << chance.randrange(8)
+        path.write_bytes(spoilt)
+        try:
+            found = load_checkpoint(path)
+        except EraseError:
+            refused += 1
+            continue
+        assert all(torch.equal(found.weights[name], value) for name, value in good.weights.items())
+        assert found.history == good.history
+    assert refused > 100
+
+
 def test_files_that_are_no_checkpoints_are_refused(tmp_path: Path) -> None:
     run(tmp_path, resume=False)
     path = tmp_path / CHECKPOINT
     good = load_checkpoint(path)
     for content, match in (
-        (path.read_bytes()[:200], "cannot read the checkpoint"),
-        (b"", "cannot read the checkpoint"),
+        (path.read_bytes()[:200], "cannot read"),
+        (b"", "cannot read"),
+        (flipped(path), "is damaged: .* has other bytes"),
     ):
         path.write_bytes(content)
         with pytest.raises(EraseError, match=match):

@@ -203,11 +203,28 @@ def test_a_base_that_is_too_large_is_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_path_that_cannot_be_written_is_said_and_nothing_is_left(tmp_path: Path) -> None:
+    (tmp_path / "base.safetensors").mkdir()
+    with pytest.raises(EraseError, match="cannot write"):
+        save_base(new_base(BaseConfig("digits", "epsilon", (8, 16), 2), 0), tmp_path / "base.safetensors")
+    assert [path.name for path in tmp_path.iterdir()] == ["base.safetensors"]
+
+
 def test_a_configuration_that_cannot_be_is_refused() -> None:
     with pytest.raises(EraseError, match="cannot predict 'sample'"):
         BaseConfig("digits", "sample")  # type: ignore[arg-type]  # what is tested
     with pytest.raises(EraseError, match=r"channels \(30, 64\) in 4 heads"):
         BaseConfig("digits", "epsilon", (30, 64))
+    wrong: list[tuple[Any, Any]] = [
+        ((8.0, 16.0), 2),
+        ((8, 16, 32), 2),
+        ((8, 4_000_000), 2),
+        ((8, 16), 0),
+        ((8, 16), "2"),
+    ]
+    for channels, heads in wrong:
+        with pytest.raises(EraseError, match="two, and all from 1 to 1024"):
+            BaseConfig("digits", "epsilon", channels, heads)
 
 
 def test_weights_come_from_the_seed_and_a_copy_is_its_own() -> None:

@@ -48,7 +48,8 @@ def clip_scores(images: torch.Tensor, prompts: Sequence[str], clip: Clip, *, tog
 
     `images` (images, 3, height, width) in [-1, 1] are resized to the model's square, bicubic and antialiased, their
     longer side cut at the middle. The means over prompts of kept and of erased concepts are CLIP_p and CLIP_e of
-    `graphlab.erase.metrics.accuracy.difference`. EraseError for other shapes and another number of prompts.
+    `graphlab.erase.metrics.accuracy.difference`; published ones are of 2,500 images each, without a
+    threshold. EraseError for other shapes and another number of prompts.
     """
     if images.ndim != 4 or images.shape[1] != 3 or len(images) == 0 or len(images) != len(prompts):
         raise EraseError(f"images {tuple(images.shape)} and {len(prompts)} prompts", hint="a prompt for each RGB image")
