@@ -85,7 +85,7 @@ def _like(one: Outline, many: Outline) -> tuple[str, str]:
 
 
 def _asked(a: Outline, b: Outline, stage: str) -> Chosen:
-    found = []
+    found: list[str | None] = []
     for side in (a, b):
         if stage not in side.stages and not side.bare:
             raise DiffError(
@@ -97,4 +97,4 @@ def _asked(a: Outline, b: Outline, stage: str) -> Chosen:
         raise DiffError(
             f"neither {a.label} nor {b.label} has a stage {stage!r}", hint="both are one program: leave --stage out"
         )
-    return Chosen(*found)
+    return Chosen(found[0], found[1])

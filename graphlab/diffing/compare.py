@@ -27,7 +27,7 @@ def compare(a: Side, b: Side, kind: str, per: str, notes: tuple[str, ...] = ()) 
         totals=totals,
         parts=tuple(_part(x, y) for x, y in pairs),
         texts=_texts(a.texts, b.texts),
-        notes=(*notes, *_pair_notes(pairs), *([UNPAIRED] if measured else [])),
+        notes=(*notes, *(_pair_notes(pairs) if not notes else ()), *([UNPAIRED] if measured else [])),
     )
 
 
@@ -52,7 +52,7 @@ def _part(a: Part | None, b: Part | None) -> PartDiff:
         there = b if a is None else a
         assert there is not None
         found = changes(a.values if a else None, b.values if b else None)
-        return PartDiff(there.name, a and a.name, b and b.name, found, tuple(_groups(a, b)))
+        return PartDiff(there.name, a.name if a else None, b.name if b else None, found, tuple(_groups(a, b)))
     notes = []
     texts: tuple[TextDiff, ...] = ()
     if a.symbols == b.symbols:

@@ -80,7 +80,7 @@ def spread(values: Sequence[float]) -> tuple[float, float, float]:
 
 @dataclass(frozen=True, slots=True)
 class Unpaired:
-    """Intervals of the medians of two samples that were not taken in turn: of first over other, and of other less first."""
+    """Intervals for two samples that were not taken in turn: median(first) / median(other), and other less first."""
 
     ratio: Interval
     difference: Interval
