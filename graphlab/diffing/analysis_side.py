@@ -8,7 +8,7 @@ from graphlab.diffing.entries import Entry
 from graphlab.diffing.reading import Saved
 from graphlab.diffing.side import Groups, Part, Side, Value, Values, added
 from graphlab.report.data import Group, StageReport
-from graphlab.report.diff_data import AttentionShape, Compared
+from graphlab.report.diff_data import AttentionShape, Compared, GivenAs
 
 CALL, GENERATION = "call", "generation"
 
