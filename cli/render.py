@@ -46,7 +46,7 @@ def print_table(out: Console, table: Table) -> None:
             justify="right" if column.number else "left",
             no_wrap=column.number or column.whole,
             overflow="fold",
-            min_width=_column_width(table, index) if column.number or column.whole else None,
+            min_width=_column_width(table, index) if column.number or column.whole else _narrow(table, index),
         )
     bars = table.shares if table.shares is not None and _room(out, table) else None
     if bars is not None:
@@ -65,10 +65,18 @@ def _column_width(table: Table, index: int) -> int:
     return max([len(table.columns[index].head), *(len(row[index]) for row in table.rows)])
 
 
+def _narrow(table: Table, index: int) -> int:
+    """The width that a text column keeps; without one, rich would let wide numbers push it out."""
+    return min(8, _column_width(table, index))
+
+
 def _least(table: Table) -> int:
     """The width below which numbers would have to be cut: theirs, and 8 cells for each text column."""
-    widths = [(column.number or column.whole, _column_width(table, i)) for i, column in enumerate(table.columns)]
-    return sum(width if whole else min(8, width) for whole, width in widths) + len(widths)
+    widths = [
+        _column_width(table, i) if column.number or column.whole else _narrow(table, i)
+        for i, column in enumerate(table.columns)
+    ]
+    return sum(widths) + len(widths)
 
 
 def _room(out: Console, table: Table) -> bool:

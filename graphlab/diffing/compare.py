@@ -55,8 +55,8 @@ def _part(a: Part | None, b: Part | None) -> PartDiff:
         return PartDiff(there.name, a.name if a else None, b.name if b else None, found, tuple(_groups(a, b)))
     notes = []
     texts: tuple[TextDiff, ...] = ()
-    if a.symbols == b.symbols:
-        texts = _texts(a.texts, b.texts)
+    if a.symbols == b.symbols:  # without symbols they are the totals once more
+        texts = _texts(a.texts, b.texts) if a.symbols else ()
     elif a.texts and b.texts:
         notes.append(f"expressions are over other symbols and not compared: {_names(a.symbols)}; {_names(b.symbols)}")
     known = a.attention is not None and b.attention is not None

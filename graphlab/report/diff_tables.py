@@ -11,7 +11,7 @@ from graphlab.units import format_value
 
 LOUD = "SETTINGS DIFFER: these change numbers without the model being another"
 SETTINGS_NOTE = "settle them before reading on: --set, --set-a, --set-b, --device, --per call"
-_AXES = ("kind", "axis", "causal", "fused", "batch", "heads", "q_tokens", "kv_tokens", "head_dim")
+_SIZES = ("batch", "heads", "q_tokens", "kv_tokens", "head_dim")
 
 
 def diff_fields(report: DiffReport) -> list[tuple[str, str]]:
@@ -110,22 +110,26 @@ def attention_table(part: PartDiff) -> Table | None:
     """Attentions that were added, removed or changed, alike ones counted; None where all are the same."""
     if not part.attention:
         return None
-    heads = ("status", "kind", "axis", "causal", "fused")
     sizes = ("batch", "heads", "queries", "keys", "width")
-    columns = (Column("times"), *(Column(h, number=False) for h in heads), *map(Column, sizes))
+    status = Column("status", number=False, whole=True)
+    columns = (Column("times"), status, Column("kind", number=False), *map(Column, sizes))
     rows = tuple((f"{item.count} x", item.status, *_attention_cells(item)) for item in part.attention)
     return Table(f"{part.name}: attention", columns, rows, note="one call; a -> b where they differ")
 
 
 def _attention_cells(item: AttentionDiff) -> Iterator[str]:
-    for name in _AXES:
-        values = [_word(side, name) for side in (item.a, item.b) if side is not None]
-        yield " -> ".join(dict.fromkeys(values))
+    sides = [side for side in (item.a, item.b) if side is not None]
+    yield " -> ".join(dict.fromkeys(_kind(side) for side in sides))
+    for name in _SIZES:
+        values = [getattr(side, name) for side in sides]
+        yield " -> ".join(dict.fromkeys("unknown" if value is None else str(value) for value in values))
 
 
-def _word(shape: AttentionShape, name: str) -> str:
-    value = getattr(shape, name)
-    return "unknown" if value is None else {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+def _kind(shape: AttentionShape) -> str:
+    """ "self spatial, causal, fused"."""
+    causal = {True: "causal", False: "not causal", None: "causal unknown"}[shape.causal]
+    spelled = "fused" if shape.fused else "spelled out"
+    return f"{shape.kind or 'unknown'} {shape.axis or 'unknown'}, {causal}, {spelled}"
 
 
 def times_table(part: PartDiff) -> Table | None:
