@@ -46,7 +46,7 @@ def print_table(out: Console, table: Table) -> None:
             justify="right" if column.number else "left",
             no_wrap=column.number or column.whole,
             overflow="fold",
-            min_width=_column_width(table, index) if column.number or column.whole else _narrow(table, index),
+            min_width=_column_width(table, index) if column.number or column.whole else None,
         )
     bars = table.shares if table.shares is not None and _room(out, table) else None
     if bars is not None:
@@ -56,7 +56,9 @@ def print_table(out: Console, table: Table) -> None:
         grid.add_row(*map(literal, row), *bar)
     out.print()
     out.print(literal(table.title, "bold"))
-    out.print(grid, width=max(out.width, _least(table)), crop=False)
+    if _least(table) > out.width:  # rich would let wide numbers push text columns out
+        grid.width = _least(table)
+    out.print(grid, crop=False)
     if table.note:
         out.print(literal(table.note, "dim"))
 
@@ -65,18 +67,10 @@ def _column_width(table: Table, index: int) -> int:
     return max([len(table.columns[index].head), *(len(row[index]) for row in table.rows)])
 
 
-def _narrow(table: Table, index: int) -> int:
-    """The width that a text column keeps; without one, rich would let wide numbers push it out."""
-    return min(8, _column_width(table, index))
-
-
 def _least(table: Table) -> int:
     """The width below which numbers would have to be cut: theirs, and 8 cells for each text column."""
-    widths = [
-        _column_width(table, i) if column.number or column.whole else _narrow(table, i)
-        for i, column in enumerate(table.columns)
-    ]
-    return sum(widths) + len(widths)
+    widths = [(column.number or column.whole, _column_width(table, i)) for i, column in enumerate(table.columns)]
+    return sum(width if whole else min(8, width) for whole, width in widths) + 2 * len(widths) - 1
 
 
 def _room(out: Console, table: Table) -> bool:

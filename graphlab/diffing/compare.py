@@ -27,7 +27,12 @@ def compare(a: Side, b: Side, kind: str, per: str, notes: tuple[str, ...] = ()) 
         totals=totals,
         parts=tuple(_part(x, y) for x, y in pairs),
         texts=_texts(a.texts, b.texts),
-        notes=(*notes, *(_pair_notes(pairs) if not notes else ()), *([UNPAIRED] if measured else [])),
+        notes=(
+            *notes,
+            *_own_notes(a, b),
+            *(_pair_notes(pairs) if not notes else ()),
+            *([UNPAIRED] if measured else []),
+        ),
     )
 
 
@@ -39,6 +44,10 @@ def paired(a: tuple[Part, ...], b: tuple[Part, ...]) -> list[tuple[Part | None, 
     found: list[tuple[Part | None, Part | None]] = [(part, others.get(part.name)) for part in a]
     names = {part.name for part in a}
     return found + [(None, part) for part in b if part.name not in names]
+
+
+def _own_notes(a: Side, b: Side) -> Iterator[str]:
+    yield from (f"{name}: {note}" for name, side in (("a", a), ("b", b)) for note in side.notes)
 
 
 def _pair_notes(pairs: list[tuple[Part | None, Part | None]]) -> Iterator[str]:

@@ -143,9 +143,11 @@ def times_table(part: PartDiff) -> Table | None:
         Column("what", number=False, whole=True),
         Column("quantity", number=False, whole=True),
         *map(Column, ("a", "b", "times as fast", "95 %")),
-        Column("verdict", number=False),
+        Column("verdict", number=False, whole=True),
     )
-    return Table(f"{part.name}: measured", columns, tuple(_time_row(name, item) for name, item in rows), note=_NOTE)
+    whys = dict.fromkeys(item.timing.why for _, item in rows if item.timing is not None and item.timing.why)
+    note = "; ".join([_NOTE, *(f"unknown: {why}" for why in whys)])
+    return Table(f"{part.name}: measured", columns, tuple(_time_row(name, item) for name, item in rows), note=note)
 
 
 _NOTE = "times as fast: median of a over median of b; two separate runs, so each is drawn on its own"
@@ -157,8 +159,8 @@ def _time_row(name: str, item: Change) -> tuple[str, ...]:
     a, b, _, _ = change_cells(item)
     ends = timing.ratio_interval
     interval = f"{ends.low:.3f} to {ends.high:.3f}" if ends is not None else "-"
-    words = timing.verdict if timing.verdict != "unknown" else f"unknown: {timing.why}"
-    return (name, item.quantity, a, b, f"{timing.ratio:.3f}" if timing.ratio is not None else "-", interval, words)
+    ratio = f"{timing.ratio:.3f}" if timing.ratio is not None else "-"
+    return (name, item.quantity, a, b, ratio, interval, timing.verdict)
 
 
 def text_lines(texts: Iterable[TextDiff]) -> Iterator[str]:
