@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from graphlab.diffing.entries import Entry
 from graphlab.diffing.reading import Saved
-from graphlab.diffing.side import Part, Side, Value, Values
+from graphlab.diffing.side import UNKNOWN, Part, Side, Value, Values
 from graphlab.report.bench_data import Interval
 from graphlab.report.diff_data import Compared
 
@@ -70,7 +70,7 @@ def _total(label: str, item: Entry, stages: Sequence[Part]) -> Value:
     number = item["seconds"].maybe(Entry.number)
     if number is None:
         return Value(None, measured=True, why="it was not timed on every stage")
-    rounds = [stage.groups["candidate"][label]["seconds"].samples for stage in stages]
+    rounds = [stage.groups["candidate"].get(label, {}).get("seconds", UNKNOWN).samples for stage in stages]
     samples = tuple(map(sum, zip(*rounds, strict=False)))  # rounds that all stages have
     return Value(number, measured=True, samples=samples, level=item["interval"].maybe(_interval))
 

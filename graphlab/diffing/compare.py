@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from graphlab.diffing.attentions import attention_diffs
 from graphlab.diffing.changes import UNPAIRED, changes, group_diffs
 from graphlab.diffing.nodes import node_diffs
-from graphlab.diffing.side import Part, Side
+from graphlab.diffing.side import Part, Side, Values
 from graphlab.report.diff_data import DiffReport, GroupDiff, PartDiff, Setting, TextDiff
 
 _PLAIN = "-"
@@ -91,7 +91,17 @@ def _groups(a: Part | None, b: Part | None) -> Iterator[GroupDiff]:
     left, right = a.groups if a else {}, b.groups if b else {}
     for by in dict.fromkeys((*left, *right)):
         if a is None or b is None or (by in left and by in right):
-            yield from group_diffs(by, left.get(by, {}), right.get(by, {}))
+            yield from group_diffs(by, *_only(by, left.get(by, {}), right.get(by, {})))
+
+
+def _only(
+    by: str, a: Mapping[str, Values], b: Mapping[str, Values]
+) -> tuple[Mapping[str, Values], Mapping[str, Values]]:
+    """The groups of both; two timings of one candidate each are of the same thing, whatever the candidates are."""
+    if by != "candidate" or len(a) != 1 or len(b) != 1 or a.keys() == b.keys():
+        return a, b
+    name = f"{next(iter(a))} / {next(iter(b))}"
+    return dict(zip([name], a.values(), strict=True)), dict(zip([name], b.values(), strict=True))
 
 
 def _texts(a: Mapping[str, str], b: Mapping[str, str]) -> tuple[TextDiff, ...]:

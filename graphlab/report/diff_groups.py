@@ -32,7 +32,7 @@ def groups_table(part: PartDiff, by: str, *, depth: int | None = None, top: int 
     main = next((n for n in names if any((c := item.change(n)) is not None and c.changed for item in rows)), names[0])
     others = [n for n in _BESIDE if n != main and any((c := g.change(n)) is not None and c.changed for g in rows)]
     columns = (
-        Column(by, number=False),
+        Column(by, number=False, whole=by != "module"),
         *map(Column, ("a", "b", "change", "in percent")),
         *(Column(name) for name in others),
     )
