@@ -33,6 +33,8 @@ def diff(
     b: Comparable,
     *,
     stage: str | None = None,
+    stage_a: str | None = None,
+    stage_b: str | None = None,
     device: str | os.PathLike[str] | Hardware | None = None,
     per: str | None = None,
     fail_if: Sequence[str] = (),
@@ -51,7 +53,8 @@ def diff(
 
     Each is a source as `analyze` takes it, a report, or the file of one. Two sources are analysed; a source beside a
     report is put through the report's command at the report's bindings, device and options; a program alone takes the
-    sizes of the other's inputs. `bindings` go to every source that has such a variable, `only_a` and `only_b` to one.
+    sizes of the other's inputs. `stage` picks one stage of both, `stage_a` and `stage_b` one of each;
+    `bindings` go to every source that has such a variable, `only_a` and `only_b` to one.
     `per` is "call" or "generation", by default a generation where both sides say what one is. The other options are
     those of `analyze`. Raises DiffError for what cannot be compared, ReportFileError for a report that cannot be read,
     RuleError and PlaceError for a rule that is misspelled or about what neither side has.
@@ -61,6 +64,8 @@ def diff(
         b,
         bindings,
         stage=stage,
+        stage_a=stage_a,
+        stage_b=stage_b,
         device=device,
         per=per,
         fail_if=fail_if,
@@ -82,6 +87,8 @@ def run(
     bindings: Mapping[str, int | float],
     *,
     stage: str | None = None,
+    stage_a: str | None = None,
+    stage_b: str | None = None,
     device: str | os.PathLike[str] | Hardware | None = None,
     per: str | None = None,
     fail_if: Sequence[str] = (),
@@ -106,7 +113,7 @@ def run(
     if device is not None and not any(isinstance(side, Opened) for side in (first, second)):
         raise DiffError("a device is for sources, and both sides are reports", hint="leave it out")
     wish = Wish(device, dynamic, strict, cache, progress)
-    chosen = choose(outline(first), outline(second), stage)
+    chosen = choose(outline(first), outline(second), *(s if s is not None else stage for s in (stage_a, stage_b)))
     sides, scale = _sides(kind, (first, second), chosen, wish, per)
     report = compare(*sides, kind, scale, notes=(chosen.note,) if chosen.note else ())
     return replace(report, rules=judged(rules, report))

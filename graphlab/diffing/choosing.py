@@ -49,15 +49,15 @@ def outline(side: Saved | Opened) -> Outline:
     return Outline(side.label, found, analysis and is_bare(side.data), saved=True)
 
 
-def choose(a: Outline, b: Outline, stage: str | None) -> Chosen:
-    """What `stage` picks of both. Without it all stages, but what a program alone, or a report of one stage, picks.
+def choose(a: Outline, b: Outline, stage_a: str | None, stage_b: str | None) -> Chosen:
+    """What `stage_a` and `stage_b` pick; without either all stages, or what one side picks of the other.
 
     A program alone picks its like among the stages of the other, a report of one stage that of a source beside it.
     DiffError for a stage that neither has, and for a program alone beside several stages none of which is told to be
     its.
     """
-    if stage is not None:
-        return _asked(a, b, stage)
+    if stage_a is not None or stage_b is not None:
+        return Chosen(_asked(a, stage_a), _asked(b, stage_b))
     if a.bare != b.bare:
         one, many = (a, b) if a.bare else (b, a)
         if len(many.stages) == 1:
@@ -86,17 +86,13 @@ def _like(one: Outline, many: Outline) -> tuple[str, str]:
     )
 
 
-def _asked(a: Outline, b: Outline, stage: str) -> Chosen:
-    found: list[str | None] = []
-    for side in (a, b):
-        if stage not in side.stages and not side.bare:
-            raise DiffError(
-                f"{side.label} has no stage {stage!r}",
-                hint=f"{nearest(stage, side.stages)}stages: {', '.join(side.stages)}",
-            )
-        found.append(stage if stage in side.stages else None)
-    if found == [None, None]:
-        raise DiffError(
-            f"neither {a.label} nor {b.label} has a stage {stage!r}", hint="both are one program: leave --stage out"
-        )
-    return Chosen(found[0], found[1])
+def _asked(side: Outline, stage: str | None) -> str | None:
+    """`stage` where `side` has it; None for all of it, and for a program alone, whose stage may be called anything."""
+    if stage is None or stage in side.stages:
+        return stage
+    if side.bare:
+        return None
+    raise DiffError(
+        f"{side.label} has no stage {stage!r}",
+        hint=f"{nearest(stage, side.stages)}stages: {', '.join(side.stages)}; --stage-a and --stage-b pick one of each",
+    )

@@ -38,6 +38,8 @@ def part_tables(
     """Every table about one part; `by` is what groups are by, or "node" for calls one by one."""
     if part.changes and not all(item.timing is not None for item in part.changes):
         yield changes_table(f"{part.name}: one {report.per}", part.changes)
+    if part.status in ("added", "removed"):
+        return
     chosen = by or KEYS[report.kind]
     grouped = None if chosen in ("node", "candidate") else groups_table(part, chosen, depth=depth, top=top)
     calls = nodes_table(part, top) if chosen == "node" else None

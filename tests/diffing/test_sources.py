@@ -153,3 +153,10 @@ def test_per_call_leaves_steps_out() -> None:
     assert (call.b, call.a) != (whole.b, whole.a)
     assert call.absolute is not None
     assert whole.absolute == 10 * call.absolute
+
+
+def test_stages_of_two_names_are_compared_where_asked() -> None:
+    found = diff(model(), model(names=("transformer", "decoder")), stage_a="denoiser", stage_b="transformer")
+    assert [(part.a, part.b, part.status) for part in found.parts] == [("denoiser", "transformer", "same")]
+    with pytest.raises(DiffError, match=r"toy has no stage 'denoiser' .*--stage-a and --stage-b pick one of each"):
+        diff(model(), model(names=("transformer", "decoder")), stage="denoiser")
