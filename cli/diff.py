@@ -61,6 +61,8 @@ def diff(
         typer.Option("--fail-if", metavar="RULE", help='"flops > +1%", "unet.peak_memory > 8GiB"; exit 3; repeat.'),
     ] = None,
     stage: Stage = None,
+    stage_a: Annotated[str | None, typer.Option("--stage-a", metavar="NAME", help="--stage for A alone.")] = None,
+    stage_b: Annotated[str | None, typer.Option("--stage-b", metavar="NAME", help="--stage for B alone.")] = None,
     device: Device = None,
     bindings: Bindings = None,
     only_a: OnlyA = None,
@@ -97,6 +99,8 @@ def diff(
             b,
             sets[0],
             stage=stage,
+            stage_a=stage_a,
+            stage_b=stage_b,
             device=device,
             per=per.value if per is not None else None,
             fail_if=fail_if or (),
@@ -146,7 +150,7 @@ def show(report: DiffReport, by: str | None, depth: int, top: int, stream: Any) 
             continue
         for table in part_tables(report, part, by, depth=depth, top=top):
             print_table(out, table)
-        for title, lines in part_lists(part):
+        for title, lines in part_lists(part, by):
             print_lines(out, title, lines)
     print_lines(out, "Words that differ", text_lines(report.texts))
     print_lines(out, "Notes", report.notes)

@@ -56,7 +56,9 @@ def print_table(out: Console, table: Table) -> None:
         grid.add_row(*map(literal, row), *bar)
     out.print()
     out.print(literal(table.title, "bold"))
-    out.print(grid, width=max(out.width, _least(table)), crop=False)
+    if _least(table) > out.width:  # rich would let wide numbers push text columns out
+        grid.width = _least(table)
+    out.print(grid, crop=False)
     if table.note:
         out.print(literal(table.note, "dim"))
 
@@ -68,7 +70,7 @@ def _column_width(table: Table, index: int) -> int:
 def _least(table: Table) -> int:
     """The width below which numbers would have to be cut: theirs, and 8 cells for each text column."""
     widths = [(column.number or column.whole, _column_width(table, i)) for i, column in enumerate(table.columns)]
-    return sum(width if whole else min(8, width) for whole, width in widths) + len(widths)
+    return sum(width if whole else min(8, width) for whole, width in widths) + 2 * len(widths) - 1
 
 
 def _room(out: Console, table: Table) -> bool:

@@ -19,11 +19,11 @@ from graphlab.diffing.reading import Saved
 from graphlab.diffing.rewrite_side import rewrite_side
 from graphlab.diffing.rules import parse_rule
 from graphlab.diffing.side import Side
-from graphlab.diffing.working import Progress, Wish, analysed
+from graphlab.diffing.working import Progress, Wish, analysed, characterized, rewritten
 from graphlab.errors import BindingError
 from graphlab.hardware import Hardware
 from graphlab.names import nearest
-from graphlab.report.diff_data import DiffReport
+from graphlab.report.diff_data import DiffReport, GivenAs
 
 PER = (CALL, GENERATION)
 
@@ -33,6 +33,8 @@ def diff(
     b: Comparable,
     *,
     stage: str | None = None,
+    stage_a: str | None = None,
+    stage_b: str | None = None,
     device: str | os.PathLike[str] | Hardware | None = None,
     per: str | None = None,
     fail_if: Sequence[str] = (),
@@ -51,7 +53,8 @@ def diff(
 
     Each is a source as `analyze` takes it, a report, or the file of one. Two sources are analysed; a source beside a
     report is put through the report's command at the report's bindings, device and options; a program alone takes the
-    sizes of the other's inputs. `bindings` go to every source that has such a variable, `only_a` and `only_b` to one.
+    sizes of the other's inputs. `stage` picks one stage of both, `stage_a` and `stage_b` one of each;
+    `bindings` go to every source that has such a variable, `only_a` and `only_b` to one.
     `per` is "call" or "generation", by default a generation where both sides say what one is. The other options are
     those of `analyze`. Raises DiffError for what cannot be compared, ReportFileError for a report that cannot be read,
     RuleError and PlaceError for a rule that is misspelled or about what neither side has.
@@ -61,6 +64,8 @@ def diff(
         b,
         bindings,
         stage=stage,
+        stage_a=stage_a,
+        stage_b=stage_b,
         device=device,
         per=per,
         fail_if=fail_if,
@@ -82,6 +87,8 @@ def run(
     bindings: Mapping[str, int | float],
     *,
     stage: str | None = None,
+    stage_a: str | None = None,
+    stage_b: str | None = None,
     device: str | os.PathLike[str] | Hardware | None = None,
     per: str | None = None,
     fail_if: Sequence[str] = (),
@@ -106,7 +113,7 @@ def run(
     if device is not None and not any(isinstance(side, Opened) for side in (first, second)):
         raise DiffError("a device is for sources, and both sides are reports", hint="leave it out")
     wish = Wish(device, dynamic, strict, cache, progress)
-    chosen = choose(outline(first), outline(second), stage)
+    chosen = choose(outline(first), outline(second), *(s if s is not None else stage for s in (stage_a, stage_b)))
     sides, scale = _sides(kind, (first, second), chosen, wish, per)
     report = compare(*sides, kind, scale, notes=(chosen.note,) if chosen.note else ())
     return replace(report, rules=judged(rules, report))
@@ -123,7 +130,7 @@ def _asked(
         if name not in names:
             hint = f"{nearest(name, names)}known: {', '.join(sorted(names)) or 'none, for reports are as they are'}"
             raise BindingError(f"neither side has a variable {name!r} to set", hint=hint)
-    found = []
+    found: list[Saved | Opened] = []
     for side, own, letter in zip(sides, only, "ab", strict=True):
         if isinstance(side, Opened):
             known = {v.name for v in side.workload.variables}
@@ -145,18 +152,38 @@ def _sides(
         return _analyses(sides, chosen, wish, per)
     if per is not None:
         raise DiffError(f"numbers of `graphlab {kind}` are as its reports have them", hint="leave --per out")
-    done = [side for side in sides if isinstance(side, Saved)]
-    if len(done) != len(sides):
-        raise DiffError(f"a source beside a report of `graphlab {kind}` is not compared yet")
-    a, b = done
-    if kind == "rewrite":
-        return (rewrite_side(a, chosen.a, "report"), rewrite_side(b, chosen.b, "report")), CALL
+    a, b = _reports(sides, chosen, wish)
     if kind == "profile":
         return (profile_side(a, chosen.a), profile_side(b, chosen.b)), GENERATION
-    if kind == "characterize":
-        sides_ = characterization_side(a, chosen.a, "report"), characterization_side(b, chosen.b, "report")
-        return sides_, GENERATION
-    return (bench_side(a, chosen.a), bench_side(b, chosen.b)), CALL
+    if kind == "bench":
+        return (bench_side(a, chosen.a), bench_side(b, chosen.b)), CALL
+    ways = [_given(side) for side in sides]
+    if kind == "rewrite":
+        return (rewrite_side(a, chosen.a, ways[0]), rewrite_side(b, chosen.b, ways[1])), CALL
+    first, second = characterization_side(a, chosen.a, ways[0]), characterization_side(b, chosen.b, ways[1])
+    if ways != ["report", "report"]:  # verdicts are about all models of a report, and the source is one
+        first, second = replace(first, texts={}), replace(second, texts={})
+    return (first, second), GENERATION
+
+
+def _given(side: Saved | Opened) -> GivenAs:
+    return "source" if isinstance(side, Opened) else "report"
+
+
+def _reports(sides: tuple[Saved | Opened, Saved | Opened], chosen: Chosen, wish: Wish) -> tuple[Saved, Saved]:
+    """Both sides as reports: a source beside one is put through its command, with its settings."""
+    a, b = sides
+    if isinstance(a, Opened):
+        assert isinstance(b, Saved)  # two sources are analysed
+        return _beside(a, b, chosen.a, wish)
+    return (a, b) if isinstance(b, Saved) else _beside(b, a, chosen.b, wish)[::-1]
+
+
+def _beside(source: Opened, report: Saved, stage: str | None, wish: Wish) -> tuple[Saved, Saved]:
+    """(`source` put through the command of `report`, what of `report` is to be compared with it)."""
+    if report.kind == "rewrite":
+        return rewritten(source, report, stage, wish), report
+    return characterized(source, report, wish)
 
 
 def _analyses(
@@ -164,7 +191,7 @@ def _analyses(
 ) -> tuple[tuple[Side, Side], str]:
     """Reports first, then models, then programs alone: each is worked out at the sizes of what is there already."""
     stages = (chosen.a, chosen.b)
-    order = sorted((0, 1), key=lambda i: (isinstance(sides[i], Opened), isinstance(sides[i], Opened) and sides[i].bare))
+    order = sorted((0, 1), key=lambda index: _late(sides[index]))
     done: dict[int, Saved] = {}
     for index in order:
         side, other = sides[index], done.get(1 - index)
@@ -174,6 +201,9 @@ def _analyses(
             done[index] = side
     bare = any(is_bare(item.data) for item in done.values())
     scale = per if per is not None else CALL if bare else GENERATION
-    given = ["source" if isinstance(side, Opened) else "report" for side in sides]
-    a, b = (analysis_side(done[i], stages[i], scale, given[i]) for i in (0, 1))
+    a, b = (analysis_side(done[i], stages[i], scale, _given(sides[i])) for i in (0, 1))
     return (a, b), scale
+
+
+def _late(side: Saved | Opened) -> int:
+    return 0 if isinstance(side, Saved) else 2 if side.bare else 1

@@ -48,9 +48,15 @@ SCALES: dict[str, dict[str, float]] = {
 
 
 def format_value(value: int | float, unit: str) -> str:
-    """`value` of a base unit of SCALES with its prefix: 1024, "B" -> "1 KiB"."""
+    """`value` of a base unit of SCALES with its prefix: 1024, "B" -> "1 KiB"; a count below a million in full."""
     if unit == "B":
         return format_bytes(value)
     if unit == "s":
         return f"-{format_seconds(-value)}" if value < 0 else format_seconds(value)
+    if not unit and isinstance(value, int) and abs(value) < _EXACT:
+        return str(value)
     return format_count(value, unit)
+
+
+_EXACT = 1_000_000
+"""Counts below are written out: one node more is not to be rounded away."""

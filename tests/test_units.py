@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from graphlab.units import format_bytes, format_count, format_seconds, format_share
+from graphlab.units import SCALES, format_bytes, format_count, format_seconds, format_share, format_value
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,35 @@ def test_share() -> None:
 @pytest.mark.parametrize("value", [999_960, 999_999_999, 1_048_575, 2**30 - 1])
 def test_rounding_never_shows_an_exponent(value: int) -> None:
     assert "e+" not in format_count(value) + format_bytes(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (1249, "", "1249"),
+        (-132, "", "-132"),
+        (2_500_000, "", "2.5 M"),
+        (803_273_441_280, "FLOP", "803.3 GFLOP"),
+        (-1536, "B", "-1.5 KiB"),
+        (-0.0123, "s", "-12.3 ms"),
+        (0, "s", "0 s"),
+    ],
+)
+def test_value_of_a_unit(value: float, unit: str, text: str) -> None:
+    assert format_value(value, unit) == text
+
+
+@pytest.mark.parametrize(
+    ("unit", "written", "scale"),
+    [
+        ("FLOP", "GFLOP", 1e9),
+        ("FLOP", "T", 1e12),
+        ("B", "GiB", 2**30),
+        ("B", "MB", 1e6),
+        ("s", "us", 1e-6),
+        ("", "k", 1e3),
+    ],
+)
+def test_units_that_may_be_written(unit: str, written: str, scale: float) -> None:
+    assert SCALES[unit][written] == scale
+    assert SCALES[unit][""] == 1

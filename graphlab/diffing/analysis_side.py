@@ -8,7 +8,7 @@ from graphlab.diffing.entries import Entry
 from graphlab.diffing.reading import Saved
 from graphlab.diffing.side import Groups, Part, Side, Value, Values, added
 from graphlab.report.data import Group, StageReport
-from graphlab.report.diff_data import AttentionShape, Compared
+from graphlab.report.diff_data import AttentionShape, Compared, GivenAs
 
 CALL, GENERATION = "call", "generation"
 
@@ -23,14 +23,14 @@ def is_bare(report: Entry) -> bool:
     return stages[0]["name"].value == report["workload"].value and all(axis in names for axis in axes)
 
 
-def analysis_side(saved: Saved, stage: str | None, per: str, given_as: str) -> Side:
+def analysis_side(saved: Saved, stage: str | None, per: str, given_as: GivenAs) -> Side:
     """`saved` as a Side of its stages, or of `stage` alone; numbers are of one call or of a generation (`per`)."""
     report = saved.data
     live = {item.name: item for item in saved.live.stages} if saved.live is not None else {}
     stages = [item for item in report["stages"].each() if stage in (None, item["name"].text())]
     parts = tuple(_part(item, live.get(item["name"].text()), per) for item in stages)
     return Side(
-        compared=Compared(saved.label, "source" if given_as == "source" else "report", saved.workload),
+        compared=Compared(saved.label, given_as, saved.workload),
         bindings={name: item.shown() for name, item in report["bindings"].items()},
         settings={"device": report["device"].shown()},
         parts=parts,

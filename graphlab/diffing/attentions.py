@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from graphlab.report.diff_data import AttentionDiff, AttentionShape
+from graphlab.report.diff_data import AttentionDiff, AttentionShape, Status
 
 
 def attention_diffs(a: Sequence[AttentionShape], b: Sequence[AttentionShape]) -> tuple[AttentionDiff, ...]:
@@ -21,7 +21,7 @@ def attention_diffs(a: Sequence[AttentionShape], b: Sequence[AttentionShape]) ->
     return tuple(AttentionDiff(_status(*pair), count, *pair) for pair, count in counts.items())
 
 
-def _status(a: AttentionShape | None, b: AttentionShape | None) -> str:
+def _status(a: AttentionShape | None, b: AttentionShape | None) -> Status:
     if a is None or b is None:
         return "added" if a is None else "removed"
     return "changed"

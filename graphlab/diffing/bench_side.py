@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from graphlab.diffing.entries import Entry
 from graphlab.diffing.reading import Saved
-from graphlab.diffing.side import Part, Side, Value, Values
+from graphlab.diffing.side import UNKNOWN, Part, Side, Value, Values
 from graphlab.report.bench_data import Interval
 from graphlab.report.diff_data import Compared
 
+WHOLE = "(whole generation)"
 _ONCE = "measured once, so there is no interval"
 
 
 def bench_side(saved: Saved, stage: str | None) -> Side:
     """`saved` as a Side of the seconds of every candidate on every stage, or on `stage` alone."""
     report = saved.data
-    parts = tuple(_part(item) for item in report["stages"].each() if stage in (None, item["name"].text()))
+    parts = [_part(item) for item in report["stages"].each() if stage in (None, item["name"].text())]
+    if stage is None and report["whole"].flag():
+        parts.append(_generation(report, parts))
     return Side(
         compared=Compared(saved.label, "report", saved.workload),
         bindings={name: item.shown() for name, item in report["bindings"].items()},
         settings={f"machine: {name}": text for name, text in _environment(report["environment"]).items()},
-        parts=parts,
+        parts=tuple(parts),
         totals={},
+        notes=tuple(_load(report["environment"])),
     )
+
+
+def _load(item: Entry) -> Iterator[str]:
+    """How busy the machine was: what threads that wait for others add to a time is in no interval."""
+    load = item["load_average"].maybe(Entry.number)
+    if load is not None:
+        yield f"the load of the machine before was {load:.2f} on {item['cores'].whole()} cores"
 
 
 def _environment(item: Entry) -> dict[str, str]:
@@ -44,6 +57,22 @@ def _part(stage: Entry) -> Part:
         settings=settings,
         weights=stage["name"].text(),
     )
+
+
+def _generation(report: Entry, stages: Sequence[Part]) -> Part:
+    """A whole generation as a part: seconds of all stages added up round by round, as the report's own totals are."""
+    totals = {item["label"].text(): item for item in report["totals"].each()}
+    found = {label: {"seconds": _total(label, item, stages)} for label, item in totals.items()}
+    return Part(name=WHOLE, values={}, groups={"candidate": found}, weights=WHOLE)
+
+
+def _total(label: str, item: Entry, stages: Sequence[Part]) -> Value:
+    number = item["seconds"].maybe(Entry.number)
+    if number is None:
+        return Value(None, measured=True, why="it was not timed on every stage")
+    rounds = [stage.groups["candidate"].get(label, {}).get("seconds", UNKNOWN).samples for stage in stages]
+    samples = tuple(map(sum, zip(*rounds, strict=False)))  # rounds that all stages have
+    return Value(number, measured=True, samples=samples, level=item["interval"].maybe(_interval))
 
 
 def _candidate(item: Entry) -> Values:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from graphlab.diffing.entries import Entry
 from graphlab.diffing.reading import Saved
 from graphlab.diffing.side import Part, Side, Value, Values
-from graphlab.report.diff_data import Compared
+from graphlab.report.diff_data import Compared, GivenAs
 
 _STAGE = {
     "flops": "flops",
@@ -25,18 +25,18 @@ _MODEL = {
 }
 
 
-def characterization_side(saved: Saved, stage: str | None, given_as: str) -> Side:
+def characterization_side(saved: Saved, stage: str | None, given_as: GivenAs) -> Side:
     """`saved` as a Side of a generation of every model; `stage` picks the stages that are shown of each."""
     report = saved.data
     parts = tuple(_model(item, stage) for item in report["models"].each())
     findings = {item["name"].text(): item["verdict"].text() for item in report["findings"].each()}
     return Side(
-        compared=Compared(saved.label, "source" if given_as == "source" else "report", saved.workload),
+        compared=Compared(saved.label, given_as, saved.workload),
         bindings={},
         settings={"device": report["device"].shown(), "dtype": report["dtype"].shown()},
         parts=parts,
         totals=dict(parts[0].values) if len(parts) == 1 else {},
-        texts=findings if given_as == "report" else {},
+        texts=findings,
     )
 
 

@@ -20,6 +20,7 @@ class Outline:
     label: str
     stages: Mapping[str, frozenset[str]]
     bare: bool
+    saved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +39,25 @@ def outline(side: Saved | Opened) -> Outline:
         return Outline(side.label, stages, side.bare)
     if side.kind == "characterize":
         models = side.data["models"].each()
-        return Outline(side.label, {s["name"].text(): frozenset() for m in models for s in m["stages"].each()}, False)
+        stages = {s["name"].text(): frozenset[str]() for m in models for s in m["stages"].each()}
+        return Outline(side.label, stages, bare=False, saved=True)
     analysis = side.kind == "analyze"
     found = {
         item["name"].text(): frozenset(i["name"].text() for i in item["inputs"].each()) if analysis else frozenset()
         for item in side.data["stages"].each()
     }
-    return Outline(side.label, found, analysis and is_bare(side.data))
+    return Outline(side.label, found, analysis and is_bare(side.data), saved=True)
 
 
-def choose(a: Outline, b: Outline, stage: str | None) -> Chosen:
-    """What `stage` picks of both. Without it all stages; a program alone, or a report of one stage, picks its like.
+def choose(a: Outline, b: Outline, stage_a: str | None, stage_b: str | None) -> Chosen:
+    """What `stage_a` and `stage_b` pick; without either all stages, or what one side picks of the other.
 
+    A program alone picks its like among the stages of the other, a report of one stage that of a source beside it.
     DiffError for a stage that neither has, and for a program alone beside several stages none of which is told to be
     its.
     """
-    if stage is not None:
-        return _asked(a, b, stage)
+    if stage_a is not None or stage_b is not None:
+        return Chosen(_asked(a, stage_a), _asked(b, stage_b))
     if a.bare != b.bare:
         one, many = (a, b) if a.bare else (b, a)
         if len(many.stages) == 1:
@@ -62,10 +65,9 @@ def choose(a: Outline, b: Outline, stage: str | None) -> Chosen:
         name, why = _like(one, many)
         note = f"{one.label} is compared with the stage {name} of {many.label}, {why}"
         return Chosen(None, name, note) if a.bare else Chosen(name, None, note)
-    if {len(a.stages), len(b.stages)} >= {1} and len(a.stages) != len(b.stages):
-        one, many = (a, b) if len(a.stages) == 1 else (b, a)
-        name = next(iter(one.stages))
-        if name in many.stages:
+    for one, many in ((a, b), (b, a)):
+        name = next(iter(one.stages), "")
+        if one.saved and not many.saved and len(one.stages) == 1 < len(many.stages) and name in many.stages:
             return Chosen(name, name, f"only the stage {name} is compared: {one.label} has no other")
     return Chosen(None, None)
 
@@ -84,17 +86,13 @@ def _like(one: Outline, many: Outline) -> tuple[str, str]:
     )
 
 
-def _asked(a: Outline, b: Outline, stage: str) -> Chosen:
-    found = []
-    for side in (a, b):
-        if stage not in side.stages and not side.bare:
-            raise DiffError(
-                f"{side.label} has no stage {stage!r}",
-                hint=f"{nearest(stage, side.stages)}stages: {', '.join(side.stages)}",
-            )
-        found.append(stage if stage in side.stages else None)
-    if found == [None, None]:
-        raise DiffError(
-            f"neither {a.label} nor {b.label} has a stage {stage!r}", hint="both are one program: leave --stage out"
-        )
-    return Chosen(*found)
+def _asked(side: Outline, stage: str | None) -> str | None:
+    """`stage` where `side` has it; None for all of it, and for a program alone, whose stage may be called anything."""
+    if stage is None or stage in side.stages:
+        return stage
+    if side.bare:
+        return None
+    raise DiffError(
+        f"{side.label} has no stage {stage!r}",
+        hint=f"{nearest(stage, side.stages)}stages: {', '.join(side.stages)}; --stage-a and --stage-b pick one of each",
+    )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from graphlab.diffing.attentions import attention_diffs
 from graphlab.diffing.changes import UNPAIRED, changes, group_diffs
 from graphlab.diffing.nodes import node_diffs
-from graphlab.diffing.side import Part, Side
+from graphlab.diffing.side import Part, Side, Values
 from graphlab.report.diff_data import DiffReport, GroupDiff, PartDiff, Setting, TextDiff
 
 _PLAIN = "-"
@@ -27,7 +27,12 @@ def compare(a: Side, b: Side, kind: str, per: str, notes: tuple[str, ...] = ()) 
         totals=totals,
         parts=tuple(_part(x, y) for x, y in pairs),
         texts=_texts(a.texts, b.texts),
-        notes=(*notes, *_pair_notes(pairs), *([UNPAIRED] if measured else [])),
+        notes=(
+            *notes,
+            *_own_notes(a, b),
+            *(_pair_notes(pairs) if not notes else ()),
+            *([UNPAIRED] if measured else []),
+        ),
     )
 
 
@@ -41,6 +46,10 @@ def paired(a: tuple[Part, ...], b: tuple[Part, ...]) -> list[tuple[Part | None, 
     return found + [(None, part) for part in b if part.name not in names]
 
 
+def _own_notes(a: Side, b: Side) -> Iterator[str]:
+    yield from (f"{name}: {note}" for name, side in (("a", a), ("b", b)) for note in side.notes)
+
+
 def _pair_notes(pairs: list[tuple[Part | None, Part | None]]) -> Iterator[str]:
     for a, b in pairs:
         if a is not None and b is not None and a.name != b.name:
@@ -52,11 +61,11 @@ def _part(a: Part | None, b: Part | None) -> PartDiff:
         there = b if a is None else a
         assert there is not None
         found = changes(a.values if a else None, b.values if b else None)
-        return PartDiff(there.name, a and a.name, b and b.name, found, tuple(_groups(a, b)))
+        return PartDiff(there.name, a.name if a else None, b.name if b else None, found, tuple(_groups(a, b)))
     notes = []
     texts: tuple[TextDiff, ...] = ()
-    if a.symbols == b.symbols:
-        texts = _texts(a.texts, b.texts)
+    if a.symbols == b.symbols:  # without symbols they are the totals once more
+        texts = _texts(a.texts, b.texts) if a.symbols else ()
     elif a.texts and b.texts:
         notes.append(f"expressions are over other symbols and not compared: {_names(a.symbols)}; {_names(b.symbols)}")
     known = a.attention is not None and b.attention is not None
@@ -82,7 +91,17 @@ def _groups(a: Part | None, b: Part | None) -> Iterator[GroupDiff]:
     left, right = a.groups if a else {}, b.groups if b else {}
     for by in dict.fromkeys((*left, *right)):
         if a is None or b is None or (by in left and by in right):
-            yield from group_diffs(by, left.get(by, {}), right.get(by, {}))
+            yield from group_diffs(by, *_only(by, left.get(by, {}), right.get(by, {})))
+
+
+def _only(
+    by: str, a: Mapping[str, Values], b: Mapping[str, Values]
+) -> tuple[Mapping[str, Values], Mapping[str, Values]]:
+    """The groups of both; two timings of one candidate each are of the same thing, whatever the candidates are."""
+    if by != "candidate" or len(a) != 1 or len(b) != 1 or a.keys() == b.keys():
+        return a, b
+    name = f"{next(iter(a))} / {next(iter(b))}"
+    return dict(zip([name], a.values(), strict=True)), dict(zip([name], b.values(), strict=True))
 
 
 def _texts(a: Mapping[str, str], b: Mapping[str, str]) -> tuple[TextDiff, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NoReturn
 
 from graphlab.diffing.errors import PlaceError
 from graphlab.diffing.rules import Rule, Step
@@ -42,7 +41,7 @@ def _parts(rule: Rule, report: DiffReport) -> tuple[Sequence[PartDiff], tuple[St
         if named:
             return named, rule.steps[1:]
         if first.kind == own or len(rule.steps) > 1:
-            _missing(rule, first, own, [part.name for part in report.parts])
+            raise _missing(rule, first, own, [part.name for part in report.parts])
     if len(report.parts) != 1:
         names = [part.name for part in report.parts]
         raise PlaceError(
@@ -104,12 +103,12 @@ def _group(rule: Rule, part: PartDiff, step: Step) -> GroupDiff:
             hint="a saved report has none: name the source instead",
         )
     known = [item.name for kind in kinds for item in part.by(kind)]
-    _missing(rule, step, step.kind or "group", known)
+    raise _missing(rule, step, step.kind or "group", known)
 
 
-def _missing(rule: Rule, step: Step, what: str, known: Sequence[str]) -> NoReturn:
+def _missing(rule: Rule, step: Step, what: str, known: Sequence[str]) -> PlaceError:
     few = ", ".join(known[:24]) + (", ..." if len(known) > 24 else "")
-    raise PlaceError(
+    return PlaceError(
         f"rule {rule.text!r}: neither side has a {what} {step.name!r}",
         hint=f"{nearest(step.name, known)}there are: {few or 'none'}",
     )

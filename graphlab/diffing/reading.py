@@ -10,18 +10,12 @@ from typing import Any, NoReturn
 
 from graphlab.diffing.entries import Entry
 from graphlab.diffing.errors import DiffError, ReportFileError
-from graphlab.report import (
-    bench_data,
-    characterization_data,
-    data,
-    diff_data,
-    export_data,
-    profile_data,
-    rewrite_data,
-)
+from graphlab.report import bench_data, characterization_data, diff_data, export_data, profile_data, rewrite_data
+from graphlab.report.data import SCHEMA as ANALYSIS
+from graphlab.report.data import AnalysisReport
 
 SCHEMAS = {
-    data.SCHEMA: "analyze",
+    ANALYSIS: "analyze",
     rewrite_data.SCHEMA: "rewrite",
     profile_data.SCHEMA: "profile",
     characterization_data.SCHEMA: "characterize",
@@ -42,7 +36,7 @@ class Saved:
     label: str
     kind: str
     data: Entry
-    live: data.AnalysisReport | None = None
+    live: AnalysisReport | None = None
 
     @property
     def workload(self) -> str:
@@ -63,7 +57,7 @@ def read_report(path: Path, label: str) -> Saved | None:
     return saved(found, label)
 
 
-def saved(found: dict[str, Any], label: str, live: data.AnalysisReport | None = None) -> Saved:
+def saved(found: dict[str, Any], label: str, live: AnalysisReport | None = None) -> Saved:
     """The report with the JSON `found`; ReportFileError for a version, DiffError for a command that is not read."""
     schema = Entry(found, label)["schema"].text()
     kind = SCHEMAS.get(schema)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from graphlab.diffing.entries import Entry
 from graphlab.diffing.reading import Saved
 from graphlab.diffing.side import Part, Side, Value, Values, summed
-from graphlab.report.diff_data import Compared
+from graphlab.report.diff_data import Compared, GivenAs
 
 
-def rewrite_side(saved: Saved, stage: str | None, given_as: str) -> Side:
+def rewrite_side(saved: Saved, stage: str | None, given_as: GivenAs) -> Side:
     """`saved` as a Side of one call of every stage after the rewrite, or of `stage` alone."""
     report = saved.data
     parts = tuple(_part(item) for item in report["stages"].each() if stage in (None, item["name"].text()))
     return Side(
-        compared=Compared(saved.label, "source" if given_as == "source" else "report", saved.workload),
+        compared=Compared(saved.label, given_as, saved.workload),
         bindings={name: item.shown() for name, item in report["bindings"].items()},
         settings={"level": report["level"].shown(), "passes": report["passes"].shown()},
         parts=parts,

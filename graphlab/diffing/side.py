@@ -57,7 +57,8 @@ class Part:
 class Side:
     """One side. `bindings` and `settings` are what all its numbers hold at; `bare` is a program without a model's loop.
 
-    `totals` are over all parts, empty where they have no sum. `texts` are verdicts in words.
+    `totals` are over all parts, empty where they have no sum. `texts` are verdicts in words,
+    `notes` what else is to be known of it.
     """
 
     compared: Compared
@@ -67,6 +68,7 @@ class Side:
     totals: Values
     bare: bool = False
     texts: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def added(values: Iterable[Value]) -> Value:

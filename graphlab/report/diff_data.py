@@ -18,6 +18,7 @@ SCHEMA = "graphlab.diff/1"
 
 Number: TypeAlias = int | float
 Status: TypeAlias = Literal["added", "removed", "changed", "same"]
+GivenAs: TypeAlias = Literal["source", "report"]
 Outcome: TypeAlias = Literal["held", "violated", "unknown", "undecided"]
 
 
@@ -226,7 +227,7 @@ class Compared:
     """One side: how it was named, whether it was worked out now ("source") or read ("report"), and of what workload."""
 
     label: str
-    given_as: Literal["source", "report"]
+    given_as: GivenAs
     workload: str
 
 

@@ -30,20 +30,26 @@ def groups_table(part: PartDiff, by: str, *, depth: int | None = None, top: int 
     names = [n for n in _MAIN if any(item.change(n) is not None for item in rows)]
     shown = rows if top is None else rows[:top]
     main = next((n for n in names if any((c := item.change(n)) is not None and c.changed for item in rows)), names[0])
-    others = [name for name in names if name != main]
+    others = [n for n in _BESIDE if n != main and any((c := g.change(n)) is not None and c.changed for g in rows)]
     columns = (
-        Column(by, number=False),
-        Column("status", number=False),
-        *(Column(f"{main} {side}".strip()) for side in ("a", "b", "change", "percent")),
+        Column(by, number=False, whole=by != "module"),
+        *map(Column, ("a", "b", "change", "in percent")),
         *(Column(name) for name in others),
     )
-    note = [f"{len(groups) - len(rows)} others are the same", "one call" if part.change("nodes") else ""]
+    note = [f"a, b and change are {main}"] if others else []
+    note += [f"{len(groups) - len(rows)} others are the same", "one call" if part.change("nodes") else ""]
     note += [f"--top {len(rows)} shows all"] if len(shown) < len(rows) else []
-    cells = tuple((g.name or "(top level)", g.status, *_cells(g, main), *_changes(g, others)) for g in shown)
-    return Table(f"{part.name}: by {by}", columns, cells, note="; ".join(filter(None, note)))
+    cells = tuple((_name(g), *_cells(g, main), *_changes(g, others)) for g in shown)
+    return Table(f"{part.name}: {main} by {by}", columns, cells, note="; ".join(filter(None, note)))
 
 
 _MAIN = ("flops", "seconds", "bytes", "bytes_materialized", "changes", "skips", "nodes", "pointwise", "params")
+_BESIDE = ("pointwise", "bytes", "bytes_materialized", "nodes")
+
+
+def _name(group: GroupDiff) -> str:
+    mark = {"added": " (new)", "removed": " (gone)"}.get(group.status, "")
+    return f"{group.name or '(top level)'}{mark}"
 
 
 def _size(group: GroupDiff) -> tuple[float, ...]:

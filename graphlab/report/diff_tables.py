@@ -11,7 +11,7 @@ from graphlab.units import format_value
 
 LOUD = "SETTINGS DIFFER: these change numbers without the model being another"
 SETTINGS_NOTE = "settle them before reading on: --set, --set-a, --set-b, --device, --per call"
-_AXES = ("kind", "axis", "causal", "fused", "batch", "heads", "q_tokens", "kv_tokens", "head_dim")
+_SIZES = ("batch", "heads", "q_tokens", "kv_tokens", "head_dim")
 
 
 def diff_fields(report: DiffReport) -> list[tuple[str, str]]:
@@ -110,22 +110,26 @@ def attention_table(part: PartDiff) -> Table | None:
     """Attentions that were added, removed or changed, alike ones counted; None where all are the same."""
     if not part.attention:
         return None
-    heads = ("status", "kind", "axis", "causal", "fused")
     sizes = ("batch", "heads", "queries", "keys", "width")
-    columns = (Column("times"), *(Column(h, number=False) for h in heads), *map(Column, sizes))
+    status = Column("status", number=False, whole=True)
+    columns = (Column("times"), status, Column("kind", number=False), *map(Column, sizes))
     rows = tuple((f"{item.count} x", item.status, *_attention_cells(item)) for item in part.attention)
     return Table(f"{part.name}: attention", columns, rows, note="one call; a -> b where they differ")
 
 
 def _attention_cells(item: AttentionDiff) -> Iterator[str]:
-    for name in _AXES:
-        values = [_word(side, name) for side in (item.a, item.b) if side is not None]
-        yield " -> ".join(dict.fromkeys(values))
+    sides = [side for side in (item.a, item.b) if side is not None]
+    yield " -> ".join(dict.fromkeys(_kind(side) for side in sides))
+    for name in _SIZES:
+        values = [getattr(side, name) for side in sides]
+        yield " -> ".join(dict.fromkeys("unknown" if value is None else str(value) for value in values))
 
 
-def _word(shape: AttentionShape, name: str) -> str:
-    value = getattr(shape, name)
-    return "unknown" if value is None else {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+def _kind(shape: AttentionShape) -> str:
+    """ "self spatial, causal, fused"."""
+    causal = {True: "causal", False: "not causal", None: "causal unknown"}[shape.causal]
+    spelled = "fused" if shape.fused else "spelled out"
+    return f"{shape.kind or 'unknown'} {shape.axis or 'unknown'}, {causal}, {spelled}"
 
 
 def times_table(part: PartDiff) -> Table | None:
@@ -139,9 +143,11 @@ def times_table(part: PartDiff) -> Table | None:
         Column("what", number=False, whole=True),
         Column("quantity", number=False, whole=True),
         *map(Column, ("a", "b", "times as fast", "95 %")),
-        Column("verdict", number=False),
+        Column("verdict", number=False, whole=True),
     )
-    return Table(f"{part.name}: measured", columns, tuple(_time_row(name, item) for name, item in rows), note=_NOTE)
+    whys = dict.fromkeys(item.timing.why for _, item in rows if item.timing is not None and item.timing.why)
+    note = "; ".join([_NOTE, *(f"unknown: {why}" for why in whys)])
+    return Table(f"{part.name}: measured", columns, tuple(_time_row(name, item) for name, item in rows), note=note)
 
 
 _NOTE = "times as fast: median of a over median of b; two separate runs, so each is drawn on its own"
@@ -153,8 +159,8 @@ def _time_row(name: str, item: Change) -> tuple[str, ...]:
     a, b, _, _ = change_cells(item)
     ends = timing.ratio_interval
     interval = f"{ends.low:.3f} to {ends.high:.3f}" if ends is not None else "-"
-    words = timing.verdict if timing.verdict != "unknown" else f"unknown: {timing.why}"
-    return (name, item.quantity, a, b, f"{timing.ratio:.3f}" if timing.ratio is not None else "-", interval, words)
+    ratio = f"{timing.ratio:.3f}" if timing.ratio is not None else "-"
+    return (name, item.quantity, a, b, ratio, interval, timing.verdict)
 
 
 def text_lines(texts: Iterable[TextDiff]) -> Iterator[str]:

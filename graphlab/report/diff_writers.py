@@ -38,6 +38,8 @@ def part_tables(
     """Every table about one part; `by` is what groups are by, or "node" for calls one by one."""
     if part.changes and not all(item.timing is not None for item in part.changes):
         yield changes_table(f"{part.name}: one {report.per}", part.changes)
+    if part.status in ("added", "removed"):
+        return
     chosen = by or KEYS[report.kind]
     grouped = None if chosen in ("node", "candidate") else groups_table(part, chosen, depth=depth, top=top)
     calls = nodes_table(part, top) if chosen == "node" else None
@@ -55,15 +57,18 @@ def diff_markdown(
         if part.status == "same":
             continue
         blocks += map(markdown_table, part_tables(report, part, by, depth=depth, top=top))
-        for title, lines in part_lists(part):
+        for title, lines in part_lists(part, by):
             blocks += markdown_list(title, lines)
     blocks += markdown_list("Words that differ", text_lines(report.texts))
     blocks += markdown_list("Notes", report.notes)
     return "\n\n".join(blocks) + "\n"
 
 
-def part_lists(part: PartDiff) -> Iterator[tuple[str, list[str]]]:
-    """(title, lines) of what is told about a part beside its tables."""
+def part_lists(part: PartDiff, by: str | None = None) -> Iterator[tuple[str, list[str]]]:
+    """(title, lines) of what is told about a part beside its tables; `by` is what groups were asked for by."""
+    known = part.nodes is not None if by == "node" else by is None or bool(part.by(by))
+    if not known and part.status == "changed":
+        yield f"{part.name}: by {by}", ["not known: a saved report does not hold it; compare sources for it"]
     yield f"{part.name}: expressions that differ", list(text_lines(part.texts))
     yield f"{part.name}: how calls were matched", match_lines(part.nodes) if part.nodes is not None else []
     yield f"{part.name}: notes", list(part.notes)

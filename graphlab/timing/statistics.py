@@ -80,7 +80,7 @@ def spread(values: Sequence[float]) -> tuple[float, float, float]:
 
 @dataclass(frozen=True, slots=True)
 class Unpaired:
-    """Intervals of the medians of two samples that were not taken in turn: of first over other, and of other less first."""
+    """Intervals for two samples that were not taken in turn: median(first) / median(other), and other less first."""
 
     ratio: Interval
     difference: Interval
@@ -95,17 +95,12 @@ def unpaired(first: Sequence[float], other: Sequence[float], *, resamples: int =
     """
     if min(len(first), len(other)) < LEAST_ROUNDS:
         return None
-    if (len(first), *sorted(first)) > (len(other), *sorted(other)):  # the same draws whichever side comes first
-        found = unpaired(other, first, resamples=resamples)
-        assert found is not None
-        return Unpaired(
-            Interval(1 / found.ratio.high, 1 / found.ratio.low),
-            Interval(-found.difference.high, -found.difference.low),
-        )
     sides: list[NDArray[Any]] = [numpy.sort(numpy.asarray(values, dtype=numpy.float64)) for values in (first, other)]
-    drawn = [_medians(values, seed, resamples) for seed, values in enumerate(sides)]
-    ratio = _outer(*map(numpy.log, drawn), *map(numpy.log, sides))
-    shift = _outer(drawn[1], drawn[0], sides[1], sides[0])
+    drawn = [[_medians(values, seed, resamples // 2) for seed in (0, 1)] for values in sides]
+    pairs = [(drawn[0][seed], drawn[1][1 - seed]) for seed in (0, 1)]  # the same draws whichever side comes first
+    logs = numpy.concatenate([numpy.log(one) - numpy.log(two) for one, two in pairs])
+    ratio = _outer(logs, *map(numpy.log, sides))
+    shift = _outer(numpy.concatenate([two - one for one, two in pairs]), sides[1], sides[0])
     return Unpaired(Interval(math.exp(ratio.low), math.exp(ratio.high)), shift)
 
 
@@ -118,13 +113,13 @@ def _medians(values: NDArray[Any], seed: int, resamples: int) -> NDArray[Any]:
     return numpy.concatenate([numpy.median(values[rng.integers(0, len(values), size=size)], axis=1) for size in sizes])
 
 
-def _outer(drawn: NDArray[Any], less: NDArray[Any], values: NDArray[Any], others: NDArray[Any]) -> Interval:
-    """The wider end of the percentile interval of `drawn` less `less`, and of the rank-sum interval of the values.
+def _outer(drawn: NDArray[Any], values: NDArray[Any], others: NDArray[Any]) -> Interval:
+    """The wider end of the percentile interval of `drawn`, and of the rank-sum interval of the values.
 
     Samples with more pairs than a block holds are far too large for the two to differ.
     """
     rest = (1 - CONFIDENCE) / 2
-    low, high = (float(end) for end in numpy.quantile(drawn - less, [rest, 1 - rest]))
+    low, high = (float(end) for end in numpy.quantile(drawn, [rest, 1 - rest]))
     if values.size * others.size > _BLOCK:
         return Interval(low, high)
     pairs = numpy.sort(numpy.subtract.outer(values, others), axis=None)

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from graphlab.cli.render import console, print_lines, progress
+from graphlab.cli.render import console, print_lines, print_table, progress
+from graphlab.report.tables import Column, Table
 
 
 class Terminal(io.StringIO):
@@ -43,3 +44,14 @@ def test_no_lines_no_title() -> None:
     stream = io.StringIO()
     print_lines(console(stream), "Notes", [])
     assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize("width", [20, 60, 80, 200])
+def test_wide_numbers_never_push_a_text_column_out(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    columns = (Column("name", number=False), *(Column("h" * 12) for _ in range(7)))
+    stream = io.StringIO()
+    print_table(console(stream), Table("t", columns, (("some.module.path", *["1" * 12] * 7),)))
+    lines = stream.getvalue().splitlines()
+    assert "some.mod" in lines[4]
+    assert lines[4].count("1" * 12) == 7

@@ -70,6 +70,7 @@ def test_every_page_of_docs_is_linked() -> None:
         "rewrites",
         "hoisting",
         "masks",
+        "diff",
         "erase",
     ]
     assert linked >= {f"docs/{name}.md" for name in names}

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import numpy
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from graphlab.report.bench_data import Interval
-from graphlab.timing.statistics import LEAST_ROUNDS, bootstrap, ratios, spare, spread, verdict
+from graphlab.timing.statistics import (
+    LEAST_ROUNDS,
+    Unpaired,
+    bootstrap,
+    rank_sum_spare,
+    ratios,
+    spare,
+    spread,
+    unpaired,
+    verdict,
+)
 
 SECONDS = st.lists(st.floats(1e-6, 1e3), min_size=LEAST_ROUNDS, max_size=12)
 
@@ -94,3 +104,46 @@ def test_without_an_interval_nothing_is_claimed() -> None:
 def test_spread_is_median_and_percentiles_on_straight_lines() -> None:
     middle, low, high = spread([float(value) for value in range(10, -1, -1)])
     assert (middle, low, high) == pytest.approx((5.0, 1.0, 9.0))
+
+
+@pytest.mark.parametrize(("first", "other", "expected"), [(6, 6, 5), (8, 8, 13), (6, 20, 27), (20, 20, 127)])
+def test_pairs_that_may_be_left_out_are_those_of_the_rank_sum_test(first: int, other: int, expected: int) -> None:
+    """The critical values of Mann and Whitney's U at 5 %, two-sided, as printed in tables."""
+    assert rank_sum_spare(first, other) == rank_sum_spare(other, first) == expected
+
+
+def test_many_pairs_are_as_good_as_normal() -> None:
+    exact = rank_sum_spare(50, 50)  # the largest that is counted
+    assert abs(rank_sum_spare(51, 50) - exact * 51 / 50) < 0.02 * exact
+
+
+@pytest.mark.parametrize("rounds", range(LEAST_ROUNDS))
+def test_too_few_unpaired_rounds_have_no_interval(rounds: int) -> None:
+    assert unpaired([1.0] * rounds, [1.0] * 20) is None
+    assert unpaired([1.0] * 20, [1.0] * rounds) is None
+
+
+def test_unpaired_samples_that_do_not_vary_leave_no_doubt() -> None:
+    assert unpaired([0.5] * 8, [0.25] * 8) == Unpaired(Interval(2.0, 2.0), Interval(-0.25, -0.25))
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(SECONDS, SECONDS)
+def test_swapping_unpaired_samples_turns_their_intervals_round(first: list[float], other: list[float]) -> None:
+    there, back = unpaired(first, other, resamples=200), unpaired(other, first, resamples=200)
+    assert there is not None
+    assert back is not None
+    assert there.difference.low == pytest.approx(-back.difference.high, rel=1e-9)
+    assert there.difference.high == pytest.approx(-back.difference.low, rel=1e-9)
+    assert there.ratio.low == pytest.approx(1 / back.ratio.high, rel=1e-9)
+    assert there.ratio.low <= numpy.median(first) / numpy.median(other) * (1 + 1e-9)
+    assert there.ratio.high >= numpy.median(first) / numpy.median(other) * (1 - 1e-9)
+
+
+@pytest.mark.parametrize(("first", "other"), [(6, 6), (6, 20), (20, 20)])
+def test_an_unpaired_interval_holds_the_truth_as_often_as_it_says(first: int, other: int) -> None:
+    rng = numpy.random.default_rng(7)
+    samples = [(numpy.exp(0.1 * rng.standard_normal(n)) for n in (first, other)) for _ in range(200)]
+    found = [unpaired(list(a), list(b), resamples=200) for a, b in samples]
+    held = sum(item is not None and item.ratio.low <= 1 <= item.ratio.high for item in found)
+    assert 186 <= held <= 200  # 95 % less three standard deviations: 186
