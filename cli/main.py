@@ -19,6 +19,7 @@ from graphlab.cli.explain import explain
 from graphlab.cli.export import export
 from graphlab.cli.listing import backends, devices, models, passes
 from graphlab.cli.mask import mask
+from graphlab.cli.new_pass import new_pass
 from graphlab.cli.profile import profile
 from graphlab.cli.rewrite import rewrite
 from graphlab.cli.run import run
@@ -38,7 +39,7 @@ app = typer.Typer(
 )
 for command in (
     analyze, explain, rewrite, export, run, characterize, profile, bench, calibrate, mask, models, devices, passes,
-    backends,
+    backends, new_pass,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(erase)

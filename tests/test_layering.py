@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 LAYERS = """
-benching exporter running catalogue testing
+benching exporter running catalogue scaffold testing
 onnx_pipeline timing erase
 lowering
 exporting

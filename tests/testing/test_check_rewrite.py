@@ -211,7 +211,7 @@ def unbiased(draft: Draft) -> None:
     (node,) = (n for n in draft.graph.find_nodes(op="placeholder") if draft.weight_key(n) == "linear.bias")
     weight = draft.weight(node)
     assert weight is not None
-    if bool(weight.any()):
+    if doubled(draft) and bool(weight.any()):
         draft.set_weights(["linear.bias"], lambda tensors: torch.zeros_like(tensors["linear.bias"]), "no bias")
 
 
