@@ -125,10 +125,8 @@ def test_a_file_that_holds_no_such_pass(text: str, member: str, message: str, tm
     with pytest.raises(PluginError, match=message) as failed:
         pass_from(f"{path}:{member}")
     assert "\n" not in str(failed.value)
-    assert (
-        not any(getattr(module, "__file__", None) == str(path) for module in sys.modules.values())
-        or text[1:5] == "from"
-    )
+    if "cannot be imported" in message:  # half a module is left nowhere
+        assert not any(getattr(module, "__file__", None) == str(path) for module in sys.modules.values())
 
 
 def test_no_file(tmp_path: Path) -> None:
