@@ -80,7 +80,8 @@ def _check_name(name: str) -> None:
     if name.startswith("test-") or name == "test":
         raise NewPassError(f"{name!r} cannot be the name of a pass: its file would be taken for a test")
     known = registry()
-    owners = [str(item.owner) for item in (*known.entries.values(), *known.broken) if item.name == name]
+    owners = [str(item.owner) for item in known.entries.values() if item.name == name]
+    owners += [str(item.owner) for item in known.broken if item.name == name]
     if owners:
         raise NewPassError(f"a pass called {name!r} is there already, of {owners[0]}", hint="choose another name")
 
