@@ -21,6 +21,7 @@ from graphlab.cli.explain import explain
 from graphlab.cli.export import export
 from graphlab.cli.listing import backends, devices, models, passes
 from graphlab.cli.mask import mask
+from graphlab.cli.new_pass import new_pass
 from graphlab.cli.profile import profile
 from graphlab.cli.report import report
 from graphlab.cli.rewrite import rewrite
@@ -44,7 +45,7 @@ for command in (
     rewrite, export, run,
     characterize, profile, bench, calibrate, report,
     mask,
-    models, devices, passes, backends,
+    models, devices, passes, backends, new_pass,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(erase)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _FILE = re.compile(r"(?P<path>.*?\.py)(?::(?P<member>[^,]*))?(?:,(?P<rest>.*))?", re.DOTALL)
-_NAMED = re.compile(r"[^,/\\]*,[^,=]*=")
-"""A name with a first option: what follows is an option's value, even where that is a path."""
+_NAMED = re.compile(r"(?![^,]*\.py(:[^,]*)?,)[^,/\\]*,[^,=]*=")
+"""A name, no file, with a first option: what follows is an option's value, even where that is a path."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,7 @@ def test_every_page_of_docs_is_linked() -> None:
         "cli",
         "sources",
         "python",
+        "writing_a_pass",
         "cost_model",
         "json_schema",
         "models",

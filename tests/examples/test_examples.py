@@ -89,7 +89,7 @@ def test_an_installed_analysis_is_found_by_name(tmp_path: Path) -> None:
     installed = plug_in(tmp_path, "custom_analysis")
     out = run("-m", "graphlab.cli.main", "passes", **installed)
     line = next(line for line in out.splitlines() if line.startswith("dtype-traffic"))
-    assert line.split()[-1] == "own-pass"
+    assert line.rstrip().endswith("own-pass 1.0")
     code = (
         "import torch, graphlab; from graphlab.pipeline import Facts; "
         "program = graphlab.capture(torch.nn.Linear(4, 8), (torch.ones(2, 4),)); "

@@ -1,0 +1,151 @@
+"""Passes that break the contract when they run: one line that names the pass and where it comes from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import graphlab
+from graphlab.errors import GraphlabError
+from graphlab.program import Program
+
+HEAD = """
+from typing import ClassVar
+import torch
+from graphlab.hoisting.stage_rewrite import StageRewrite
+from graphlab.passes_base import Analysis
+from graphlab.rewriting.rewrite import Peephole, Rewrite
+aten = torch.ops.aten
+"""
+
+
+@pytest.fixture(scope="module")
+def program() -> Program:
+    """relu(linear(x)) of x (2, 4)."""
+    return graphlab.capture(nn.Sequential(nn.Linear(4, 4), nn.ReLU()).eval(), (torch.randn(2, 4),), dynamic=False)
+
+
+REWRITES = {
+    "returns": ("    return draft.program", "returned a Program, expected nothing .*`apply` edits the draft"),
+    "raises": ("    raise KeyError('lost')", "failed: KeyError: 'lost' .the program is unchanged"),
+    "exits": ("    raise SystemExit(3)", r"failed: it called sys.exit\(3\)"),
+    "own error": (
+        "    from graphlab.errors import GraphlabError\n        raise GraphlabError('no head', hint='add one')",
+        r": no head \(add one\)",
+    ),
+    "drops an input": (
+        "    for n in draft.calls(): n.args = ()\n"
+        "        draft.graph.erase_node(next(n for n in draft.graph.nodes if n.name == 'input'))",
+        "changed the inputs: input",
+    ),
+    "drops the result": ("    draft.graph.output_node().args = ((),)", "changed the number of results"),
+    "another dtype": (
+        "    node = next(draft.calls(aten.relu.default))\n"
+        "        draft.graph.output_node().args = ((draft.call(aten.to.dtype, node, torch.float64, at=node.next),),)",
+        "replaces relu, float32 .*, by .*float64",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REWRITES)
+def test_a_rewrite(case: str, program: Program, tmp_path: Path) -> None:
+    body, message = REWRITES[case]
+    path = tmp_path / "mine.py"
+    path.write_text(f"{HEAD}\nclass Mine(Rewrite):\n    name = 'mine'\n    def apply(self, draft):\n    {body}\n")
+    before = str(program.exported and program.exported.graph)
+    with pytest.raises(GraphlabError, match=rf"pass mine of mine\.py.*{message}") as failed:
+        graphlab.run_pass(f"{path}:Mine", program)
+    assert "\n" not in str(failed.value)
+    assert str(program.exported and program.exported.graph) == before
+
+
+def test_a_peephole_that_returns_no_node(program: Program, tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(
+        f"{HEAD}\nclass Mine(Peephole):\n    name, why, targets = 'mine', '', (aten.relu.default,)\n"
+        "    def replace(self, node, draft): return 3\n"
+    )
+    with pytest.raises(GraphlabError, match=r"pass mine of mine.py: `replace` returned a int for relu .a node, a text"):
+        graphlab.run_pass(f"{path}:Mine", program)
+
+
+def test_a_rewrite_whose_run_returns_something_else(program: Program, tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(
+        f"{HEAD}\nclass Mine(Rewrite):\n    name = 'mine'\n    def apply(self, draft): ...\n"
+        "    def run(self, program): return program\n"
+    )
+    with pytest.raises(GraphlabError, match=r"pass mine of mine.py returned a Program, expected a RewriteResult"):
+        graphlab.run_pass(f"{path}:Mine", program)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"), [("return program", "returned a Program, expected a HoistResult"), ("1 / 0", "ZeroDivision")]
+)
+def test_a_stage_rewrite(body: str, message: str, program: Program, tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(
+        f"{HEAD}\nclass Mine(StageRewrite):\n    name = 'mine'\n    def run(self, program): {body}\n"
+        "    def run_stage(self, workload, stage, program=None, *, dynamic=True): ...\n"
+    )
+    with pytest.raises(GraphlabError, match=rf"pass mine of mine\.py.*{message}"):
+        graphlab.run_pass(f"{path}:Mine", program)
+
+
+ANALYSES = {
+    "raises": ("1 / 0", "failed: ZeroDivisionError"),
+    "returns nothing": ("pass", "returned None, which is no fact"),
+    "returns an object": ("return {'relu': {'a': [object()]}}", r"what no report can hold: relu\.a\[0\] is a object"),
+    "keys that are no text": ("return {('a', 1): 2}", "a key of it is a tuple"),
+    "keys that are written alike": ("return {1: 2, '1': 3}", "two keys of it are written '1'"),
+    "takes a node away": ("given.graph.by_name.pop('relu'); return 1", "changed the graph it was given"),
+    "renames a node": ("object.__setattr__(given.graph.nodes[-1], 'name', 'x'); return 1", "changed the graph"),
+    "binds a symbol": ("given.symbolic.symbols['x'] = 3; return 1", "changed the graph"),
+    "spoils another's facts": ("given.result('cost').clear(); return 1", "changed the facts of cost"),
+    "packs an axis": ("given.packed['x'] = ('height',); return 1", "changed the packed axes"),
+    "asks for what is not there": ("return given.result('cots')", "no pass is called 'cots' .did you mean 'cost'"),
+    "asks for a rewrite": ("return given.result('fuse-gelu')", "pass 'fuse-gelu' is not an analysis"),
+    "asks without options": ("return given.result('mask-placement')", "has options that must be given"),
+}
+
+
+@pytest.mark.parametrize("case", ANALYSES)
+def test_an_analysis(case: str, tmp_path: Path) -> None:
+    body, message = ANALYSES[case]
+    path = tmp_path / "mine.py"
+    path.write_text(f"{HEAD}\nclass Mine(Analysis):\n    name = 'mine'\n    def run(self, given):\n        {body}\n")
+    program = graphlab.capture(nn.Sequential(nn.Linear(4, 4), nn.ReLU()), (torch.randn(2, 4),), dynamic=False)
+    with pytest.raises(GraphlabError, match=rf"pass mine of mine\.py.*{message}") as failed:
+        graphlab.analyze(program, passes=[f"{path}:Mine"])
+    assert "\n" not in str(failed.value)
+
+
+def test_facts_of_every_shape_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from graphlab.cli.main import main
+
+    path = tmp_path / "mine.py"
+    path.write_text(
+        f"{HEAD}\nfrom dataclasses import dataclass\nfrom enum import Enum\nfrom pathlib import Path\n"
+        "class E(Enum):\n    A = 'a'\n"
+        "@dataclass\nclass Row:\n    n: int\n    x: float\n"
+        "def module():\n    return torch.nn.Linear(4, 4), (torch.ones(2, 4),)\n"
+        "def made(name, value):\n"
+        "    return type(name, (Analysis,), {'name': name.lower(), 'run': lambda self, given: value, "
+        "'__module__': __name__})\n"
+        "Rows = made('Rows', {'linear': Row(1, float('inf')), 'b': Row(2, 0.5)})\n"
+        "Single = made('Single', 3)\nListed = made('Listed', [E.A, Path('p'), {2, 1}, None, True])\n"
+        "Many = made('Many', {f'n{i}': i for i in range(30)})\nEmpty = made('Empty', {})\n"
+    )
+    asked = [arg for name in ("Rows", "Single", "Listed", "Many", "Empty") for arg in ("--pass", f"{path}:{name}")]
+    assert main(["analyze", f"{path}:module", "--static", *asked, "--json", "-"]) == 0
+    printed = capsys.readouterr()
+    import json
+
+    found = {item["name"]: item["facts"] for item in json.loads(printed.out)["stages"][0]["analyses"]}
+    assert found["rows"] == {"linear": {"n": 1, "x": "inf"}, "b": {"n": 2, "x": 0.5}}
+    assert (found["single"], found["listed"], found["empty"]) == (3, ["a", "p", [1, 2], None, True], {})
+    for part in ("20 of 30 rows, --json has all", "it found nothing", ": rows", "of mine.py"):
+        assert part in " ".join(printed.err.split())

@@ -1,0 +1,1 @@
+"""What `graphlab new-pass` writes."""
