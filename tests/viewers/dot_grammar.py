@@ -1,4 +1,4 @@
-"""A reader of the DOT language as graphviz.org/doc/info/lang.html writes its grammar down: what it refuses is no DOT."""
+"""A reader of DOT after the grammar of graphviz.org/doc/info/lang.html: what it refuses is none."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Reader:
 
     def _take(self, kind: str, text: str | None = None) -> str:
         own, value = self._peek()
-        assert own == kind and (text is None or value == text), f"{value!r} where {text or kind} is expected"
+        assert (own, value) == (kind, value if text is None else text), f"{value!r} where {text or kind} is expected"
         self.at += 1
         return value
 
@@ -58,7 +58,7 @@ class Reader:
         self.at += 1
         if kind == "quoted":
             return value[1:-1].replace('\\"', '"')
-        assert kind == "name" and value.lower() not in _WORDS, f"{value!r} is no id"
+        assert (kind, value.lower() in _WORDS) == ("name", False), f"{value!r} is no id"
         return value
 
     def _block(self) -> None:
