@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def stage_graph(stage: StageReport) -> networkx.DiGraph:
-    """DiGraph of `stage`: attributes of a call are the fields of its NodeRow; inputs and weights have `kind`."""
+    """DiGraph of `stage`: attributes of a call are the fields of its NodeRow; inputs and weights have `kind` alone."""
     import networkx as nx
 
     graph = nx.DiGraph(name=stage.name)
@@ -20,8 +20,9 @@ def stage_graph(stage: StageReport) -> networkx.DiGraph:
         graph.add_node(row.name, kind="call", **facts)
     calls = set(graph)
     flops = {row.name: row.flops or 0 for row in stage.nodes}
+    inputs = {row.name for row in stage.inputs}
     for producer, consumer in stage.edges:
         if producer not in calls and producer not in graph:
-            graph.add_node(producer, kind="input")
+            graph.add_node(producer, kind="input" if producer in inputs else "weight")
         graph.add_edge(producer, consumer, weight=flops.get(consumer, 0))
     return graph

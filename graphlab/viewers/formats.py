@@ -13,7 +13,7 @@ from graphlab.names import nearest
 FORMATS = ("model-explorer", "perfetto", "dot", "graphml")
 
 LIMITS = {"model-explorer": 20_000, "dot": 1_000, "graphml": 20_000}
-"""Nodes of a stage that a viewer still lays out in seconds; above it modules are collapsed."""
+"""Nodes a stage is drawn with unless told otherwise; above it modules are collapsed."""
 
 _SUFFIXES = {".dot": "dot", ".gv": "dot", ".graphml": "graphml", ".trace.json": "perfetto", ".trace": "perfetto"}
 

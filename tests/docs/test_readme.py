@@ -15,7 +15,7 @@ from graphlab.cli.main import main
 from graphlab.errors import GraphlabError
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", "docs/sources.md", "docs/python.md")
+PAGES = ("README.md", "docs/sources.md", "docs/python.md", "docs/viewers.md")
 REWRITES = ("docs/rewrites.md", "docs/hoisting.md")
 """Their blocks run in tests/test_rewriter.py, or are an outline (docs/python.md has the one of hoisting that runs)."""
 INSTALL = "pip install -e . && graphlab analyze stable-diffusion-v1-5"
@@ -73,6 +73,7 @@ def test_every_page_of_docs_is_linked() -> None:
         "masks",
         "diff",
         "erase",
+        "viewers",
     ]
     assert linked >= {f"docs/{name}.md" for name in names}
 
@@ -83,7 +84,8 @@ def test_command_runs(
 ) -> None:
     monkeypatch.chdir(ROOT)
     written = command.replace("report.html", str(tmp_path / "report.html"))
-    written = written.replace("decoder.onnx", str(tmp_path / "decoder.onnx"))
+    for name in ("decoder.onnx", "model.json", "unet.json", "generation.trace.json", "text.dot", "unet.graphml"):
+        written = written.replace(name, str(tmp_path / name))
     assert main(shlex.split(written)[1:]) == 0, capsys.readouterr().err
     assert capsys.readouterr().out
 
@@ -93,7 +95,7 @@ def test_command_of_the_install_line_parses(capsys: pytest.CaptureFixture[str]) 
     assert "--device" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/python.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/python.md", "docs/viewers.md"])
 def test_python_runs(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
