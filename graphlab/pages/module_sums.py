@@ -52,13 +52,13 @@ def module_sums(stage: StageReport) -> tuple[ModuleSum, ...]:
     classes = {row.path: row.module_class for row in stage.modules}
     parameters: dict[str, int] = {}
     for row in stage.modules:
-        for path in _homes(row.path):
+        for path in homes(row.path):
             parameters[path] = parameters.get(path, 0) + row.parameters
     costs: dict[str, Group] = {}
     attention: dict[str, int] = {}
     for node in stage.nodes:
         classes.setdefault(node.module, node.module_class)
-        for path in _homes(node.module):
+        for path in homes(node.module):
             costs[path] = costs.get(path, Group()) + node.group
             if node.attention is not None:
                 attention[path] = attention.get(path, 0) + (node.flops or 0)
@@ -66,7 +66,7 @@ def module_sums(stage: StageReport) -> tuple[ModuleSum, ...]:
     return tuple(
         ModuleSum(path, level, classes.get(path, ""), costs.get(path, Group()), parameters.get(path, 0),
                   attention.get(path, 0))
-        for path, level in _depth_first(found)
+        for path, level in depth_first(found)
     )  # fmt: skip
 
 
@@ -85,13 +85,13 @@ def cut(rows: Sequence[ModuleSum], most: int) -> Cut:
     return Cut(tuple(row for row in rows if row.level <= level), len(rows), None if whole else level)
 
 
-def _homes(path: str) -> list[str]:
+def homes(path: str) -> list[str]:
     """The stage (""), the modules around the one at `path`, and it itself."""
     names = path.split(".") if path else []
     return [".".join(names[:depth]) for depth in range(len(names) + 1)]
 
 
-def _depth_first(paths: Sequence[str]) -> list[tuple[str, int]]:
+def depth_first(paths: Sequence[str]) -> list[tuple[str, int]]:
     """(path, level), each before those in it, siblings in the order of `paths`."""
     children: dict[str, list[str]] = {}
     for path in paths:

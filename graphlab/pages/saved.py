@@ -10,6 +10,7 @@ from typing import Any
 
 from graphlab.pages.analysis import analysis_document
 from graphlab.pages.bench import bench_document
+from graphlab.pages.profile import profile_document
 from graphlab.pages.rewrite import rewrite_document
 from graphlab.report.analysis_reading import analysis_report
 from graphlab.report.bench_data import SCHEMA as BENCH
@@ -17,6 +18,8 @@ from graphlab.report.bench_data import BenchReport
 from graphlab.report.data import SCHEMA as ANALYSIS
 from graphlab.report.decoding import ReportFileError, decode
 from graphlab.report.html import Document
+from graphlab.report.profile_data import SCHEMA as PROFILE
+from graphlab.report.profile_data import ProfileReport
 from graphlab.report.rewrite_data import SCHEMA as REWRITE
 from graphlab.report.rewrite_data import RewriteReport
 
@@ -36,10 +39,15 @@ def _bench(data: dict[str, Any]) -> Document:
     return bench_document(decode(BenchReport, data))
 
 
+def _profile(data: dict[str, Any]) -> Document:
+    return profile_document(decode(ProfileReport, data))
+
+
 KINDS: Mapping[str, Callable[[dict[str, Any]], Document]] = {
     ANALYSIS: _analysis,
     REWRITE: _rewrite,
     BENCH: _bench,
+    PROFILE: _profile,
 }
 """{schema: what makes a page of a report of it}."""
 
