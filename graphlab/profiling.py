@@ -76,9 +76,18 @@ def profile(
         rounds=rounds,
         assumptions=workload.assumptions,
         stages=tuple(found),
-        notes=(RANDOM,) if hardware is None else (RANDOM, f"predicted times are estimates for {hardware.title}"),
+        notes=(RANDOM, *(_estimate_notes(hardware, count) if hardware is not None else ())),
         predicted_for=hardware.name if hardware is not None else None,
     )
+
+
+def _estimate_notes(hardware: Hardware, threads: int) -> list[str]:
+    found = [f"predicted times are estimates for {hardware.title}"]
+    if hardware.calibration is None:
+        found.append(f"{hardware.name} was not calibrated here: two machines are compared, not a prediction checked")
+    elif hardware.calibration.threads != threads:
+        found.append(f"{hardware.name} was calibrated with {hardware.calibration.threads} threads, not {threads}")
+    return found
 
 
 def _with_estimates(measured: StageProfile, item: Prepared, hardware: Hardware) -> StageProfile:

@@ -110,7 +110,7 @@ def node_times_figure(stage: StageProfile, device: str | None) -> Figure:
     return Figure(
         name=f"{stage.name}-node-times",
         title=f"{stage.name}: node by node",
-        caption=f"One call, step {call.step}." + (f" The line is where {device} as predicted meets this machine."
+        caption=f"One call, step {call.step}." + (f" On the line, {device} is predicted to take what was measured."
                                                   if drawn else ""),
         columns=columns,
         rows=rows,
