@@ -10,6 +10,8 @@ import typer
 
 from graphlab.cli.erase.options import Force
 from graphlab.cli.erase.progress import interruptible, shown
+from graphlab.cli.options import Html
+from graphlab.cli.output import STDOUT, check_outputs, write_outputs
 
 if TYPE_CHECKING:
     from graphlab.erase.jobs.demo import Demo
@@ -39,6 +41,7 @@ def demo(
         Path | None, typer.Option("--base", metavar="FILE", help="A base of your own, which decides the world.")
     ] = None,
     judge: Annotated[Path | None, typer.Option("--judge", metavar="FILE", help="A CNN judge of your own.")] = None,
+    html: Html = None,
     force: Force = False,
 ) -> None:
     """Erases one class of a small model, here and now: the same images before and after, and what two judges see."""
@@ -48,6 +51,8 @@ def demo(
     from graphlab.erase.jobs.demo import demo as erase
     from graphlab.erase.jobs.judges import judges_for
 
+    outputs = {} if html is None else {"--html": html}
+    check_outputs(outputs)
     given = {"steps": steps, "images": images, "kept_images": kept_images}
     config = replace(DemoConfig(), **{name: value for name, value in given.items() if value is not None})
     model = _base(world, base)
@@ -64,7 +69,15 @@ def demo(
             on_map=maps,
             on_step=training,
         )
-    show(made, sys.stdout)
+    show(made, sys.stderr if STDOUT in outputs.values() else sys.stdout)
+    write_outputs({path: _page(made) for path in outputs.values()})
+
+
+def _page(made: Demo) -> str:
+    from graphlab.pages.erase import demo_document
+    from graphlab.report.html import to_html
+
+    return to_html(demo_document(made))
 
 
 def _base(world: str, file: Path | None) -> Base:

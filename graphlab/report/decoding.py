@@ -111,6 +111,6 @@ def _scalar(kind: Any, value: Any, where: str) -> Any:
 
 
 def _unexpected(where: str, expected: str, value: Any) -> ReportFileError:
-    kinds = {dict: "an object", list: "a list"}
+    kinds: dict[type, str] = {dict: "an object", list: "a list"}
     found = kinds.get(type(value), "null" if value is None else repr(value)[:60])
     return ReportFileError(f"{where or 'the report'} is {found}, expected {expected}")
