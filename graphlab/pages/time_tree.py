@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graphlab.pages.module_sums import depth_first, homes
+from graphlab.pages.module_sums import depth_first, heaviest, homes, left_out
 from graphlab.pages.module_tree import MOST_ROWS
 from graphlab.report.html import TreeRow, TreeTable
 from graphlab.report.profile_data import StageProfile, TimeGroup
@@ -16,15 +16,8 @@ def time_tree(stage: StageProfile) -> TreeTable:
         for home in homes(path):
             sums[home] = sums.get(home, TimeGroup()) + group
     rows = depth_first(list(sums))
-    level = max((level for _, level in rows), default=0)
-    while level > 1 and sum(place <= level for _, place in rows) > MOST_ROWS:
-        level -= 1
-    shown = [(path, place) for path, place in rows if place <= level]
+    shown = heaviest(rows, MOST_ROWS, lambda row: sums[row[0]].seconds, lambda row: row[1])
     note = "sums of the medians of the nodes; shares of the time on nodes"
-    if len(shown) < len(rows):
-        note += (
-            f"; too large to draw whole: {len(shown):,} of {len(rows):,} modules, what is deeper is added up in them"
-        )
     whole = sums.get("", TimeGroup()).seconds
     return TreeTable(
         f"{stage.name}: measured time by module",
@@ -33,7 +26,7 @@ def time_tree(stage: StageProfile) -> TreeTable:
             TreeRow(place, path.rpartition(".")[2] or stage.name, _cells(sums[path], stage, whole))
             for path, place in shown
         ),
-        note=note,
+        note="; ".join(filter(None, (note, left_out(len(shown), len(rows), "time")))),
     )
 
 
