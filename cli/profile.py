@@ -64,7 +64,7 @@ def profile(
     if depth is not None and by is not By.module:
         raise typer.BadParameter("only --by module has a depth", param_hint="'--depth'")
     if predicted is not None and not {"--trace", "--html", "--json"} & outputs.keys():
-        raise typer.BadParameter("estimates go into --html, --json or --trace; give one too", param_hint="'--predicted'")
+        raise typer.BadParameter("estimates go into --html, --json or --trace: give one", param_hint="'--predicted'")
     check_outputs(outputs)
     from graphlab.cli.render import progress
     from graphlab.hardware import load_device

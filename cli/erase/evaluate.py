@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -72,7 +71,11 @@ def evaluate(
         _refuse("--unseen-images", unseen_images)
         report = _of_pipeline(before, source, erased, concept, keep, mask, {**drawn, "seed": seed}, judge or [])
     show(report, sys.stderr if STDOUT in outputs.values() else sys.stdout)
-    texts = {"--json": _json, "--html": partial(_page, source, erased)}
+
+    def page(item: BaseReport | PairReport) -> str:
+        return _page(source, erased, item)
+
+    texts = {"--json": _json, "--html": page}
     write_outputs({path: texts[option](report) for option, path in outputs.items()})
 
 

@@ -131,7 +131,12 @@ def _judged(concept: str, before: Judged, after: Judged) -> Iterator[dict[str, V
 
 
 def _shares(count: int) -> dict[str, Any]:
-    x = {"type": "quantitative", "title": "share of images", "axis": {"format": "%"}, "scale": {"domain": [0, 1]}}
+    x: dict[str, Any] = {
+        "type": "quantitative",
+        "title": "share of images",
+        "axis": {"format": "%"},
+        "scale": {"domain": [0, 1]},
+    }
     y, lines = nominal("row"), tooltip(SHARE_COLUMNS, "judge", "what", "images", "before_share", "after_share")
     points = [
         {
@@ -154,7 +159,7 @@ def _shares(count: int) -> dict[str, Any]:
 
 def drift_figure(name: str, title: str, drift: Mapping[str, tuple[DriftBin, ...]]) -> Figure:
     """How far predictions moved, by noise level and prompts."""
-    rows = tuple(
+    rows: tuple[dict[str, Value], ...] = tuple(
         {"under": text, "low": part.low, "high": part.high, "count": part.count, "drift": part.drift}
         for text, bins in drift.items()
         for part in bins

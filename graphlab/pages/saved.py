@@ -15,6 +15,7 @@ from graphlab.onnx_pipeline.run_report import SCHEMA as RUN
 from graphlab.onnx_pipeline.run_report import RunReport
 from graphlab.pages.analysis import analysis_document
 from graphlab.pages.bench import bench_document
+from graphlab.pages.diff import diff_document
 from graphlab.pages.others import export_document, mask_document, run_document
 from graphlab.pages.profile import profile_document
 from graphlab.pages.rewrite import rewrite_document
@@ -26,6 +27,8 @@ from graphlab.report.characterization_data import CharacterizationReport
 from graphlab.report.characterization_writers import document as characterization_document
 from graphlab.report.data import SCHEMA as ANALYSIS
 from graphlab.report.decoding import ReportFileError, decode
+from graphlab.report.diff_data import SCHEMA as DIFF
+from graphlab.report.diff_data import DiffReport
 from graphlab.report.export_data import SCHEMA as EXPORT
 from graphlab.report.export_data import ExportReport
 from graphlab.report.html import Document, to_html
@@ -90,6 +93,10 @@ def run_report(data: dict[str, Any]) -> RunReport:
     return decode(RunReport, _as_saved(data))
 
 
+def _diff(data: dict[str, Any]) -> Document:
+    return diff_document(decode(DiffReport, data))
+
+
 def _characterization(data: dict[str, Any]) -> Document:
     return characterization_document(decode(CharacterizationReport, data))
 
@@ -103,6 +110,7 @@ KINDS: Mapping[str, Callable[[dict[str, Any]], Document]] = {
     MASK: _mask,
     RUN: _run,
     CHARACTERIZATION: _characterization,
+    DIFF: _diff,
 }
 """{schema: what makes a page of a report of it}."""
 

@@ -8,7 +8,22 @@ from typing import Any
 from graphlab.facts import PlacedWeight
 from graphlab.masks.placement import PlacedMask, Placement, to_json
 from graphlab.onnx_pipeline.run_report import ModelCalls, RunReport
+from graphlab.report.bench_data import Interval
 from graphlab.report.characterization_data import CharacterizationReport, ModelRow, StageRow
+from graphlab.report.diff_data import (
+    Change,
+    Compared,
+    DiffReport,
+    GroupDiff,
+    NodeDiff,
+    NodeFacts,
+    NodesDiff,
+    PartDiff,
+    RuleResult,
+    Setting,
+    TextDiff,
+    Timing,
+)
 from graphlab.report.export_data import BindingCheck, CheckRow, ExportReport, ModelReport, Phase, Port
 from graphlab.report.finding import Finding
 from graphlab.report.rewrite_data import SkipGroup
@@ -44,6 +59,24 @@ CHARACTERIZATION = CharacterizationReport(
 )  # fmt: skip
 
 
+_TIMING = Timing(2.0, Interval(1.5, 2.5), None, None, "faster", 8, 8)
+_FACTS = NodeFacts("conv", "aten.conv2d.default", "conv_in", (1, 4), "float32", 8, 0, 64)
+DIFF = DiffReport(
+    "analyze", "call", Compared("a.json", "report", "toy"), Compared("b", "source", "toy"), (Setting("steps", "1", "2"),),
+    (Change("flops", "FLOP", 100, 150),),
+    (
+        PartDiff(
+            "unet", "unet", "unet", (Change("flops", "FLOP", 100, 150), Change("bytes", "B", 0, 8), Change("x", "", 1, 1)),
+            (GroupDiff("category", "linear", "changed", (Change("flops", "FLOP", 1, 2, timing=_TIMING),)),),
+            texts=(TextDiff("flops", "h", "2*h"),),
+            nodes=NodesDiff(1, 0, 0, 0, 1, 0, (NodeDiff("removed", (), _FACTS, None),)),
+        ),
+        PartDiff("vae", "vae", None, ()),
+    ),
+    rules=(RuleResult("flops > +1%", "flops", "violated", "it grew"),),
+)  # fmt: skip
+
+
 def _mask() -> dict[str, Any]:
     import json
 
@@ -61,4 +94,5 @@ DATA: dict[str, Callable[[], dict[str, Any]]] = {
     "mask": _mask,
     "run": RUN.to_dict,
     "characterize": CHARACTERIZATION.to_dict,
+    "diff": DIFF.to_dict,
 }

@@ -14,6 +14,7 @@ from graphlab.cli.main import main
 from graphlab.masks.placement_reading import placement_of
 from graphlab.pages.analysis import analysis_document
 from graphlab.pages.bench import bench_document
+from graphlab.pages.diff import diff_document
 from graphlab.pages.others import export_document, mask_document
 from graphlab.pages.profile import profile_document
 from graphlab.pages.rewrite import rewrite_document
@@ -25,7 +26,7 @@ from graphlab.report.html import Document, to_html
 from graphlab.report.profile_data import ProfileReport
 from tests.measuring.test_profile_data import GROWING, STEADY
 from tests.measuring.test_profile_data import report as profile_report
-from tests.pages.samples import CHARACTERIZATION, DATA, EXPORT, MASK
+from tests.pages.samples import CHARACTERIZATION, DATA, DIFF, EXPORT, MASK
 from tests.report.sample import report
 from tests.report.test_rewrite_schema import REPORT as REWRITE
 from tests.timing.sample_report import EVERYTHING
@@ -39,6 +40,7 @@ OWN: dict[str, Callable[[], Document]] = {
     "export": lambda: export_document(EXPORT),
     "mask": lambda: mask_document(MASK),
     "characterize": lambda: document(CHARACTERIZATION),
+    "diff": lambda: diff_document(DIFF),
 }
 
 
