@@ -62,11 +62,13 @@ CHARACTERIZATION = CharacterizationReport(
 _TIMING = Timing(2.0, Interval(1.5, 2.5), None, None, "faster", 8, 8)
 _FACTS = NodeFacts("conv", "aten.conv2d.default", "conv_in", (1, 4), "float32", 8, 0, 64)
 DIFF = DiffReport(
-    "analyze", "call", Compared("a.json", "report", "toy"), Compared("b", "source", "toy"), (Setting("steps", "1", "2"),),
+    "analyze", "call", Compared("a.json", "report", "toy"), Compared("b", "source", "toy"),
+    (Setting("steps", "1", "2"),),
     (Change("flops", "FLOP", 100, 150),),
     (
         PartDiff(
-            "unet", "unet", "unet", (Change("flops", "FLOP", 100, 150), Change("bytes", "B", 0, 8), Change("x", "", 1, 1)),
+            "unet", "unet", "unet",
+            (Change("flops", "FLOP", 100, 150), Change("bytes", "B", 0, 8), Change("x", "", 1, 1)),
             (GroupDiff("category", "linear", "changed", (Change("flops", "FLOP", 1, 2, timing=_TIMING),)),),
             texts=(TextDiff("flops", "h", "2*h"),),
             nodes=NodesDiff(1, 0, 0, 0, 1, 0, (NodeDiff("removed", (), _FACTS, None),)),
