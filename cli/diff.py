@@ -12,6 +12,7 @@ from graphlab.cli.options import (
     Bindings,
     Config,
     Device,
+    Html,
     Inputs,
     NoCache,
     Stage,
@@ -81,9 +82,11 @@ def diff(
     no_cache: NoCache = False,
     json: Annotated[str | None, typer.Option("--json", metavar="PATH", help="Report as JSON; - is stdout.")] = None,
     markdown: Annotated[str | None, typer.Option("--markdown", metavar="PATH", help="Tables; - is stdout.")] = None,
+    html: Html = None,
 ) -> None:
     """What differs between two models, programs, reports or timings; --fail-if makes it a check for CI."""
-    outputs = {option: path for option, path in (("--json", json), ("--markdown", markdown)) if path is not None}
+    given = {"--json": json, "--markdown": markdown, "--html": html}
+    outputs = {option: path for option, path in given.items() if path is not None}
     if depth is not None and by is not By.module:
         raise typer.BadParameter("only --by module has a depth", param_hint="'--depth'")
     check_outputs(outputs)
@@ -165,4 +168,9 @@ def _write(report: DiffReport, outputs: dict[str, str], by: str | None, depth: i
         texts[outputs["--json"]] = diff_json(report)
     if "--markdown" in outputs:
         texts[outputs["--markdown"]] = diff_markdown(report, by, depth=depth, top=top)
+    if "--html" in outputs:
+        from graphlab.pages.diff import diff_document
+        from graphlab.report.html import to_html
+
+        texts[outputs["--html"]] = to_html(diff_document(report))
     write_outputs(texts)

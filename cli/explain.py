@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from graphlab.cli.analyze import run
-from graphlab.cli.options import Bindings, Config, Device, Inputs, NoCache, Source, Stage, Static, TrustPickle
+from graphlab.cli.options import Bindings, Config, Device, Html, Inputs, NoCache, Source, Stage, Static, TrustPickle
+from graphlab.cli.output import STDOUT, check_outputs, write_outputs
 
 if TYPE_CHECKING:
     from graphlab.report.data import AttentionRow
@@ -27,15 +28,27 @@ def explain(
     config: Config = None,
     trust_pickle: TrustPickle = False,
     no_cache: NoCache = False,
+    html: Html = None,
 ) -> None:
     """What one node is, where it comes from and what it costs."""
+    outputs = {} if html is None else {"--html": html}
+    check_outputs(outputs)
     report = run(source, device, stage, bindings, inputs, False, static, config, trust_pickle, no_cache, one=True)
     from graphlab.cli.render import console, print_fields
     from graphlab.report.explain import explain_node
 
     explanation = explain_node(report.stages[0], node)
-    out = console(sys.stdout)
-    print_fields(out, fields(explanation), title=f"{explanation.row.name}: {explanation.row.op}")
+    title = f"{explanation.row.name}: {explanation.row.op}"
+    out = console(sys.stderr if STDOUT in outputs.values() else sys.stdout)
+    print_fields(out, fields(explanation), title=title)
+    write_outputs({path: _page(title, explanation) for path in outputs.values()})
+
+
+def _page(title: str, explanation: Explanation) -> str:
+    from graphlab.pages.others import explanation_document
+    from graphlab.report.html import to_html
+
+    return to_html(explanation_document(title, fields(explanation)))
 
 
 def fields(item: Explanation) -> Iterator[tuple[str, str]]:

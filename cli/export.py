@@ -11,6 +11,7 @@ import typer
 from graphlab.cli.options import (
     Bindings,
     Config,
+    Html,
     Inputs,
     Passes,
     RewriteLevel,
@@ -57,9 +58,11 @@ def export(
     trust_pickle: TrustPickle = False,
     json: Annotated[str | None, typer.Option("--json", metavar="PATH", help="Report as JSON; - is stdout.")] = None,
     markdown: Annotated[str | None, typer.Option("--markdown", metavar="PATH", help="Tables; - is stdout.")] = None,
+    html: Html = None,
 ) -> None:
     """Writes a model as ONNX: fused for its target, compared with PyTorch, with where it comes from in its metadata."""
-    outputs = {option: path for option, path in (("--json", json), ("--markdown", markdown)) if path is not None}
+    given = {"--json": json, "--markdown": markdown, "--html": html}
+    outputs = {option: path for option, path in given.items() if path is not None}
     level = parse_level(rewrite, most=3)
     from graphlab.cli.render import progress
     from graphlab.exporter import ExportPlan, export_models, is_folder
@@ -105,7 +108,11 @@ def show(report: ExportReport, stream: Any) -> None:
 
 
 def _texts(report: ExportReport, outputs: dict[str, str]) -> dict[str, str]:
+    from graphlab.pages.saved import page_of
     from graphlab.report.export_writers import export_json, export_markdown
 
-    writers = {"--json": export_json, "--markdown": export_markdown}
+    def page(item: ExportReport) -> str:
+        return page_of(item.to_dict())
+
+    writers = {"--json": export_json, "--markdown": export_markdown, "--html": page}
     return {path: writers[option](report) for option, path in outputs.items()}

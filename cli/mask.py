@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from graphlab.cli.options import Bindings, Config, Inputs, Source, Stage, Static, TrustPickle, load_workload
+from graphlab.cli.options import Bindings, Config, Html, Inputs, Source, Stage, Static, TrustPickle, load_workload
 from graphlab.cli.output import STDOUT, OutputError, check_outputs, write_outputs
 
 if TYPE_CHECKING:
@@ -26,13 +26,14 @@ def mask(
     trust_pickle: TrustPickle = False,
     json: Annotated[str | None, typer.Option("--json", metavar="PATH", help="Report as JSON; - is stdout.")] = None,
     markdown: Annotated[str | None, typer.Option("--markdown", metavar="PATH", help="Tables; - is stdout.")] = None,
+    html: Html = None,
     csv: Annotated[str | None, typer.Option("--csv", metavar="PATH", help="A row a cell of the picture.")] = None,
     svg: Annotated[
         str | None, typer.Option("--svg", metavar="PATH", help="Picture over the U-Net, a panel a mask.")
     ] = None,
 ) -> None:
     """Where masks let a model change: density and saliency by role, attention, block and layer."""
-    given = {"--json": json, "--markdown": markdown, "--csv": csv, "--svg": svg}
+    given = {"--json": json, "--markdown": markdown, "--html": html, "--csv": csv, "--svg": svg}
     outputs = {option: path for option, path in given.items() if path is not None}
     check_outputs(outputs)
     from graphlab.api import one_stage
@@ -67,11 +68,17 @@ def show(found: Placement, stream: Any) -> None:
 
 def _texts(found: Placement, outputs: dict[str, str]) -> dict[str, str]:
     from graphlab.masks.placement import to_json, to_markdown, u_shape
+    from graphlab.pages.others import mask_document
+    from graphlab.report.html import to_html
 
+    def page(item: Placement) -> str:
+        return to_html(mask_document(item))
+
+    writers = {"--json": to_json, "--markdown": to_markdown, "--html": page}
     texts = {}
     for option, path in outputs.items():
-        if option in ("--json", "--markdown"):
-            texts[path] = to_json(found) if option == "--json" else to_markdown(found)
+        if option in writers:
+            texts[path] = writers[option](found)
             continue
         figure = u_shape(found)
         made = figure.to_csv() if option == "--csv" else figure.to_svg()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from graphlab.cli.analyze import By
-from graphlab.cli.options import Bindings, Config, Inputs, Source, Stage, TrustPickle, load_workload
+from graphlab.cli.options import Bindings, Config, Html, Inputs, Source, Stage, TrustPickle, load_workload
 from graphlab.cli.output import STDOUT, check_outputs, write_outputs
 
 if TYPE_CHECKING:
@@ -50,26 +50,26 @@ def profile(
     json: Annotated[str | None, typer.Option("--json", metavar="PATH", help="Report as JSON; - is stdout.")] = None,
     csv: Annotated[str | None, typer.Option("--csv", metavar="PATH", help="A row a node; - is stdout.")] = None,
     markdown: Annotated[str | None, typer.Option("--markdown", metavar="PATH", help="Tables; - is stdout.")] = None,
+    html: Html = None,
     trace: Annotated[
         str | None, typer.Option("--trace", metavar="PATH", help="Timeline for Perfetto; - is stdout.")
     ] = None,
     predicted: Annotated[
-        str | None, typer.Option("--predicted", metavar="D", help="Beside it in the trace: estimates for device D.")
+        str | None, typer.Option("--predicted", metavar="D", help="Beside what is measured: estimates for device D.")
     ] = None,
 ) -> None:
     """Runs a model on this machine and says where the time went."""
-    given = {"--json": json, "--csv": csv, "--markdown": markdown, "--trace": trace}
+    given = {"--json": json, "--csv": csv, "--markdown": markdown, "--html": html, "--trace": trace}
     outputs = {option: path for option, path in given.items() if path is not None}
     if depth is not None and by is not By.module:
         raise typer.BadParameter("only --by module has a depth", param_hint="'--depth'")
-    if predicted is not None and trace is None:
-        raise typer.BadParameter("estimates go into a trace; give --trace too", param_hint="'--predicted'")
+    if predicted is not None and not {"--trace", "--html", "--json"} & outputs.keys():
+        raise typer.BadParameter("estimates go into --html, --json or --trace: give one", param_hint="'--predicted'")
     check_outputs(outputs)
     from graphlab.cli.render import progress
     from graphlab.hardware import load_device
 
-    hardware = load_device(predicted) if predicted is not None else None
-
+    hardware = load_device(predicted) if predicted is not None else None  # before the model is loaded
     workload = load_workload(source, bindings, inputs, config, trust_pickle=trust_pickle, static=True)
     from graphlab.profiling import profile as profile_workload
 
@@ -82,6 +82,7 @@ def profile(
             threads=threads,
             dtype=dtype,
             device=device.value,
+            predicted=hardware,
             progress=report_stage,
         )
     picture = _trace(report, workload, hardware, stage) if trace is not None else None
@@ -108,9 +109,14 @@ def show(report: ProfileReport, by: str, depth: int, top: int | None, stream: An
 
 
 def _texts(report: ProfileReport, outputs: dict[str, str]) -> dict[str, str]:
+    from graphlab.pages.profile import profile_document
+    from graphlab.report.html import to_html
     from graphlab.report.profile_writers import profile_csv, profile_json, profile_markdown
 
-    writers = {"--json": profile_json, "--csv": profile_csv, "--markdown": profile_markdown}
+    def page(item: ProfileReport) -> str:
+        return to_html(profile_document(item))
+
+    writers = {"--json": profile_json, "--csv": profile_csv, "--markdown": profile_markdown, "--html": page}
     return {path: writers[option](report) for option, path in outputs.items() if option in writers}
 
 

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from graphlab.cli.options import Html
 from graphlab.cli.output import STDOUT, OutputError, check_outputs, write_outputs
 
 if TYPE_CHECKING:
     import torch
 
     from graphlab.onnx_pipeline.run_report import RunReport
+    from graphlab.running import RunResult
 
 FORMATS = (".png", ".npy", ".safetensors")
 
@@ -46,9 +48,10 @@ def run(
         int | None, typer.Option("--threads", min=1, metavar="N", help="Of one call; all cores.")
     ] = None,
     json: Annotated[str | None, typer.Option("--json", metavar="PATH", help="Report as JSON; - is stdout.")] = None,
+    html: Html = None,
 ) -> None:
     """Generates an image or a video with an exported folder, in ONNX Runtime and with diffusers' scheduler."""
-    outputs = {"--json": json} if json is not None else {}
+    outputs = {option: path for option, path in (("--json", json), ("--html", html)) if path is not None}
     if output is not None and output.suffix not in FORMATS:
         raise typer.BadParameter(f"{output} is none of {', '.join(FORMATS)}", param_hint="'-o'")
     check_outputs({**outputs, **({"-o": str(output)} if output is not None else {})})
@@ -68,10 +71,11 @@ def run(
         provider=provider,
         threads=threads,
     )
-    show(result.report, sys.stderr if json == STDOUT else sys.stdout)
+    show(result.report, sys.stderr if STDOUT in outputs.values() else sys.stdout)
     if output is not None:
         _write(result.values, output)
-    write_outputs({path: _json(result.report) for path in outputs.values()})
+    texts = {"--json": _json, "--html": _page}
+    write_outputs({path: texts[option](result) for option, path in outputs.items()})
 
 
 def show(report: RunReport, stream: Any) -> None:
@@ -85,10 +89,20 @@ def show(report: RunReport, stream: Any) -> None:
     print_lines(out, "Notes", report.notes)
 
 
-def _json(report: RunReport) -> str:
+def _page(result: RunResult) -> str:
+    from graphlab.pages.others import run_document
+    from graphlab.pages.pixels import result_pictures
+    from graphlab.pages.saved import run_report
+    from graphlab.report.html import to_html
+
+    shown = result_pictures(result.values, "what the run made")
+    return to_html(run_document(run_report(result.report.to_dict()), shown))
+
+
+def _json(result: RunResult) -> str:
     import json
 
-    return json.dumps(report.to_dict(), indent=1, allow_nan=False) + "\n"
+    return json.dumps(result.report.to_dict(), indent=1, allow_nan=False) + "\n"
 
 
 def _write(values: torch.Tensor, path: Path) -> None:

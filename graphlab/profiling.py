@@ -5,16 +5,20 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from graphlab.api import Source, workload_of
+from graphlab.characterization.node_times import predicted_nodes
 from graphlab.errors import GraphlabError
+from graphlab.hardware import Hardware, load_device
 from graphlab.measuring.casting import in_dtype
 from graphlab.measuring.machine import check_threads, device_model, find_device, find_dtype, thread_count
-from graphlab.measuring.stage import Running, prepare_stage, profile_stage
-from graphlab.report.profile_data import ProfileReport
+from graphlab.measuring.stage import Prepared, Running, prepare_stage, profile_stage
+from graphlab.prediction.model import model_for
+from graphlab.report.profile_data import ProfileReport, StageProfile
 from graphlab.workload import Workload
 
 RANDOM = "inputs are random values, and so are weights where the source has none: times are real, results mean nothing"
@@ -29,6 +33,7 @@ def profile(
     threads: int | None = None,
     dtype: str | None = None,
     device: str = "cpu",
+    predicted: str | os.PathLike[str] | Hardware | None = None,
     progress: Callable[[str], None] | None = None,
     config: str | os.PathLike[str] | None = None,
     trust_pickle: bool = False,
@@ -40,12 +45,14 @@ def profile(
     Each stage is captured at its sizes, given values, and run node by node: once to warm up, then `rounds` times with
     a clock around every node and as often without. `budget` (seconds, over all stages) ends the rounds early; every
     call gets one. `threads` sets torch's threads, `dtype` ("float32", ...) casts stages that are built from a
-    configuration, `device` is torch's: "cpu" or "cuda". `stage`, `config`, `trust_pickle`, `inputs`, `progress` and
+    configuration, `device` is torch's: "cpu" or "cuda". `predicted`, a device or its file, puts the estimate of its
+    time model beside each measured time. `stage`, `config`, `trust_pickle`, `inputs`, `progress` and
     `bindings` are those of `analyze`. A program read from a file may only call torch's own operators. Raises
     GraphlabError when something is unknown, does not fit the memory, or cannot be run on the device.
     """
     check_effort(rounds, budget, threads)
     target, wanted = find_device(device), find_dtype(dtype)
+    hardware = load_device(predicted) if predicted is not None and not isinstance(predicted, Hardware) else predicted
     workload = workload_of(source, bindings, config, trust_pickle, inputs, dynamic=False)
     chosen = workload.active if stage is None else (workload.running(stage),)
     prepared = [prepare_stage(workload, in_dtype(s, wanted), target, trusted=_is_own(workload)) for s in chosen]
@@ -56,7 +63,8 @@ def profile(
         for item in prepared:
             if progress is not None:
                 progress(item.stage.name)
-            found.append(profile_stage(item, running))
+            measured = profile_stage(item, running)
+            found.append(measured if hardware is None else _with_estimates(measured, item, hardware))
     return ProfileReport(
         source=workload.source,
         workload=workload.name,
@@ -68,8 +76,29 @@ def profile(
         rounds=rounds,
         assumptions=workload.assumptions,
         stages=tuple(found),
-        notes=(RANDOM,),
+        notes=(RANDOM, *(_estimate_notes(hardware, count) if hardware is not None else ())),
+        predicted_for=hardware.name if hardware is not None else None,
     )
+
+
+def _estimate_notes(hardware: Hardware, threads: int) -> list[str]:
+    found = [f"predicted times are estimates for {hardware.title}"]
+    if hardware.calibration is None:
+        found.append(f"{hardware.name} was not calibrated here: two machines are compared, not a prediction checked")
+    elif hardware.calibration.threads != threads:
+        found.append(f"{hardware.name} was calibrated with {hardware.calibration.threads} threads, not {threads}")
+    return found
+
+
+def _with_estimates(measured: StageProfile, item: Prepared, hardware: Hardware) -> StageProfile:
+    """`measured`, a profile of `item`, with what the time model of `hardware` says of each node."""
+    model = model_for(hardware)
+    calls = []
+    for call, captured in zip(measured.calls, item.calls, strict=True):
+        known = predicted_nodes(captured.facts, measured.name, measured.dtype, model)
+        nodes = tuple(replace(node, predicted=known.get(node.name, 0.0)) for node in call.nodes)
+        calls.append(replace(call, nodes=nodes))
+    return replace(measured, calls=tuple(calls))
 
 
 def check_effort(rounds: int = 1, budget: float | None = None, threads: int | None = None) -> None:

@@ -10,6 +10,8 @@ import typer
 
 from graphlab.cli.erase.options import Force
 from graphlab.cli.erase.progress import interruptible, shown
+from graphlab.cli.options import Html
+from graphlab.cli.output import STDOUT, check_outputs, write_outputs
 
 if TYPE_CHECKING:
     from graphlab.erase.jobs.demo import Demo
@@ -45,6 +47,7 @@ def demo(
     kept_images: KeptImages = None,
     base: OwnBase = None,
     judge: OwnJudge = None,
+    html: Html = None,
     force: Force = False,
 ) -> None:
     """Erases one class of a small model, here and now: the same images before and after, and what two judges see.
@@ -57,6 +60,8 @@ def demo(
     from graphlab.erase.jobs.demo import demo as erase
     from graphlab.erase.jobs.judges import judges_for
 
+    outputs = {} if html is None else {"--html": html}
+    check_outputs(outputs)
     model = _base(world, base)
     name = model.config.world
     given = {"steps": steps, "images": images, "kept_images": kept_images}
@@ -66,7 +71,15 @@ def demo(
     advice = f"a demonstration does not go on: --force begins anew in {output}"
     with interruptible(advice), shown("maps", "training") as (maps, training):
         made = erase(model, named, judges, output, config, place=base, force=force, on_map=maps, on_step=training)
-    show(made, sys.stdout)
+    show(made, sys.stderr if STDOUT in outputs.values() else sys.stdout)
+    write_outputs({path: _page(made) for path in outputs.values()})
+
+
+def _page(made: Demo) -> str:
+    from graphlab.pages.erase import demo_document
+    from graphlab.report.html import to_html
+
+    return to_html(demo_document(made))
 
 
 def _base(world: str, file: Path | None) -> Base:

@@ -10,6 +10,7 @@ import typer
 
 from graphlab.cli.erase.options import ErasureSourceText, Json, Shape, opened
 from graphlab.cli.erase.progress import interruptible, shown
+from graphlab.cli.options import Html
 from graphlab.cli.output import STDOUT, check_outputs, write_outputs
 
 if TYPE_CHECKING:
@@ -64,9 +65,10 @@ def evaluate(
     judge: Judges = None,
     shape: Shape = None,
     json: Json = None,
+    html: Html = None,
 ) -> None:
     """Compares a model with what it was: the concept, everything else, and the weights."""
-    outputs = {} if json is None else {"--json": json}
+    outputs = {option: path for option, path in (("--json", json), ("--html", html)) if path is not None}
     check_outputs(outputs)
     before = opened(source, shape)
     from graphlab.erase.sources.of_base import BaseSource
@@ -82,7 +84,12 @@ def evaluate(
         _refuse("--unseen-images", unseen_images)
         report = _of_pipeline(before, source, erased, concept, keep, mask, {**drawn, "seed": seed}, judge or [])
     show(report, sys.stderr if STDOUT in outputs.values() else sys.stdout)
-    write_outputs({path: _json(report) for path in outputs.values()})
+
+    def page(item: BaseReport | PairReport) -> str:
+        return _page(source, erased, item)
+
+    texts = {"--json": _json, "--html": page}
+    write_outputs({path: texts[option](report) for option, path in outputs.items()})
 
 
 def _refuse(option: str, value: object) -> None:
@@ -149,6 +156,13 @@ def _judge(text: str) -> Any:
     if not colon or not path.endswith(".py"):
         raise typer.BadParameter(f"{text!r} is not file.py:function", param_hint="'--judge'")
     return user_function(Path(path), name)
+
+
+def _page(source: str, erased: str, report: BaseReport | PairReport) -> str:
+    from graphlab.pages.erase import evaluation_document
+    from graphlab.report.html import to_html
+
+    return to_html(evaluation_document(report, source, erased))
 
 
 def _json(report: BaseReport | PairReport) -> str:

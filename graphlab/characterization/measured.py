@@ -65,7 +65,7 @@ def _measured(profile: StageProfile) -> dict[str, float]:
     return found
 
 
-def _as_captured(call: StageCall) -> str:
+def as_captured(call: StageCall) -> str:
     """The runtime that runs `call` as it was captured: running it fuses no attention that the graph spells out."""
     spelled = any(k.category == "attention" and k.op.startswith("aten.") for k in call.run("materialized"))
     return BASELINE if spelled else FUSED
@@ -73,7 +73,7 @@ def _as_captured(call: StageCall) -> str:
 
 def _predicted(suite: Characterization, call: StageCall, profile: CallProfile) -> dict[str, float]:
     """{category: seconds}, launches counted with their kernel where the device waits for each, as a CPU does."""
-    runtime = _as_captured(call)
+    runtime = as_captured(call)
     time = predict(recast(call, MEASURED_DTYPE), suite.model, runtime)
     if suite.model.asynchronous:
         return {name: seconds * profile.times for name, seconds in time.by(category).items()}

@@ -22,6 +22,8 @@ from graphlab.report.markdown import markdown_fields, markdown_table
 from graphlab.report.tables import Column, Table
 
 PASS = "mask-placement"
+SCHEMA = "graphlab.mask/1"
+"""Version of the JSON layout; the number grows when a key changes meaning or disappears."""
 GROUPS = ("role", "attention", "block", "layer")
 """What the tables add up by."""
 _BLOCK = re.compile(r"(?:^|\.)(down_blocks\.(\d+)|mid_block|up_blocks\.(\d+))(?:\.([a-z_]+)\.(\d+))?(?:\.|$)")
@@ -159,7 +161,8 @@ def to_markdown(found: Placement) -> str:
 def to_json(found: Placement) -> str:
     """Every mask with its range, its groups, and its weights; ends that are infinite are "inf" and "-inf"."""
     said = [{"name": name, **_mask(mask)} for name, mask in zip(found.names, found.masks, strict=True)]
-    return json.dumps({"source": found.source, "stage": found.stage, "masks": said}, indent=2, allow_nan=False) + "\n"
+    made = {"schema": SCHEMA, "source": found.source, "stage": found.stage, "masks": said}
+    return json.dumps(made, indent=2, allow_nan=False) + "\n"
 
 
 def _mask(mask: PlacedMask) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from graphlab.pages.module_tree import module_tree
 from graphlab.pages.roofline_figure import roofline_figure
 from graphlab.pages.share_figures import attention_figure, categories_figure, stages_figure
 from graphlab.report.data import AnalysisReport, StageReport
+from graphlab.report.facts_table import facts_tables
 from graphlab.report.html import Document, Listing, Section, plains
 from graphlab.report.tables import (
     attention_table,
@@ -57,6 +58,8 @@ def _stage(stage: StageReport) -> Iterator[Section]:
     if roofline is not None:
         yield Section(f"{name}: roofline", figures=(roofline,))
     yield _growth(stage)
+    if stage.analyses:
+        yield Section(f"{name}: analyses", tables=plains(facts_tables(stage)))
     yield Section(f"{name}: calls", figures=(calls_figure(stage),))
 
 

@@ -29,7 +29,7 @@ def growth_figure(stage: StageReport) -> Figure | None:
         return None
     axes = [item.symbol for item in stage.scaling][:MOST_AXES]
     rows = tuple(row for axis in axes for row in _rows(stage, axis))
-    notes = ["from the expression above; whether the capture's guards allow a size is not asked"]
+    notes = ["from the expression of FLOP; whether the capture's guards allow a size is not asked"]
     if len(stage.scaling) > MOST_AXES:
         notes.append(f"{MOST_AXES} of {len(stage.scaling)} sizes are drawn")
     return Figure(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from graphlab.figures.charts import colour, tooltip
-from graphlab.pages.module_sums import Cut, ModuleSum, cut, module_sums
+from graphlab.pages.module_sums import ModuleSum, heaviest, left_out, module_sums
 from graphlab.report.data import StageReport
 from graphlab.report.figure import Column, Figure, Value
 from graphlab.units import format_bytes, format_count, format_seconds
@@ -42,7 +42,7 @@ def module_figure(stage: StageReport) -> Figure:
     sums = module_sums(stage)
     measures = [name for name, (amount, _) in _MEASURES.items() if amount(sums[0])]
     shown = {name: _wide(sums, _MEASURES[name][0]) for name in measures}
-    rows = tuple(row for name in measures for row in _rows(stage.name, name, shown[name].rows))
+    rows = tuple(row for name in measures for row in _rows(stage.name, name, shown[name][0]))
     return Figure(
         name=f"{stage.name}-modules",
         title=f"{stage.name}: where it goes, module by module",
@@ -50,21 +50,23 @@ def module_figure(stage: StageReport) -> Figure:
         "stands below the module it is in.",
         columns=COLUMNS,
         rows=rows,
-        chart=_chart(measures, 1 + max(row.level for found in shown.values() for row in found.rows)) if rows else None,
+        chart=_chart(measures, 1 + max(row.level for kept, _ in shown.values() for row in kept)) if rows else None,
         notes=tuple(_notes(shown, len(sums))),
     )
 
 
-def _wide(sums: Sequence[ModuleSum], amount: Callable[[ModuleSum], float]) -> Cut:
+def _wide(sums: Sequence[ModuleSum], amount: Callable[[ModuleSum], float]) -> tuple[list[ModuleSum], int]:
+    """(modules that get a box, how many would be wide enough)."""
     whole = amount(sums[0])
-    return cut([row for row in sums if amount(row) >= LEAST * whole], MOST_BOXES)
+    wide = [row for row in sums if amount(row) >= LEAST * whole]
+    return heaviest(wide, MOST_BOXES, amount, lambda row: row.level), len(wide)
 
 
-def _notes(shown: dict[str, Cut], whole: int) -> Iterator[str]:
-    for name, found in shown.items():
-        left = whole - found.whole
+def _notes(shown: dict[str, tuple[list[ModuleSum], int]], whole: int) -> Iterator[str]:
+    for name, (kept, wide) in shown.items():
+        left = whole - wide
         small = f"{left:,} of {whole:,} modules have less than {LEAST:.1%} and no box" if left else ""
-        said = "; ".join(filter(None, (small, found.note)))
+        said = "; ".join(filter(None, (small, left_out(len(kept), wide, name))))
         if said:
             yield f"{name}: {said}"
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from graphlab.report.data import Group, StageReport
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,37 +31,18 @@ class ModuleSum:
         return self.path.rpartition(".")[2]
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """The modules of a tree that are drawn, and how many there are; `level` is the deepest, None for all of them."""
-
-    rows: tuple[ModuleSum, ...]
-    whole: int
-    level: int | None
-
-    @property
-    def note(self) -> str:
-        """What is left out, in words; "" for nothing."""
-        if self.level is None:
-            return ""
-        return (
-            f"too large to draw whole: {len(self.rows):,} of {self.whole:,} modules, those down to level "
-            f"{self.level + 1}; what is deeper is added up in them"
-        )
-
-
 def module_sums(stage: StageReport) -> tuple[ModuleSum, ...]:
     """Every module of `stage`, each before those in it. A call counts in its innermost module and all around that."""
     classes = {row.path: row.module_class for row in stage.modules}
     parameters: dict[str, int] = {}
     for row in stage.modules:
-        for path in _homes(row.path):
+        for path in homes(row.path):
             parameters[path] = parameters.get(path, 0) + row.parameters
     costs: dict[str, Group] = {}
     attention: dict[str, int] = {}
     for node in stage.nodes:
         classes.setdefault(node.module, node.module_class)
-        for path in _homes(node.module):
+        for path in homes(node.module):
             costs[path] = costs.get(path, Group()) + node.group
             if node.attention is not None:
                 attention[path] = attention.get(path, 0) + (node.flops or 0)
@@ -66,32 +50,38 @@ def module_sums(stage: StageReport) -> tuple[ModuleSum, ...]:
     return tuple(
         ModuleSum(path, level, classes.get(path, ""), costs.get(path, Group()), parameters.get(path, 0),
                   attention.get(path, 0))
-        for path, level in _depth_first(found)
+        for path, level in depth_first(found)
     )  # fmt: skip
 
 
-def cut(rows: Sequence[ModuleSum], most: int) -> Cut:
-    """`rows` down to the deepest level at which there are at most `most`; the first two levels always stay."""
-    counts: dict[int, int] = {}
-    for row in rows:
-        counts[row.level] = counts.get(row.level, 0) + 1
-    total, level = 0, 0
-    for depth in sorted(counts):
-        total += counts[depth]
-        if total > most and depth > 1:
-            break
-        level = depth
-    whole = level == max(counts, default=0)
-    return Cut(tuple(row for row in rows if row.level <= level), len(rows), None if whole else level)
+def heaviest(rows: Sequence[T], most: int, weight: Callable[[T], float], level: Callable[[T], int]) -> list[T]:
+    """At most `most` of the `rows` of a tree, those that weigh most, in their order.
+
+    A module weighs at least as much as one within it and comes first where they weigh the same, so a tree is kept.
+    """
+    if len(rows) <= most:
+        return list(rows)
+    order = sorted(range(len(rows)), key=lambda place: (-weight(rows[place]), level(rows[place]), place))
+    return [rows[place] for place in sorted(order[:most])]
 
 
-def _homes(path: str) -> list[str]:
+def left_out(shown: int, whole: int, what: str) -> str:
+    """What of a tree is not drawn, in words; "" for nothing."""
+    if shown == whole:
+        return ""
+    return (
+        f"too large to draw whole: the {shown:,} of {whole:,} modules with the most {what}; the others are added up in "
+        "those around them"
+    )
+
+
+def homes(path: str) -> list[str]:
     """The stage (""), the modules around the one at `path`, and it itself."""
     names = path.split(".") if path else []
     return [".".join(names[:depth]) for depth in range(len(names) + 1)]
 
 
-def _depth_first(paths: Sequence[str]) -> list[tuple[str, int]]:
+def depth_first(paths: Sequence[str]) -> list[tuple[str, int]]:
     """(path, level), each before those in it, siblings in the order of `paths`."""
     children: dict[str, list[str]] = {}
     for path in paths:

@@ -97,7 +97,9 @@ def operators_figure(stage: StageRewrite) -> Figure:
     names = dict.fromkeys((*old, *new))
     changed = [(name, old.get(name, 0), new.get(name, 0)) for name in names if old.get(name, 0) != new.get(name, 0)]
     changed.sort(key=lambda item: (-abs(item[2] - item[1]), item[0]))
-    rows = tuple({"op": n, "before": a, "after": b, "change": b - a} for n, a, b in changed)
+    rows: tuple[dict[str, Value], ...] = tuple(
+        {"op": n, "before": a, "after": b, "change": b - a} for n, a, b in changed
+    )
     same = len(names) - len(changed)
     notes = [f"{same} operators have as many calls as before"] if same else []
     if len(rows) > MOST_BARS:
@@ -166,7 +168,7 @@ def _changes(stage: StageRewrite) -> Iterator[dict[str, Value]]:
 
 def skips_figure(stage: StageRewrite) -> Figure:
     """A row for the candidates of one pass that stayed for one reason, as a table."""
-    rows = tuple(
+    rows: tuple[dict[str, Value], ...] = tuple(
         {
             "pass_name": group.pass_name,
             "count": group.count,

@@ -26,7 +26,7 @@ def _stage(stage: Any, at: int) -> Any:
     return {**stage, "scaling": scaling, "edges": _edges(stage.get("nodes"), at)}
 
 
-def _edges(nodes: Any, at: int) -> list[list[str]]:
+def _edges(nodes: Any, at: int) -> list[list[Any]]:
     if not isinstance(nodes, list):
         raise ReportFileError(
             f"stages[{at}].nodes is missing", hint="write the report again with this version of graphlab"

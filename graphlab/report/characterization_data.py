@@ -89,6 +89,7 @@ class CharacterizationReport:
         return {
             "schema": SCHEMA,
             "device": self.device,
+            "device_title": self.device_title,
             "dtype": self.dtype,
             "models": [row.to_dict() for row in self.models],
             "figures": [figure.to_dict() for figure in self.figures],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -13,7 +12,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 from graphlab.errors import GraphlabError
 
 T = TypeVar("T")
-_WORDS = {str: "text", int: "an integer", float: "a number", bool: "true or false", type(None): "null"}
+_WORDS: dict[Any, str] = {str: "text", int: "an integer", float: "a number", bool: "true or false", type(None): "null"}
 
 
 class ReportFileError(GraphlabError):
@@ -108,12 +107,10 @@ def _scalar(kind: Any, value: Any, where: str) -> Any:
     allowed: tuple[Callable[..., Any], ...] = (int, float) if kind is float else (kind,)
     if type(value) not in allowed:
         raise _unexpected(where, _WORDS.get(kind, str(kind)), value)
-    if isinstance(value, float) and not math.isfinite(value):
-        raise _unexpected(where, "a finite number", value)
     return value
 
 
 def _unexpected(where: str, expected: str, value: Any) -> ReportFileError:
-    kinds = {dict: "an object", list: "a list"}
+    kinds: dict[type, str] = {dict: "an object", list: "a list"}
     found = kinds.get(type(value), "null" if value is None else repr(value)[:60])
     return ReportFileError(f"{where or 'the report'} is {found}, expected {expected}")

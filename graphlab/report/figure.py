@@ -83,6 +83,7 @@ class Figure:
                 for c in self.columns
             ],
             "rows": [dict(row) for row in self.rows],
+            "chart": dict(self.chart) if self.chart is not None else None,
             "notes": list(self.notes),
         }
 

@@ -41,7 +41,8 @@ class TimeGroup:
 class NodeTime:
     """One call of the graph: what it is, and the median, 10th and 90th percentile of its time over the rounds.
 
-    `attention` is the anchor node of the attention it is part of. `name` is that of the stage's graph.
+    `attention` is the anchor node of the attention it is part of. `name` is that of the stage's graph. `predicted` are
+    the seconds a time model estimates for it, None where none was asked.
     """
 
     name: str
@@ -53,6 +54,7 @@ class NodeTime:
     seconds: float
     low: float
     high: float
+    predicted: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Every field by name."""
@@ -201,7 +203,8 @@ class ProfileReport:
     """Measured times of a workload: its stages, and everything needed to read the numbers.
 
     `device` is the model of the processor, `device_type` torch's name of its kind ("cpu", "cuda"). `rounds` is what
-    was asked for; each call says how many it got.
+    was asked for; each call says how many it got. `predicted_for` is the device whose time model stands beside the
+    measured times, None without one.
     """
 
     source: str
@@ -215,6 +218,7 @@ class ProfileReport:
     assumptions: tuple[str, ...]
     stages: tuple[StageProfile, ...]
     notes: tuple[str, ...]
+    predicted_for: str | None = None
 
     @property
     def coverage(self) -> float:
@@ -247,6 +251,7 @@ class ProfileReport:
             "rounds": self.rounds,
             "seconds_total": self.seconds_total,
             "coverage": self.coverage,
+            "predicted_for": self.predicted_for,
             "assumptions": list(self.assumptions),
             "stages": [stage.to_dict() for stage in self.stages],
             "notes": list(self.notes),

@@ -117,9 +117,16 @@ def test_liveness() -> None:
     assert live["add"] == inputs + 3 * IMAGE
     assert memory["materialized"].peak_bytes == max(live.values())
     assert memory["fused"].live_bytes["bmm_1"] == inputs + 2 * IMAGE + TEXT
+    assert memory["spelled"] == memory["materialized"]
+    for facts in memory.values():
+        assert sum(facts.at_peak.values()) == facts.peak_bytes
+    at_peak = memory["fused"].at_peak
+    assert list(at_peak.values()) == sorted(at_peak.values(), reverse=True)
+    assert at_peak["add"] == IMAGE, "the sum and what it adds are alive at the end"
     op = analysis(fused=True).facts.result("memory")
     name = "scaled_dot_product_attention"
     assert op["materialized"].live_bytes[name] - op["fused"].live_bytes[name] == 2 * SCORES
+    assert op["spelled"] == op["fused"]
 
 
 def test_polynomials_are_the_closed_forms() -> None:

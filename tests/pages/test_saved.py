@@ -1,0 +1,142 @@
+"""`graphlab report`: a saved report gives the page of the command, and anything else is refused with what it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graphlab.cli.main import main
+from graphlab.masks.placement_reading import placement_of
+from graphlab.pages.analysis import analysis_document
+from graphlab.pages.bench import bench_document
+from graphlab.pages.diff import diff_document
+from graphlab.pages.others import export_document, mask_document
+from graphlab.pages.profile import profile_document
+from graphlab.pages.rewrite import rewrite_document
+from graphlab.pages.saved import KINDS, saved_document
+from graphlab.report.analysis_reading import analysis_report
+from graphlab.report.characterization_writers import document
+from graphlab.report.decoding import ReportFileError, decode
+from graphlab.report.html import Document, to_html
+from graphlab.report.profile_data import ProfileReport
+from tests.measuring.test_profile_data import GROWING, STEADY
+from tests.measuring.test_profile_data import report as profile_report
+from tests.pages.samples import CHARACTERIZATION, DATA, DIFF, EXPORT, MASK
+from tests.report.sample import report
+from tests.report.test_rewrite_schema import REPORT as REWRITE
+from tests.timing.sample_report import EVERYTHING
+
+OWN: dict[str, Callable[[], Document]] = {
+    "analyze": lambda: analysis_document(report()),
+    "analyze-without-device": lambda: analysis_document(report(device=False)),
+    "rewrite": lambda: rewrite_document(REWRITE),
+    "bench": lambda: bench_document(EVERYTHING),
+    "profile": lambda: profile_document(profile_report(STEADY, GROWING)),
+    "export": lambda: export_document(EXPORT),
+    "mask": lambda: mask_document(MASK),
+    "characterize": lambda: document(CHARACTERIZATION),
+    "diff": lambda: diff_document(DIFF),
+}
+
+
+def saved(tmp_path: Path, data: Any) -> Path:
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps(data), encoding="utf-8")
+    return path
+
+
+def test_every_kind_has_a_sample() -> None:
+    assert {make()["schema"] for make in DATA.values()} == set(KINDS)
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_the_page_of_the_json_is_that_of_the_report(name: str, tmp_path: Path) -> None:
+    """Charts come back as lists where they were tuples, which JSON writes alike; the bytes are compared below."""
+    made, own = saved_document(saved(tmp_path, DATA[name]())), OWN[name]()
+    strip = [replace(d, sections=tuple(replace(s, figures=()) for s in d.sections)) for d in (made, own)]
+    assert strip[0] == strip[1]
+    for one, other in zip(made.sections, own.sections, strict=True):
+        assert [json.dumps(f.to_dict()) for f in one.figures] == [json.dumps(f.to_dict()) for f in other.figures]
+
+
+def test_the_bytes_are_the_same(tmp_path: Path) -> None:
+    assert to_html(saved_document(saved(tmp_path, DATA["rewrite"]()))) == to_html(OWN["rewrite"]())
+
+
+def test_reports_come_back_whole() -> None:
+    assert analysis_report(json.loads(json.dumps(report().to_dict()))) == report()
+    profile = profile_report(STEADY)
+    assert decode(ProfileReport, json.loads(json.dumps(profile.to_dict()))) == profile
+    assert placement_of(DATA["mask"]()) == MASK
+
+
+def test_keys_of_a_newer_version_are_passed_over(tmp_path: Path) -> None:
+    data = DATA["bench"]()
+    data["stages"][0]["new"] = {"x": 1}
+    assert saved_document(saved(tmp_path, {**data, "newer": 1})) == saved_document(saved(tmp_path, DATA["bench"]()))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "is no JSON: .* at line 1, column 2, expected a report of --json"),
+        ("[1]", "holds a list, expected an object with the key 'schema'"),
+        ('{"nodes": 1}', r"no report of graphlab: it has no 'schema' \(keys: nodes\)"),
+        ('{"schema": 3}', "it has no 'schema'"),
+        ('{"schema": "graphlab.analysis/0"}', "is graphlab.analysis/0, expected graphlab.analysis/1 .*write it again"),
+        ('{"schema": "graphlab.analysis"}', "is graphlab.analysis, expected graphlab.analysis/1"),
+        ('{"schema": "other/1"}', r"'other/1', which no page is known for \(known: graphlab.analysis/1, "),
+        ('{"schema": "graphlab.analysis/1", "source": 3}', "source is 3, expected text"),
+        ('{"schema": "graphlab.analysis/1", "stages": {}}', "source is missing"),
+        ('{"schema": "graphlab.bench/1", "rounds": NaN}', "holds NaN, which is no number of JSON"),
+        ('{"schema": "graphlab.bench/1", "seed": 1e999}', "holds 1e999, which is too large a number"),
+        ("[" * 100_000, "nested too deeply|is no JSON"),
+        ("\x00", "is no JSON"),
+    ],
+)  # fmt: skip
+def test_what_is_no_report_is_refused(text: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ReportFileError, match=said):
+        saved_document(path)
+
+
+def test_the_path_of_a_wrong_value_is_named(tmp_path: Path) -> None:
+    for change, said in (
+        (lambda data: data["stages"][0].pop("steps"), r"stages\[0\].steps is missing"),
+        (
+            lambda data: data["stages"][1]["nodes"][0].update(flops="many"),
+            r"nodes\[0\].flops is 'many', expected an int",
+        ),
+        (lambda data: data["stages"][0].pop("nodes"), r"stages\[0\].nodes is missing"),
+        (lambda data: data["bindings"].update(height=[]), "bindings.height is a list, expected a number"),
+        (lambda data: data["fit"].update(fits=1), "fit.fits is 1, expected true or false"),
+    ):
+        data = json.loads(json.dumps(DATA["analyze"]()))
+        change(data)
+        with pytest.raises(ReportFileError, match=said):
+            saved_document(saved(tmp_path, data))
+
+
+def test_values_that_do_not_go_together_are_no_internal_error(tmp_path: Path) -> None:
+    data = json.loads(json.dumps(DATA["profile"]()))
+    data["stages"][0]["calls"] = []
+    with pytest.raises(ReportFileError, match="its values do not go together"):
+        saved_document(saved(tmp_path, data))
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "page.html"
+    assert main(["report", str(saved(tmp_path, DATA["mask"]())), "-o", str(page)]) == 0
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert main(["report", str(tmp_path / "none.json"), "-o", str(page)]) == 1
+    assert main(["report", str(page), "-o", str(page)]) == 1
+    assert main(["report", str(page)]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert "cannot read" in lines[0]
+    assert "is no JSON" in lines[1]
