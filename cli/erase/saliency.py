@@ -30,7 +30,7 @@ KEYS = {**keys_of("maps", "maps"), **{name: f"maps.{name}" for name in MAPS}, "r
 
 
 @dataclass(frozen=True, slots=True)
-class MapOptions(Asked):
+class MapOptions(Asked):  # type: ignore[misc]  # mypy knows the folder as cli, and graphlab.cli not at all
     """How the mask is made."""
 
     seeds: Annotated[
@@ -58,7 +58,7 @@ class MapOptions(Asked):
     ] = None
 
 
-@with_options(MapOptions)
+@with_options(MapOptions)  # type: ignore[untyped-decorator]  # as above
 def saliency(
     source: ErasureSourceText,
     output: Annotated[

@@ -32,7 +32,7 @@ KEYS = {
 
 
 @dataclass(frozen=True, slots=True)
-class TrainOptions(Asked):
+class TrainOptions(Asked):  # type: ignore[misc]  # mypy knows the folder as cli, and graphlab.cli not at all
     """How it is trained."""
 
     mask: Annotated[
@@ -67,7 +67,7 @@ class TrainOptions(Asked):
     ] = None
 
 
-@with_options(TrainOptions)
+@with_options(TrainOptions)  # type: ignore[untyped-decorator]  # as above
 def train(
     source: ErasureSourceText,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="A folder for what is left.")],

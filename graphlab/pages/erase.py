@@ -131,7 +131,7 @@ def _judged(concept: str, before: Judged, after: Judged) -> Iterator[dict[str, V
 
 
 def _shares(count: int) -> dict[str, Any]:
-    x: dict[str, Any] = {
+    x: Any = {
         "type": "quantitative",
         "title": "share of images",
         "axis": {"format": "%"},
