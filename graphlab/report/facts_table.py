@@ -13,12 +13,18 @@ from graphlab.report.tables import Column, Table
 ROWS = 20
 """Rows that are shown; `--json` has all of them."""
 
+COLUMNS = 12
+"""Fields that become columns; facts with more of them are one column."""
+
+CELL = 32
+"""Characters of a nested value that are shown; of a longer one only how much it holds."""
+
 
 def facts_tables(stage: StageReport, top: int | None = None) -> tuple[Table, ...]:
     """A table for each analysis of `stage`, of at most `top` rows (20).
 
     A mapping is a row a key, a sequence a row an item; fields of items that are mappings are columns. What is nested
-    deeper is written as JSON in its cell.
+    deeper is written as JSON in its cell where it is short, and counted where it is long.
     """
     return tuple(_table(stage.name, item, top or ROWS) for item in stage.analyses)
 
@@ -27,7 +33,11 @@ def _table(stage: str, item: AnalysisFacts, top: int) -> Table:
     heads, rows = _rows(item.facts)
     shown = rows[:top]
     numbers = [all(_is_number(row[index]) for row in rows) for index in range(len(heads))]
-    columns = tuple(Column(head, number=number) for head, number in zip(heads, numbers, strict=True))
+    keyed = isinstance(item.facts, Mapping)  # names of nodes are not to be folded
+    columns = tuple(
+        Column(head, number=number, whole=keyed and index == 0)
+        for index, (head, number) in enumerate(zip(heads, numbers, strict=True))
+    )
     cells = tuple(tuple(_cell(value) for value in row) for row in shown)
     more = f"; {len(shown)} of {len(rows)} rows, --json has all" if len(shown) < len(rows) else ""
     nothing = "; it found nothing" if not rows else ""
@@ -46,7 +56,8 @@ def _rows(facts: Any) -> tuple[list[str], list[list[Any]]]:
 def _columns(values: Sequence[Any]) -> list[str]:
     """The fields of `values`, in the order they first come, where all of them are mappings; else one column."""
     if values and all(isinstance(value, Mapping) for value in values):
-        return list(dict.fromkeys(name for value in values for name in value)) or ["value"]
+        names = list(dict.fromkeys(name for value in values for name in value))
+        return names if 0 < len(names) <= COLUMNS else ["value"]
     return ["value"]
 
 
@@ -70,4 +81,9 @@ def _cell(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.6g}"
-    return value if isinstance(value, str) else str(value) if isinstance(value, int) else json.dumps(value)
+    if isinstance(value, str):
+        return value
+    text = str(value) if isinstance(value, int) else json.dumps(value)
+    if len(text) <= CELL or isinstance(value, int):
+        return text
+    return f"{len(value)} {'entries' if isinstance(value, Mapping) else 'items'}"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.plugins.install import MY_PLUGIN, Ran, graphlab, install
+from tests.plugins.install import MY_PLUGIN, Ran, distribution, graphlab, install
 
 OWNER = {"distribution": "my-plugin", "version": "1.2.0"}
 
@@ -73,3 +74,24 @@ def test_the_backend_is_timed_in_a_process_of_its_own(site: Path) -> None:
     rows = {row["label"]: row for row in report["stages"][0]["candidates"]}
     assert rows["walker,checked=True"]["status"] == "timed"
     assert rows["walker,checked=True"]["check"]["worst_error"] == 0
+
+
+def test_a_broken_and_a_clashing_distribution_beside_it_stop_nobody(site: Path, tmp_path: Path) -> None:
+    points = "[graphlab.passes]\nlost = broken_of_all\n[graphlab.models]\nlost = broken_of_all\n"
+    points += "[graphlab.devices]\nlost = broken_of_all\n[graphlab.backends]\nlost = broken_of_all\n"
+    distribution(tmp_path, "broken-plugin", {"broken_of_all.py": "raise OSError('no library')\n"}, points)
+    text = (MY_PLUGIN / "my_plugin" / "written_bytes.py").read_text()
+    clashing = "[graphlab.passes]\nwritten-bytes = clashing_pass\n"
+    distribution(tmp_path, "clashing-plugin", {"clashing_pass.py": text}, clashing)
+    both = Path(f"{tmp_path}{os.pathsep}{site}")
+    listed = answer(graphlab("passes", "--json", "-", site=both))
+    assert [(item["name"], item["owner"]["distribution"]) for item in listed["broken"]] == [
+        ("lost", "broken-plugin"), ("written-bytes", "clashing-plugin"), ("written-bytes", "my-plugin"),
+    ]  # fmt: skip
+    args = ("rewrite", "my-decoder", "--static", "--json", "-")
+    (stage,) = answer(graphlab(*args, "--pass", "drop-double-relu", site=both))["stages"]
+    assert [row["changes"] for row in stage["passes"]] == [2]
+    ran = graphlab("analyze", "mine", "--static", "--device", "toy-gpu", "--pass", "written-bytes", site=both)
+    assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1)
+    assert "clashing-plugin 1.0" in ran.err
+    assert "my-plugin 1.2.0" in ran.err
