@@ -159,7 +159,7 @@ def _place(output: str | None, name: str, result: RewriteResult, *, alone: bool)
     if not _is_folder(output):
         return Path(output)
     safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
-    if result.hoisted is not None and result.hoisted.modified:
+    if result.parts is not None:
         return Path(output) if alone else Path(output) / safe
     return Path(output) / f"{safe}.pt2"
 
@@ -194,15 +194,20 @@ def _report(workload: Workload, chosen: Chosen, stages: list[StageRewrite]) -> R
         passes=chosen.names,
         stages=tuple(stages),
         assumptions=workload.assumptions,
+        approximate=chosen.approximate,
     )
 
 
 def _writer(result: RewriteResult) -> Writer:
+    from graphlab.hoisting.result import HoistResult
     from graphlab.hoisting.saving import save
+    from graphlab.reuse.saving import save as save_reused
     from graphlab.rewriting.saving import program_writer
 
-    if result.hoisted is not None and result.hoisted.modified:
-        return partial(save, result.hoisted)
+    if isinstance(result.parts, HoistResult):
+        return partial(save, result.parts)
+    if result.parts is not None:
+        return partial(save_reused, result.parts)
     return program_writer(result.program)
 
 
@@ -230,6 +235,7 @@ def show(report: RewriteReport, stream: Any, *, diff: bool = True) -> None:
     from graphlab.cli.render import console, print_fields, print_lines, print_table
     from graphlab.report.rewrite_tables import (
         diff_lines,
+        drift_lines,
         rewrite_fields,
         rewrite_tables,
         stage_notes,
@@ -244,6 +250,7 @@ def show(report: RewriteReport, stream: Any, *, diff: bool = True) -> None:
     for stage in report.stages:
         for title, row in verifications(stage):
             print_lines(out, title, verification_lines(row))
+        print_lines(out, f"{stage.name}: approximate, measured difference", drift_lines(stage))
         if diff and stage.diff is not None:
             _print_diff(out, stage.name, [line for group in stage.diff for line in diff_lines(group)])
         print_lines(out, f"{stage.name}: notes", stage_notes(stage))

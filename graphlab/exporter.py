@@ -40,6 +40,14 @@ class ExportPlan:
     dynamic: bool = True
     trust_pickle: bool = False
 
+    def __post_init__(self) -> None:
+        """ExportError for a pass that approximates: no model here says how old the features it is given are."""
+        if self.chosen.approximate:
+            raise ExportError(
+                f"{self.chosen.approximate[0]} is approximate, and export writes only what equals the model",
+                hint="`graphlab rewrite --pass ... -o FOLDER` writes its programs",
+            )
+
 
 def export(
     source: Source,

@@ -10,12 +10,14 @@ from graphlab.api import Source, one_stage, workload_of
 from graphlab.discovery.owner import reason_of
 from graphlab.errors import GraphlabError
 from graphlab.hoisting.result import HoistResult
-from graphlab.hoisting.stage_rewrite import StageRewrite
+from graphlab.hoisting.stage_rewrite import StageResult, StageRewrite
 from graphlab.hoisting.verify import verify_split
 from graphlab.measuring.stage import refuse_foreign
 from graphlab.passes_base import Pass
 from graphlab.plugins import PluginError, called, find_pass, own_pass
 from graphlab.program import Program
+from graphlab.reuse.result import ReuseResult
+from graphlab.reuse.verify import measure
 from graphlab.rewriting.options import build, pass_from, spelled
 from graphlab.rewriting.pipeline import LEVELS, level_passes, rewrite_from, run_passes
 from graphlab.rewriting.result import NewTensor, RewriteResult, needed
@@ -42,6 +44,11 @@ class Chosen:
         last = (self.splits,) if self.splits is not None else ()
         return tuple(map(spelled, (*self.rewrites, *last)))
 
+    @property
+    def approximate(self) -> tuple[str, ...]:
+        """Those of them that approximate, as one would write them."""
+        return (spelled(self.splits),) if self.splits is not None and not self.splits.exact else ()
+
 
 def run_pass(
     item: str | Rewrite | StageRewrite, program: Program, verify: Verify = False, **options: object
@@ -49,8 +56,8 @@ def run_pass(
     """`program` after the pass `item`, by name ("fuse-attention", "fuse-attention,masked_rows=trust") or instance.
 
     `options` are the pass' fields. The program given stays as it is and shares its weights with the result. `verify`
-    compares both, as `rewrite` does. What a stage rewrite makes is `hoisted` of the result; its `program` is then the
-    one given. UnknownNameError suggests the nearest pass or option, OptionError says what values an option takes,
+    compares both, as `rewrite` does. What a stage rewrite makes is `hoisted` of the result (`reused` where it
+    approximates); its `program` is then the one given. UnknownNameError suggests the nearest pass or option, OptionError says what values an option takes,
     VerificationError names the pass and the node that changed a value, or the part of a split that does.
     """
     if isinstance(item, str):
@@ -60,7 +67,7 @@ def run_pass(
     else:
         built = item
     if isinstance(built, StageRewrite):
-        return _split(RewriteResult(program), _hoisted(built, lambda: built.run(program)), verify)
+        return _split(RewriteResult(program), _parts(built, lambda: built.run(program)), verify)
     if not isinstance(built, Rewrite):
         raise _no_rewrite(built)
     result = built.run(program)
@@ -88,7 +95,8 @@ def rewrite(
     is, whatever the bindings. `verify` compares before and after (`graphlab.verification.verify`; a VerifyOptions
     says how) and raises VerificationError, naming pass and node, when they differ; the outcome is `verification`.
     Passes that mean to change values (`exact = False`) run first; what is compared starts after them. Level 3 also
-    splits the stage over its loop: `hoisted` of the result, whose parts `verify` compares with what was split.
+    splits the stage over its loop: `hoisted` of the result, whose parts `verify` compares with what was split. A stage
+    rewrite that approximates gives `reused`, for which `verify` measures the difference (`reused.drift`).
     GraphlabError for a program without torch's program behind it, passes that undo each other, and a pass that fails.
     """
     chosen = chosen_passes(level, passes)
@@ -183,8 +191,8 @@ def rewrite_captured(
         return rewrite_program(program, chosen, verify, last=last)
     result = rewrite_program(program, replace(chosen, splits=None), verify, last=last)
     splits = chosen.splits
-    hoisted = _hoisted(splits, lambda: splits.run_stage(workload, name, result.program, dynamic=dynamic))
-    return _split(result, hoisted, verify)
+    made = _parts(splits, lambda: splits.run_stage(workload, name, result.program, dynamic=dynamic))
+    return _split(result, made, verify)
 
 
 def stage_program(workload: Workload, name: str, *, dynamic: bool = True) -> Program:
@@ -218,34 +226,54 @@ def rewrite_program(
     splits = chosen.splits
     if splits is None:
         return result
-    return _split(result, _hoisted(splits, lambda: splits.run(result.program)), verify)
+    return _split(result, _parts(splits, lambda: splits.run(result.program)), verify)
 
 
-def _hoisted(item: StageRewrite, run: Callable[[], HoistResult]) -> HoistResult:
-    """What `run` of the pass `item` returns; PluginError, naming it, for anything else and for whatever it raises."""
+def _parts(item: StageRewrite, run: Callable[[], StageResult]) -> StageResult:
+    """What `run` of the pass `item` returns; PluginError, naming it, for whatever it raises and for anything else.
+
+    A pass that approximates returns a ReuseResult and says so; one that says it is exact never does.
+    """
     try:
-        hoisted = run()
+        made = run()
     except GraphlabError:
         raise
     except (Exception, SystemExit) as error:  # a stranger's pass can raise anything
         raise PluginError(f"{called(item)} failed: {reason_of(error)}", hint="the program is unchanged") from error
-    if not isinstance(hoisted, HoistResult):
-        raise _unusable(item, hoisted, "HoistResult")
-    return hoisted
+    if isinstance(made, ReuseResult) and item.exact:
+        raise PluginError(f"{called(item)} reuses features and does not say so", hint="it needs exact = False")
+    if not isinstance(made, HoistResult if item.exact else ReuseResult):
+        raise _unusable(item, made, "HoistResult" if item.exact else "ReuseResult, since its exact is False")
+    return made
 
 
 def _unusable(item: Pass, result: object, expected: str) -> PluginError:
     return PluginError(f"{called(item)} returned a {type(result).__name__}, expected a {expected}")
 
 
-def _split(result: RewriteResult, hoisted: HoistResult, verify: Verify) -> RewriteResult:
-    """`result`, split into `hoisted`, with the account of both; VerificationError where the split is wrong."""
-    if verify and hoisted.modified:
-        found = verify_split(result.program, hoisted, _options(verify))
+def _split(result: RewriteResult, made: StageResult, verify: Verify) -> RewriteResult:
+    """`result`, of whose program a stage rewrite made `made`, with the account of both.
+
+    VerificationError where the parts are wrong.
+    """
+    if isinstance(made, ReuseResult):
+        return _reused(result, made, verify)
+    if verify and made.modified:
+        found = verify_split(result.program, made, _options(verify))
         found.raise_for_error()
-        hoisted = replace(hoisted, verification=found)
-    changes, skips = (*result.changes, *hoisted.changes), (*result.skips, *hoisted.skips)
-    return replace(result, changes=changes, skips=skips, hoisted=hoisted)
+        made = replace(made, verification=found)
+    changes, skips = (*result.changes, *made.changes), (*result.skips, *made.skips)
+    return replace(result, changes=changes, skips=skips, hoisted=made)
+
+
+def _reused(result: RewriteResult, made: ReuseResult, verify: Verify) -> RewriteResult:
+    """`result` with the approximate `made`, whose distance is measured where `verify` asks for it."""
+    if verify and made.modified:
+        made = measure(made, _options(verify))
+        assert made.verification is not None
+        made.verification.raise_for_error()
+    changes, skips = (*result.changes, *made.changes), (*result.skips, *made.skips)
+    return replace(result, changes=changes, skips=skips, reused=made)
 
 
 def _options(verify: Verify) -> VerifyOptions:

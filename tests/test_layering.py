@@ -17,7 +17,7 @@ lowering
 exporting
 api profiling characterizing calibrating rewriter tracing
 weights
-hoisting
+hoisting reuse
 verification
 rewriting
 measuring

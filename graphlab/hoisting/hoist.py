@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import torch
+
 from graphlab.hoisting.commute import commute
 from graphlab.hoisting.lenders import free_of_data
 from graphlab.hoisting.levels import Level, computes, is_random
@@ -61,13 +63,21 @@ def hoist_stage(
     return replace(result, name=stage.name)
 
 
-def loop_refusal(workload: Workload, stage: Stage) -> str:
+def no_loop(workload: Workload, stage: Stage) -> str:
     """Why `stage` is no loop under the bindings in force; "" when it is one."""
     if workload.steps(stage) == 1:
         return "it runs once in a generation: there is no loop"
-    levels = stage_roles(stage).levels.values()
-    if Level.STEP not in levels:
+    if Level.STEP not in stage_roles(stage).levels.values():
         return "no input of it steps: its calls are not the steps of one loop"
+    return ""
+
+
+def loop_refusal(workload: Workload, stage: Stage) -> str:
+    """Why `stage` is no loop that anything could be hoisted out of; "" when it is one."""
+    reason = no_loop(workload, stage)
+    if reason:
+        return reason
+    levels = stage_roles(stage).levels.values()
     if not {Level.INVARIANT, Level.SCHEDULE} & set(levels):
         return "every input of it steps: there is neither a schedule nor anything that stays"
     return ""
@@ -110,25 +120,27 @@ def _nothing(roles: Roles) -> str:
 
 
 def _boundary(draft: Draft, found: Plan, parts: Mapping[str, Part]) -> list[BoundaryValue]:
-    symbols = Symbols(draft.graph)
     values: list[BoundaryValue] = []
     for producer, nodes in (("prologue", found.prologue_results), ("table", found.table_results)):
         for node in nodes:
-            value = node.meta["val"]
             takers = [part for part in ("table", "step") if part in parts and node.name in parts[part].inputs]
-            values.append(
-                BoundaryValue(
-                    name=node.name,
-                    producer=producer,
-                    consumers=tuple(takers),
-                    shape=tuple(symbols.text(size) for size in value.shape),
-                    dtype=str(value.dtype).removeprefix("torch."),
-                    nbytes=0,
-                    module=where(node)[0],
-                    op=str(node.target),
-                )
-            )
+            values.append(boundary_value(draft, node, producer, takers))
     return values
+
+
+def boundary_value(draft: Draft, node: torch.fx.Node, producer: str, consumers: Sequence[str]) -> BoundaryValue:
+    """`node` of the whole as a value that crosses from `producer` to `consumers`; its bytes are not counted yet."""
+    symbols, value = Symbols(draft.graph), node.meta["val"]
+    return BoundaryValue(
+        name=node.name,
+        producer=producer,
+        consumers=tuple(consumers),
+        shape=tuple(symbols.text(size) for size in value.shape),
+        dtype=str(value.dtype).removeprefix("torch."),
+        nbytes=0,
+        module=where(node)[0],
+        op=str(node.target),
+    )
 
 
 def _skips(draft: Draft, found: Plan) -> None:

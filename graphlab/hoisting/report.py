@@ -18,10 +18,10 @@ def with_report(result: HoistResult, before: Program, sizes: Mapping[str, int] |
     assert before.exported is not None
     values = dict(sizes if sizes is not None else before.graph.symbols)
     symbols = Symbols(before.exported.graph)
-    facts = {part: _facts(program, symbols, values) for part, program in result.programs}
-    costs = {part: _cost(item) for part, item in facts.items()}
-    whole = _cost(Facts(before.graph, values))
-    boundary = tuple(replace(item, nbytes=_nbytes(item, values)) for item in result.boundary)
+    facts = {part: part_facts(program, symbols, values) for part, program in result.programs}
+    costs = {part: part_cost(item) for part, item in facts.items()}
+    whole = part_cost(Facts(before.graph, values))
+    boundary = tuple(replace(item, nbytes=boundary_bytes(item, values)) for item in result.boundary)
     step, modules = costs["step"], _modules(facts)
     report = HoistReport(
         sizes=tuple(sorted(values.items())),
@@ -38,12 +38,14 @@ def with_report(result: HoistResult, before: Program, sizes: Mapping[str, int] |
     return replace(result, report=report, boundary=boundary)
 
 
-def _facts(program: Program, symbols: Symbols, values: Mapping[str, int]) -> Facts:
+def part_facts(program: Program, symbols: Symbols, values: Mapping[str, int]) -> Facts:
+    """Facts about a part at `values` of the symbols of the whole program, which `symbols` are."""
     assert program.exported is not None
     return Facts(program.graph, symbols.values_for(program.graph, program.exported.graph, values))
 
 
-def _cost(facts: Facts) -> PartCost:
+def part_cost(facts: Facts) -> PartCost:
+    """What one call costs at the sizes of `facts`."""
     costs, graph = facts.result("cost"), facts.graph
     return PartCost(
         flops=sum(cost.flops or 0 for cost in costs.values()),
@@ -55,7 +57,8 @@ def _cost(facts: Facts) -> PartCost:
     )
 
 
-def _nbytes(item: BoundaryValue, values: Mapping[str, int]) -> int:
+def boundary_bytes(item: BoundaryValue, values: Mapping[str, int]) -> int:
+    """Bytes of a value that crosses, at `values` of the symbols of the whole program."""
     from graphlab.graph import DTYPE_BYTES
 
     total = DTYPE_BYTES[item.dtype]

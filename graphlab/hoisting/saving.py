@@ -7,8 +7,9 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,14 @@ def save(result: HoistResult, folder: Path, state: HoistedState | None = None) -
     """
     if not result.modified:
         raise GraphlabError(f"nothing of {result.name} was hoisted: {result.reason}", hint="save the program itself")
-    folder = Path(folder)
+    new_folder(Path(folder), partial(_write, result, state))
+
+
+def new_folder(folder: Path, write: Callable[[Path], None]) -> None:
+    """Makes the new folder `folder` of what `write` puts into the folder it is given, whole or not at all.
+
+    SourceError where the folder cannot be written or is there already.
+    """
     if folder.exists():
         raise SourceError(f"{folder} is there already", hint="name a new folder")
     try:
@@ -47,7 +55,7 @@ def save(result: HoistResult, folder: Path, state: HoistedState | None = None) -
     except OSError as error:
         raise SourceError(f"{folder} cannot be written: {error.strerror or error}") from error
     try:
-        _write(result, made, state)
+        write(made)
         made.chmod(0o755)
         os.rename(made, folder)
     except OSError as error:
@@ -56,12 +64,17 @@ def save(result: HoistResult, folder: Path, state: HoistedState | None = None) -
         shutil.rmtree(made, ignore_errors=True)
 
 
-def _write(result: HoistResult, folder: Path, state: HoistedState | None) -> None:
-    for part, program in result.programs:
+def save_programs(programs: Iterable[tuple[str, Program]], folder: Path) -> None:
+    """PART.pt2 in `folder` of every (part, program)."""
+    for part, program in programs:
         assert program.exported is not None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's own deprecations
             torch.export.save(program.exported, folder / f"{part}.pt2")
+
+
+def _write(result: HoistResult, state: HoistedState | None, folder: Path) -> None:
+    save_programs(result.programs, folder)
     if state is not None:
         from safetensors.torch import save_file
 

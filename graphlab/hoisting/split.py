@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,17 +130,30 @@ def build(draft: Draft, found: Plan, entry: str) -> dict[str, Part]:
         ("step", found.step, found.into_step, results),
     ):
         if outputs or name == "step":
-            parts[name] = _part(draft, name, body, given, outputs, entry)
+            parts[name] = make_part(draft, name, body, given, outputs, entry, keep_outputs=name == "step")
     return parts
 
 
-def _part(draft: Draft, name: str, body: dict[Node, None], given: frozenset[Node], outputs: Any, entry: str) -> Part:
+def make_part(
+    draft: Draft,
+    name: str,
+    body: Mapping[Node, None],
+    given: Iterable[Node],
+    outputs: Any,
+    entry: str,
+    *,
+    keep_outputs: bool = False,
+) -> Part:
+    """The part `name` that makes `outputs` by the nodes `body`, of the program's inputs and the values `given`.
+
+    With `keep_outputs` the outputs are those of the whole, nested as it nests them; else a tuple.
+    """
     passed = [n for n in body if n.op == "placeholder" and draft.specs[n.name].kind is InputKind.USER_INPUT]
     passed = [n for n in passed if isinstance(n.meta.get("val"), torch.Tensor)]
     computed = set(body) - set(passed)
     used = [node for node in given if any(user in body or user.op == "output" for user in node.users)]
     return PartBuilder(
-        draft, f"{draft.program.name} {name}", [*passed, *used], outputs, computed, entry, keep_outputs=name == "step"
+        draft, f"{draft.program.name} {name}", [*passed, *used], outputs, computed, entry, keep_outputs=keep_outputs
     ).build()
 
 

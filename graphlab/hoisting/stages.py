@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from graphlab.hoisting.result import HoistResult
+from graphlab.hoisting.result import BoundaryValue, HoistResult
 from graphlab.program import Program
 from graphlab.sources.stage import axis_texts, tensor_inputs
 from graphlab.symbolic import names_in
@@ -31,7 +31,7 @@ def workload_with(workload: Workload, name: str, result: HoistResult) -> Workloa
 
 
 def _stage(stage: Stage, part: str, program: Program, result: HoistResult) -> Stage:
-    inputs = _inputs(stage, program, result)
+    inputs = part_inputs(stage, program, result.boundary)
     named = {name for item in inputs.values() for size in item.shape for name in names_in(size)}
     note = f"{part} of {stage.name}, split by hoist-loop-invariants"
     return replace(
@@ -49,10 +49,10 @@ def _stage(stage: Stage, part: str, program: Program, result: HoistResult) -> St
     )
 
 
-def _inputs(stage: Stage, program: Program, result: HoistResult) -> dict[str, TensorInput]:
-    """The inputs of a part by name, sizes over the variables of the workload."""
+def part_inputs(stage: Stage, program: Program, boundary: Iterable[BoundaryValue]) -> dict[str, TensorInput]:
+    """The inputs of the part `program` of `stage` by name, sizes over the variables of the workload."""
     own, texts = tensor_inputs(stage), axis_texts(stage)
-    made = {item.name: item for item in result.boundary}
+    made = {item.name: item for item in boundary}
     found: dict[str, TensorInput] = {}
     for node in program.graph.inputs:
         if node.name in own:

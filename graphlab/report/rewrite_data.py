@@ -154,7 +154,7 @@ class MaskedWeight:
 
 @dataclass(frozen=True, slots=True)
 class PartRow:
-    """One call of a part of a split stage; `part` is "before" (the stage whole), "prologue", "table" or "step"."""
+    """One call of a part of a stage: "before" (the stage whole), "prologue", "table", "step", "refresh" or "reuse"."""
 
     part: str
     nodes: int
@@ -186,11 +186,51 @@ class SplitRow:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptRow:
+    """A value that is kept between steps: its node, its module, its bytes."""
+
+    name: str
+    module: str
+    nbytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class DriftRow:
+    """The measured distance of results on features `age` steps old; fields as in graphlab.reuse.result.Drift."""
+
+    age: int
+    steps: int
+    places: tuple[int, ...]
+    differences: tuple[float | None, ...]
+    weights: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReuseRow:
+    """A stage whose features are computed in every `every`-th step: approximate. `reason` says why it stayed, or "".
+
+    `refreshes` of `steps` steps compute everything; both, and the FLOP of a generation, are None for a program without
+    a loop around it. `verification` compares the programs where no feature is old, `drift` measures where some are.
+    """
+
+    reason: str
+    every: int
+    parts: tuple[PartRow, ...] = ()
+    kept: tuple[KeptRow, ...] = ()
+    steps: int | None = None
+    refreshes: int | None = None
+    flops_before: int | None = None
+    flops_after: int | None = None
+    verification: VerificationRow | None = None
+    drift: DriftRow | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StageRewrite:
     """A stage before and after, with the account of it. `symbols` are the sizes the figures hold at.
 
     `holds_weights`: whether its weights have values. `diff` is None where it was not asked for. `split` is what a
-    stage rewrite made of it. `output` is what was written, None without.
+    stage rewrite made of it, `reuse` what one made of it that approximates. `output` is what was written, None without.
     """
 
     name: str
@@ -210,11 +250,15 @@ class StageRewrite:
     split: SplitRow | None = None
     output: str | None = None
     notes: tuple[str, ...] = ()
+    reuse: ReuseRow | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RewriteReport:
-    """Every stage that was rewritten, by `passes` as one would write them; `level` is None without one."""
+    """Every stage that was rewritten, by `passes` as one would write them; `level` is None without one.
+
+    `approximate` are those of the passes whose results are not the model's.
+    """
 
     source: str
     workload: str
@@ -223,6 +267,7 @@ class RewriteReport:
     passes: tuple[str, ...]
     stages: tuple[StageRewrite, ...]
     assumptions: tuple[str, ...] = ()
+    approximate: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain dictionaries and lists, in the order of docs/json_schema.md."""

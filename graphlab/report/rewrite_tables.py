@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from graphlab.report.rewrite_data import (
+    PartRow,
     RegionGroup,
+    ReuseRow,
     RewriteReport,
     SkipGroup,
     SplitRow,
@@ -24,6 +26,8 @@ def rewrite_fields(report: RewriteReport) -> Iterator[tuple[str, str]]:
     yield ("source", report.source)
     yield ("level", f"-O{report.level}" if report.level is not None else "none")
     yield ("passes", ", ".join(report.passes) or "none")
+    if report.approximate:
+        yield ("approximate", f"{', '.join(report.approximate)}: results may differ from the exact model's")
     for name, value in report.bindings.items():
         yield (name, f"{value:g}" if isinstance(value, float) else str(value))
 
@@ -41,6 +45,8 @@ def rewrite_tables(report: RewriteReport) -> Iterator[Table]:
             yield skips_table(stage)
         if stage.split is not None and stage.split.parts:
             yield split_table(stage.name, stage.split)
+        if stage.reuse is not None and stage.reuse.parts:
+            yield reuse_table(stage.name, stage.reuse)
 
 
 def figures_table(stage: StageRewrite) -> Table:
@@ -138,25 +144,42 @@ _RUNS = {"before": "every step", "prologue": "once", "table": "once a timestep, 
 
 def split_table(name: str, row: SplitRow) -> Table:
     """One row a part of a stage that was split over its loop, the stage before among them."""
-    rows = tuple(
-        (
-            item.part,
-            _RUNS[item.part],
-            str(item.nodes),
-            format_count(item.flops),
-            format_bytes(item.weight_bytes),
-            format_count(item.parameters),
-        )
-        for item in row.parts
-    )
-    texts = (Column("part", number=False, whole=True), Column("runs", number=False))
-    heads = (*texts, *map(Column, ("calls", "FLOP", "weights", "params")))
     note = f"{format_share(row.parameters_share, 1)} of the parameters leave the loop; weights that stay there and are "
     note += f"read elsewhere too: {format_bytes(row.shared_weight_bytes)}; the step takes "
     note += (
         f"{format_bytes(row.boundary_bytes)} of the prologue and {format_bytes(row.row_bytes)} of a row of the table"
     )
-    return Table(f"{name}: over the loop", heads, rows, note=note)
+    return _parts_table(f"{name}: over the loop", row.parts, _RUNS, note)
+
+
+def reuse_table(name: str, row: ReuseRow) -> Table:
+    """One row a program of a stage that reuses features, the stage before among them; its title says approximate."""
+    runs = {"before": "every step", "refresh": f"every {row.every}. step, from the first", "reuse": "the other steps"}
+    if row.steps is not None and row.refreshes is not None:
+        counts = {"before": row.steps, "refresh": row.refreshes, "reuse": row.steps - row.refreshes}
+        runs = {part: f"{text}: {counts[part]}" for part, text in runs.items()}
+    note = f"kept between steps: {', '.join(item.module or item.name for item in row.kept)}, "
+    note += format_bytes(sum(item.nbytes for item in row.kept))
+    if row.flops_before is not None and row.flops_after is not None:
+        note += f"; FLOP of a generation: {format_count(row.flops_before)} exact, {format_count(row.flops_after)} "
+        note += f"approximate ({format_share(row.flops_after, row.flops_before)})"
+    return _parts_table(f"{name}: approximate, features reused", row.parts, runs, note)
+
+
+def _parts_table(title: str, parts: Sequence[PartRow], runs: Mapping[str, str], note: str) -> Table:
+    rows = tuple(
+        (
+            item.part,
+            runs[item.part],
+            str(item.nodes),
+            format_count(item.flops),
+            format_bytes(item.weight_bytes),
+            format_count(item.parameters),
+        )
+        for item in parts
+    )
+    texts = (Column("part", number=False, whole=True), Column("runs", number=False))
+    return Table(title, (*texts, *map(Column, ("calls", "FLOP", "weights", "params"))), rows, note=note)
 
 
 def verifications(stage: StageRewrite) -> Iterator[tuple[str, VerificationRow]]:
@@ -165,6 +188,8 @@ def verifications(stage: StageRewrite) -> Iterator[tuple[str, VerificationRow]]:
         yield f"{stage.name}: verification", stage.verification
     if stage.split is not None and stage.split.verification is not None:
         yield f"{stage.name}: verification over the loop", stage.split.verification
+    if stage.reuse is not None and stage.reuse.verification is not None:
+        yield f"{stage.name}: verification where nothing is old", stage.reuse.verification
 
 
 def verification_lines(row: VerificationRow) -> Iterator[str]:
@@ -192,6 +217,17 @@ def _error(value: float | None) -> str:
     return "not compared" if value is None else f"{value:.3g}"
 
 
+def drift_lines(stage: StageRewrite) -> Iterator[str]:
+    """How far an approximate stage is off: measured, passed by nothing; no line where nothing was measured."""
+    drift = stage.reuse.drift if stage.reuse is not None else None
+    if drift is None:
+        return
+    shown = ", ".join("not finite" if value is None else f"{value:.3g}" for value in drift.differences)
+    yield f"features {drift.age} steps old: results differ by {shown} (root mean square over that of the exact result)"
+    yield f"at steps {', '.join(map(str, drift.places))} of {drift.steps}, inputs drawn, weights {drift.weights}"
+    yield "measured, not judged: what it does to images is for the model's own metrics to say"
+
+
 def diff_lines(group: RegionGroup) -> Iterator[str]:
     """The regions that changed alike as text: where and why, then `-` and `+` lines of the first of them."""
     many = f"{group.count} x " if group.count > 1 else ""
@@ -208,6 +244,8 @@ def stage_notes(stage: StageRewrite) -> Iterator[str]:
     yield from stage.notes
     if stage.split is not None and stage.split.reason:
         yield f"not split over the loop: {stage.split.reason}"
+    if stage.reuse is not None and stage.reuse.reason:
+        yield f"no feature is reused: {stage.reuse.reason}"
     if not stage.holds_weights:
         yield "captured on the meta device: the program holds shapes and dtypes of its weights, no values"
     if stage.output is not None:

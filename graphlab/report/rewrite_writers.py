@@ -9,6 +9,7 @@ from graphlab.report.markdown import escape, markdown_fields, markdown_list, mar
 from graphlab.report.rewrite_data import RewriteReport, StageRewrite
 from graphlab.report.rewrite_tables import (
     diff_lines,
+    drift_lines,
     rewrite_fields,
     rewrite_tables,
     stage_notes,
@@ -38,6 +39,7 @@ def rewrite_markdown(report: RewriteReport) -> str:
 def _stage(stage: StageRewrite) -> Iterator[str]:
     for title, row in verifications(stage):
         yield from markdown_list(title, verification_lines(row))
+    yield from markdown_list(f"{stage.name}: approximate, measured difference", drift_lines(stage))
     if stage.diff is not None:
         lines = [line for group in stage.diff for line in diff_lines(group)]
         yield "\n".join([f"## {escape(stage.name)}: what changed", "", *(f"    {line}" for line in lines)])

@@ -16,10 +16,13 @@ from graphlab.program import Program
 from graphlab.report.rewrite_data import (
     ChangedValue,
     ChangeRow,
+    DriftRow,
+    KeptRow,
     MaskedWeight,
     PartRow,
     PassRow,
     ProgramFigures,
+    ReuseRow,
     SkipGroup,
     SplitRow,
     StageRewrite,
@@ -33,10 +36,13 @@ from graphlab.rewriting.saving import holds_weights
 from graphlab.sources.module import saved_history
 
 if TYPE_CHECKING:
+    from graphlab.hoisting.result import PartCost
+    from graphlab.reuse.result import Drift
     from graphlab.verification.result import Verification
 
 ORIGINAL = "the program given"
 SPLIT = "the program that was split"
+FRESH = "the program whole, where the features are of the same step"
 
 
 def stage_account(
@@ -76,6 +82,7 @@ def stage_account(
         split=_split_row(result),
         output=str(output) if output is not None else None,
         notes=tuple(notes),
+        reuse=_reuse_row(result),
     )
 
 
@@ -191,16 +198,11 @@ def _split_row(result: RewriteResult) -> SplitRow | None:
     if not found.modified or report is None:
         return SplitRow(found.reason, found.invariant, found.schedule)
     costs = {"before": report.before, "prologue": report.prologue, "table": report.table, "step": report.step}
-    parts = tuple(
-        PartRow(part, cost.nodes, cost.flops, cost.pointwise_flops, cost.weight_bytes, cost.parameters)
-        for part, cost in costs.items()
-        if cost is not None
-    )
     return SplitRow(
         reason="",
         invariant=found.invariant,
         schedule=found.schedule,
-        parts=parts,
+        parts=_part_rows(costs),
         parameters_left=report.parameters_left,
         parameters_share=report.parameters_share,
         shared_weight_bytes=report.shared_weight_bytes,
@@ -208,3 +210,36 @@ def _split_row(result: RewriteResult) -> SplitRow | None:
         row_bytes=report.row_bytes,
         verification=_row_of(found.verification, SPLIT) if found.verification is not None else None,
     )
+
+
+def _part_rows(costs: Mapping[str, PartCost | None]) -> tuple[PartRow, ...]:
+    return tuple(
+        PartRow(part, cost.nodes, cost.flops, cost.pointwise_flops, cost.weight_bytes, cost.parameters)
+        for part, cost in costs.items()
+        if cost is not None
+    )
+
+
+def _reuse_row(result: RewriteResult) -> ReuseRow | None:
+    found = result.reused
+    if found is None:
+        return None
+    report, drift = found.report, found.drift
+    if report is None:
+        return ReuseRow(found.reason, found.every)
+    return ReuseRow(
+        reason="",
+        every=found.every,
+        parts=_part_rows({"before": report.before, "refresh": report.refresh, "reuse": report.reuse}),
+        kept=tuple(KeptRow(item.name, item.module, item.nbytes) for item in found.kept),
+        steps=report.steps,
+        refreshes=report.refreshes if report.steps is not None else None,
+        flops_before=report.flops_before,
+        flops_after=report.flops_after,
+        verification=_row_of(found.verification, FRESH) if found.verification is not None else None,
+        drift=_drift_row(drift) if drift is not None else None,
+    )
+
+
+def _drift_row(drift: Drift) -> DriftRow:
+    return DriftRow(drift.age, drift.steps, drift.places, tuple(map(_finite, drift.differences)), drift.weights)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import torch
 
     from graphlab.hoisting.result import HoistResult
+    from graphlab.reuse.result import ReuseResult
     from graphlab.verification.result import Verification
 
 Make: TypeAlias = "Callable[[Mapping[str, torch.Tensor]], torch.Tensor]"
@@ -83,7 +84,8 @@ class RewriteResult:
     each pass took, by name, in the order they first ran. `details` holds what a pass reports beyond that (tables of
     the weight mask), by pass name. `base` is what `program` computes the same as: None for the program given, another
     one where passes that mean to change values ran first. `verification` is the outcome where one was asked for,
-    `hoisted` what a stage rewrite (-O3) then made of `program`, with a verification of its own.
+    `hoisted` what a stage rewrite (-O3) then made of `program`, with a verification of its own, `reused` what one made
+    of it that approximates.
     """
 
     program: Program
@@ -96,6 +98,7 @@ class RewriteResult:
     base: Program | None = None
     verification: Verification | None = None
     hoisted: HoistResult | None = None
+    reused: ReuseResult | None = None
 
     @property
     def held(self) -> tuple[NewTensor, ...]:
@@ -105,7 +108,12 @@ class RewriteResult:
     @property
     def modified(self) -> bool:
         """Whether anything changed."""
-        return bool(self.changes) or (self.hoisted is not None and self.hoisted.modified)
+        return bool(self.changes) or self.parts is not None
+
+    @property
+    def parts(self) -> HoistResult | ReuseResult | None:
+        """The programs that a stage rewrite made of `program`; None where there was none, or it left it whole."""
+        return next((made for made in (self.hoisted, self.reused) if made is not None and made.modified), None)
 
 
 def needed(made: Mapping[str, NewTensor], held: Collection[str]) -> tuple[NewTensor, ...]:
