@@ -81,7 +81,7 @@ def main(model: str = "digits", every: str = "3") -> None:
     for item in (workload, workload_with(workload, "unet", result)):
         report = graphlab.analyze(item, dynamic=False)
         for stage in report.stages:
-            print(f"{stage.name:12} {stage.steps:3} steps of {stage.flops_per_step:9} FLOP")
+            print(f"{stage.name:12} {stage.steps:3} steps, {stage.flops_per_step:9} FLOP a call")
         print(f"{'generation':12} {report.totals['flops']} FLOP")
 
 

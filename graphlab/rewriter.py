@@ -57,8 +57,9 @@ def run_pass(
 
     `options` are the pass' fields. The program given stays as it is and shares its weights with the result. `verify`
     compares both, as `rewrite` does. What a stage rewrite makes is `hoisted` of the result (`reused` where it
-    approximates); its `program` is then the one given. UnknownNameError suggests the nearest pass or option, OptionError says what values an option takes,
-    VerificationError names the pass and the node that changed a value, or the part of a split that does.
+    approximates); its `program` is then the one given. UnknownNameError suggests the nearest pass or option,
+    OptionError says what values an option takes, VerificationError names the pass and the node that changed a value,
+    or the part of a split that does.
     """
     if isinstance(item, str):
         built: Pass = build(find_pass(item), options) if options else pass_from(item)

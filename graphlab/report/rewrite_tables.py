@@ -158,7 +158,7 @@ def reuse_table(name: str, row: ReuseRow) -> Table:
     if row.steps is not None and row.refreshes is not None:
         counts = {"before": row.steps, "refresh": row.refreshes, "reuse": row.steps - row.refreshes}
         runs = {part: f"{text}: {counts[part]}" for part, text in runs.items()}
-    note = f"kept between steps: {', '.join(item.module or item.name for item in row.kept)}, "
+    note = f"kept between steps, of one call: {', '.join(item.module or item.name for item in row.kept)}, "
     note += format_bytes(sum(item.nbytes for item in row.kept))
     if row.flops_before is not None and row.flops_after is not None:
         note += f"; FLOP of a generation: {format_count(row.flops_before)} exact, {format_count(row.flops_after)} "
@@ -185,7 +185,8 @@ def _parts_table(title: str, parts: Sequence[PartRow], runs: Mapping[str, str], 
 def verifications(stage: StageRewrite) -> Iterator[tuple[str, VerificationRow]]:
     """(title, outcome) of what was compared: before and after the rewrites, then the parts of a split."""
     if stage.verification is not None:
-        yield f"{stage.name}: verification", stage.verification
+        before = " before features are reused" if stage.reuse is not None and stage.reuse.parts else ""
+        yield f"{stage.name}: verification{before}", stage.verification
     if stage.split is not None and stage.split.verification is not None:
         yield f"{stage.name}: verification over the loop", stage.split.verification
     if stage.reuse is not None and stage.reuse.verification is not None:
