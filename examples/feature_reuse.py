@@ -75,7 +75,7 @@ class ReuseDeepFeatures(StageRewrite):
 def main(model: str = "digits", every: str = "3") -> None:
     """What a generation costs, before and after, read off the graphs."""
     workload = graphlab.load(model)
-    result = ReuseDeepFeatures(every=int(every)).run_stage(workload, "unet")
+    result = ReuseDeepFeatures(every=int(every)).run_stage(workload, "unet", dynamic=False)
     for kept in result.kept:
         print(f"approximate: {kept.module} is computed every {every} steps, {kept.nbytes} bytes are kept in between")
     for item in (workload, workload_with(workload, "unet", result)):

@@ -10,12 +10,15 @@ from graphlab.report.rewrite_data import (
     SCHEMA,
     ChangedValue,
     ChangeRow,
+    DriftRow,
+    KeptRow,
     MaskedWeight,
     PartRow,
     PassRow,
     ProgramFigures,
     Reason,
     RegionGroup,
+    ReuseRow,
     RewriteReport,
     SkipGroup,
     SplitRow,
@@ -24,7 +27,15 @@ from graphlab.report.rewrite_data import (
     VerificationRow,
     pattern,
 )
-from graphlab.report.rewrite_tables import diff_lines, rewrite_tables, stage_notes, verification_lines, verifications
+from graphlab.report.rewrite_tables import (
+    diff_lines,
+    drift_lines,
+    rewrite_fields,
+    rewrite_tables,
+    stage_notes,
+    verification_lines,
+    verifications,
+)
 from graphlab.report.rewrite_writers import rewrite_json, rewrite_markdown
 from tests.report.test_json_schema import DOC, keys
 
@@ -59,8 +70,15 @@ STAGE = StageRewrite(
     split=SplitRow("", ("text",), ("timestep",), PARTS, 8, 0.5, verification=UNCHECKED),
     output="out.pt2",
     notes=("static",),
+    reuse=ReuseRow(
+        "", 3, (*PARTS[:1], PartRow("refresh", 9, 10, 1, 64, 16), PartRow("reuse", 5, 4, 1, 32, 8)),
+        (KeptRow("conv", "up.0", 2048),), 25, 9, 250, 154,
+        replace(UNCHECKED, base="the program whole"), DriftRow(2, 25, (6, 12), (0.25, None), "drawn"),
+    ),
 )  # fmt: skip
-REPORT = RewriteReport("file.pt2", "toy", {"height": 64, "scale": 1.5}, 2, ("fuse-attention",), (STAGE,), ("a guess",))
+REPORT = RewriteReport(
+    "file.pt2", "toy", {"height": 64, "scale": 1.5}, 2, ("fuse-attention",), (STAGE,), ("a guess",), ("reuse,every=3",)
+)
 
 
 def section() -> str:
@@ -114,7 +132,12 @@ def test_lines_of_verification_and_diff() -> None:
         "3 regions compared, 2 of them different",
         "not checked: a loop",
     ]
-    assert [title for title, _ in verifications(STAGE)] == ["unet: verification", "unet: verification over the loop"]
+    assert [title for title, _ in verifications(STAGE)] == [
+        "unet: verification before features are reused",
+        "unet: verification over the loop",
+        "unet: verification where nothing is old",
+    ]
+    assert next(verifications(replace(STAGE, reuse=None)))[0] == "unet: verification"
     assert list(verification_lines(UNCHECKED)) == [
         "not compared with the program that was split",
         "not checked: too large",
@@ -127,6 +150,25 @@ def test_lines_of_verification_and_diff() -> None:
         "+ o = sdpa()",
     ]
     assert "written to out.pt2" in list(stage_notes(STAGE))
+
+
+def test_what_is_approximate_says_so_and_how_far_it_is_off() -> None:
+    assert ("approximate", "reuse,every=3: results may differ from the exact model's") in rewrite_fields(REPORT)
+    assert "approximate" not in dict(rewrite_fields(replace(REPORT, approximate=())))
+    table = next(table for table in rewrite_tables(REPORT) if "approximate" in table.title)
+    assert [row[:2] for row in table.rows] == [
+        ("before", "every step: 25"),
+        ("refresh", "every 3. step, from the first: 9"),
+        ("reuse", "the other steps: 16"),
+    ]
+    assert "up.0, 2 KiB; FLOP of a generation: 250 exact, 154 approximate (61.6 %)" in table.note
+    lines = list(drift_lines(STAGE))
+    assert lines[0].startswith("features 2 steps old: results differ by 0.25, not finite (")
+    assert lines[1] == "at steps 6, 12 of 25, inputs drawn, weights drawn"
+    assert list(drift_lines(replace(STAGE, reuse=None))) == []
+    stays = replace(STAGE, reuse=ReuseRow("there is no loop", 3))
+    assert "no feature is reused: there is no loop" in list(stage_notes(stays))
+    assert "- features 2 steps old" in rewrite_markdown(REPORT)
 
 
 def test_markdown_escapes_what_is_the_models() -> None:
