@@ -24,4 +24,6 @@ def listing() -> Listing:
 def _kind(kind: type[Pass]) -> str:
     if issubclass(kind, Analysis):
         return "analysis"
-    return "stage rewrite" if issubclass(kind, StageRewrite) else "rewrite"
+    if not issubclass(kind, StageRewrite):
+        return "rewrite"
+    return "stage rewrite" if kind.exact else "stage rewrite, approximate"
