@@ -179,7 +179,8 @@ def _row(
 
     stage = workload.running(name)
     sizes = axis_sizes(stage, workload.step_values(stage, 0))
-    inexact = [item.name for item in chosen.rewrites if not item.exact]
+    asked = (*chosen.rewrites, *((chosen.splits,) if chosen.splits is not None else ()))
+    inexact = [item.name for item in asked if not item.exact]
     return stage_account(name, before, result, sizes, diff=diff, output=place, notes=before.notes, inexact=inexact)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -68,7 +69,7 @@ def run_pass(
     else:
         built = item
     if isinstance(built, StageRewrite):
-        return _split(RewriteResult(program), _parts(built, lambda: built.run(program)), verify)
+        return _split(RewriteResult(program), built, lambda: built.run(program), verify)
     if not isinstance(built, Rewrite):
         raise _no_rewrite(built)
     result = built.run(program)
@@ -192,8 +193,7 @@ def rewrite_captured(
         return rewrite_program(program, chosen, verify, last=last)
     result = rewrite_program(program, replace(chosen, splits=None), verify, last=last)
     splits = chosen.splits
-    made = _parts(splits, lambda: splits.run_stage(workload, name, result.program, dynamic=dynamic))
-    return _split(result, made, verify)
+    return _split(result, splits, lambda: splits.run_stage(workload, name, result.program, dynamic=dynamic), verify)
 
 
 def stage_program(workload: Workload, name: str, *, dynamic: bool = True) -> Program:
@@ -227,7 +227,7 @@ def rewrite_program(
     splits = chosen.splits
     if splits is None:
         return result
-    return _split(result, _parts(splits, lambda: splits.run(result.program)), verify)
+    return _split(result, splits, lambda: splits.run(result.program), verify)
 
 
 def _parts(item: StageRewrite, run: Callable[[], StageResult]) -> StageResult:
@@ -252,11 +252,14 @@ def _unusable(item: Pass, result: object, expected: str) -> PluginError:
     return PluginError(f"{called(item)} returned a {type(result).__name__}, expected a {expected}")
 
 
-def _split(result: RewriteResult, made: StageResult, verify: Verify) -> RewriteResult:
-    """`result`, of whose program a stage rewrite made `made`, with the account of both.
+def _split(result: RewriteResult, by: StageRewrite, run: Callable[[], StageResult], verify: Verify) -> RewriteResult:
+    """`result` with what `run` of `by` makes of its program, and the account of both.
 
     VerificationError where the parts are wrong.
     """
+    start = time.perf_counter()
+    made = _parts(by, run)
+    result = replace(result, seconds=(*result.seconds, (by.name, time.perf_counter() - start)))
     if isinstance(made, ReuseResult):
         return _reused(result, made, verify)
     if verify and made.modified:

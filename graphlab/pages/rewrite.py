@@ -9,9 +9,11 @@ from graphlab.report.html import Document, Listing, Section, plains
 from graphlab.report.rewrite_data import RewriteReport, StageRewrite
 from graphlab.report.rewrite_tables import (
     diff_lines,
+    drift_lines,
     figures_table,
     masks_table,
     passes_table,
+    reuse_table,
     rewrite_fields,
     split_table,
     stage_notes,
@@ -35,14 +37,17 @@ def rewrite_document(report: RewriteReport) -> Document:
 def _stage(stage: StageRewrite) -> Iterator[Section]:
     name = stage.name
     split = split_table(name, stage.split) if stage.split is not None and stage.split.parts else None
+    reuse = reuse_table(name, stage.reuse) if stage.reuse is not None and stage.reuse.parts else None
     yield Section(
         f"{name}: before and after",
         tuple(_approximate(stage)),
-        tables=plains((figures_table(stage), split)),
+        tables=plains((figures_table(stage), split, reuse)),
         figures=(before_after_figure(stage), operators_figure(stage)),
     )
     for title, row in verifications(stage):
         yield Section(title, tuple(verification_lines(row)))
+    if stage.reuse is not None and stage.reuse.drift is not None:
+        yield Section(f"{name}: approximate, measured difference", tuple(drift_lines(stage)))
     tables = (
         passes_table(stage),
         masks_table(stage) if stage.masks else None,
@@ -55,9 +60,13 @@ def _stage(stage: StageRewrite) -> Iterator[Section]:
 
 
 def _approximate(stage: StageRewrite) -> Iterator[str]:
-    """A line on each pass that changed something and means to change values."""
+    """A line on each pass that changed something and whose results are not the model's."""
     for row in stage.passes:
-        if not row.exact and row.changes:
+        if row.exact or not row.changes:
+            continue
+        if stage.reuse is not None and row is stage.passes[-1]:  # a stage rewrite is the last to run
+            yield f"Approximate: {row.name} takes features of an earlier step; where none is old, values are kept."
+        else:
             yield f"Approximate: {row.name} means to change values; what was compared starts after it."
 
 

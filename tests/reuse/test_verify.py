@@ -118,7 +118,7 @@ class Hoister(ReuseModule):
 def test_a_pass_is_held_to_its_word() -> None:
     with pytest.raises(GraphlabError, match="pass liar reuses features and does not say so"):
         graphlab.run_pass(Liar(), program())
-    with pytest.raises(GraphlabError, match="exact = False and returns a HoistResult"):
+    with pytest.raises(GraphlabError, match="returned a HoistResult, expected a ReuseResult"):
         graphlab.run_pass(Hoister(), program())
 
 
