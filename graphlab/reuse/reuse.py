@@ -19,7 +19,6 @@ from graphlab.reuse.result import APPROXIMATE, ReuseReport, ReuseResult
 from graphlab.rewriting.draft import Draft, where
 from graphlab.rewriting.result import Change
 from graphlab.sources.stage import axis_sizes
-from graphlab.symbolic import names_in
 from graphlab.workload import Stage, Workload
 
 _WHY = "of an earlier step in all but every {}. step: approximate"
@@ -80,7 +79,7 @@ def reuse_features_of_stage(
     the number of calls, comes back as it is, with the reason. BindingError when the stage does not run.
     """
     stage = workload.running(name)
-    reason = no_loop(workload, stage) or _uneven(stage)
+    reason = no_loop(workload, stage) or _uneven(workload, stage)
     if reason:
         return ReuseResult(stage.name, program, every, reason=reason)
     sizes = axis_sizes(stage, workload.step_values(stage, 0))
@@ -95,11 +94,12 @@ def reuse_features_of_stage(
     return replace(made, name=stage.name, report=report)
 
 
-def _uneven(stage: Stage) -> str:
-    """Why a value of one step does not fit the next; "" when it does."""
-    if stage.step_bindings:
-        return f"its steps differ in {', '.join(stage.step_bindings)}: a value of one need not fit the next"
-    if isinstance(stage.calls_per_step, str) and "step" in names_in(stage.calls_per_step):
+def _uneven(workload: Workload, stage: Stage) -> str:
+    """Why a value of one step does not fit the next under the bindings in force; "" when it does."""
+    moving = sorted(stage_roles(stage).changing)
+    if moving:
+        return f"its steps differ in the size of {', '.join(moving)}: a value of one need not fit the next"
+    if len({workload.calls_per_step(stage, step) for step in range(workload.steps(stage))}) > 1:
         return "its steps make different numbers of calls: a value of one need not fit the next"
     return ""
 

@@ -111,7 +111,7 @@ def test_what_cannot_be_reused_says_why(module: str, reason: str) -> None:
     [
         ({"steps": 1}, "there is no loop"),
         ({"calls_per_step": "2 if step < 3 else 1"}, "different numbers of calls"),
-        ({"step_bindings": {"side": "8 + 2 * step"}}, "its steps differ in side"),
+        ({"step_bindings": {"side": "8 + 2 * step"}}, "its steps differ in the size of sample.d2, sample.d3"),
     ],
     ids=["once", "guidance that ends", "growing"],
 )
@@ -119,6 +119,12 @@ def test_loops_whose_steps_are_not_alike_stay(changed: dict[str, object], reason
     result = ReuseModule().run_stage(workload(**changed), "unet", program())
     assert reason in result.reason
     assert not result.modified
+
+
+def test_guidance_that_could_end_and_does_not_is_a_loop_of_like_steps() -> None:
+    result = ReuseModule(5).run_stage(workload(calls_per_step="2 if step < steps else 1"), "unet", program())
+    assert result.report is not None
+    assert (result.report.calls, result.report.refreshes) == (2, 2)
 
 
 def test_a_bare_program_steps_in_every_input() -> None:

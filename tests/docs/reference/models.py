@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from graphlab.models import Model, models
+from graphlab.models.erase_bases import BASES
 from tests.docs.reference import WRITTEN, code, paragraph, prose, table
 
 
@@ -18,7 +19,8 @@ def page() -> str:
         *paragraph(
             "What `graphlab models` lists, with the stages of each and the names that `--set NAME=VALUE` takes, at "
             "their defaults. Nothing is downloaded: a model is built from a configuration inside graphlab, without "
-            f"weights. {_tiny(known)} What of them is published and what had to be chosen: [models.md](models.md)."
+            f"weights. {_tiny(known)} What of them is published and what had to be chosen: [models.md](models.md). "
+            "The trained ones are small, and files that come with graphlab: [worlds.md](worlds.md)."
         ),
     ]
     heads = ("model", "what it is", "stages", "sizes")
@@ -30,7 +32,8 @@ def page() -> str:
 
 
 def _tiny(known: dict[str, Model]) -> str:
-    without = [name for name in known if not name.endswith("-tiny") and f"{name}-tiny" not in known]
+    shown = [name for name in known if not name.endswith("-tiny") and name not in BASES]
+    without = [name for name in shown if f"{name}-tiny" not in known]
     text = "`NAME-tiny` is a narrow copy with the same topology"
     return f"{text}, except for {', '.join(map(code, without))}." if without else f"{text}."
 
