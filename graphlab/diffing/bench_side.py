@@ -48,8 +48,9 @@ def _part(stage: Entry) -> Part:
     candidates = {item["label"].text(): item for item in stage["candidates"].each()}
     settings = {name: stage[name].shown() for name in ("unit", "calls", "weights")}
     for label, item in candidates.items():
-        settings |= {f"{label}: {name}": item[name].shown() for name in ("backend", "rewrite", "dtype", "computes")}
-        settings[f"{label}: status"] = item["status"].shown()
+        where = f"{label}: " if len(candidates) > 1 else ""  # one beside one is compared whatever it is called
+        settings |= {f"{where}{name}": item[name].shown() for name in ("backend", "rewrite", "dtype", "computes")}
+        settings[f"{where}status"] = item["status"].shown()
     return Part(
         name=stage["name"].text(),
         values={},

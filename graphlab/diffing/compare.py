@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from graphlab.diffing.attentions import attention_diffs
 from graphlab.diffing.changes import UNPAIRED, changes, group_diffs
+from graphlab.diffing.errors import DiffError
 from graphlab.diffing.nodes import node_diffs
 from graphlab.diffing.side import Part, Side, Values
 from graphlab.report.diff_data import DiffReport, GroupDiff, PartDiff, Setting, TextDiff
@@ -15,6 +16,8 @@ _PLAIN = "-"
 
 def compare(a: Side, b: Side, kind: str, per: str, notes: tuple[str, ...] = ()) -> DiffReport:
     """What differs between `a` and `b`, two sides of one `kind`."""
+    for side in (a, b):
+        _check(side)
     pairs = paired(a.parts, b.parts)
     totals = changes(a.totals, b.totals) if a.totals and b.totals else ()
     measured = any(c.timing for x, y in pairs if x and y for g in _groups(x, y) for c in g.changes)
@@ -34,6 +37,16 @@ def compare(a: Side, b: Side, kind: str, per: str, notes: tuple[str, ...] = ()) 
             *([UNPAIRED] if measured else []),
         ),
     )
+
+
+def _check(side: Side) -> None:
+    """DiffError for a side without parts, or with two of one name, which could not be paired."""
+    names = [part.name for part in side.parts]
+    if not names:
+        raise DiffError(f"{side.compared.label} has nothing to compare: no stage", hint="was it written whole?")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise DiffError(f"two parts of {side.compared.label} are called {twice}", hint="write the report again")
 
 
 def paired(a: tuple[Part, ...], b: tuple[Part, ...]) -> list[tuple[Part | None, Part | None]]:

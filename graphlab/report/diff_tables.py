@@ -10,7 +10,7 @@ from graphlab.report.tables import Column, Table
 from graphlab.units import format_value
 
 LOUD = "SETTINGS DIFFER: these change numbers without the model being another"
-SETTINGS_NOTE = "settle them before reading on: --set, --set-a, --set-b, --device, --per call"
+SETTINGS_NOTE = "what can be made the same: --set, --set-a, --set-b, --device; --per call leaves steps out"
 _SIZES = ("batch", "heads", "q_tokens", "kv_tokens", "head_dim")
 
 
@@ -35,7 +35,8 @@ def settings_table(report: DiffReport) -> Table | None:
     if not report.settings:
         return None
     columns = tuple(Column(head, number=False) for head in ("setting", "a", "b"))
-    return Table(LOUD, columns, tuple((s.name, s.a, s.b) for s in report.settings), note=SETTINGS_NOTE)
+    note = SETTINGS_NOTE if "source" in (report.a.given_as, report.b.given_as) else ""
+    return Table(LOUD, columns, tuple((s.name, s.a, s.b) for s in report.settings), note=note)
 
 
 def totals_table(report: DiffReport) -> Table | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from graphlab import diff
 from graphlab.diffing.errors import DiffError, ReportFileError
 from graphlab.diffing.reading import read_report
 from graphlab.errors import BindingError, GraphlabError
+from graphlab.report.bench_data import Interval, Total
 from tests.diffing.samples import ALL, ANALYSIS, BENCH, PAIR
 
 
@@ -101,3 +103,40 @@ def test_options_of_sources_do_not_go_to_reports() -> None:
         diff(ANALYSIS, ANALYSIS, stage="uned")
     with pytest.raises(GraphlabError, match="not per 'step'"):
         diff(ANALYSIS, ANALYSIS, per="step")
+
+
+def test_reports_without_stages_or_with_two_of_one_name(tmp_path: Path) -> None:
+    data = json.loads(json.dumps(ANALYSIS.to_dict()))
+    stage = data["stages"][0]
+    for stages, message in (
+        ([], "has nothing to compare: no stage"),
+        ([stage, stage], "two parts of .* are called unet"),
+    ):
+        path = write(tmp_path / "odd.json", {**data, "stages": stages})
+        with pytest.raises(DiffError, match=message):
+            diff(path, path)
+
+
+def test_one_candidate_beside_one_is_compared_whatever_they_are_called() -> None:
+    data = replace(BENCH.stages[0].candidates[0], label="onnxruntime", backend="onnxruntime")
+    other = replace(BENCH, stages=(replace(BENCH.stages[0], candidates=(data,)),))
+    found = diff(BENCH, other)
+    assert [(item.name, item.b) for item in found.settings] == [("unet: backend", "onnxruntime")]
+    (group,) = found.part("unet").by("candidate")
+    assert (group.name, group.status) == ("eager / onnxruntime", "same")
+
+
+def test_another_machine_is_a_setting() -> None:
+    other = replace(BENCH, environment=replace(BENCH.environment, cpu="Another", threads=8))
+    assert [item.name for item in diff(BENCH, other).settings] == ["machine: cpu", "machine: threads"]
+
+
+def test_a_whole_generation_of_timings_is_a_part() -> None:
+    (stage,) = BENCH.stages
+    assert stage.candidates[0].times is not None
+    total = Total("eager", 2.02, Interval(1.9, 2.1), None, False)
+    whole = replace(BENCH, whole=True, totals=(total,), stages=(stage, replace(stage, name="vae")))
+    part = diff(whole, whole).part("(whole generation)")
+    timing = part.by("candidate")[0].changes[0].timing
+    assert timing is not None
+    assert (timing.verdict, timing.rounds_a, timing.ratio) == ("tie", 7, 1.0)
