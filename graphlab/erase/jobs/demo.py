@@ -56,10 +56,10 @@ class DemoConfig:
 
 DEMOS: Mapping[str, DemoConfig] = {
     "digits": DemoConfig(),
-    "layout": DemoConfig(steps=80, rate=1e-3, boundary=-1.0, seeds=1),
+    "layout": DemoConfig(rate=1e-3, boundary=-1.0),
 }
 """{world: what erases one of its classes within minutes}. A glyph of the layout world is decided late and in few
-pixels: it takes a later boundary, a higher rate and more weights."""
+pixels: it takes a later boundary and a higher rate."""
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,10 @@ def evaluate_base(
     if base.config != erased.config or module_hash(base.encoder) != module_hash(erased.encoder):
         raise EraseError("the erased model is not made of this base: configuration or text encoder differ")
     other, how = BaseSource(erased, erased.config.world), config or EvaluationConfig()
+    if 1 in (how.images, how.unseen_images):
+        raise EraseError(
+            "one image makes no interval", hint="draw two of the concept at least, seen and unseen phrases"
+        )
     changes, beyond = changes_of(source, other, mask)
     named = tuple(dict.fromkeys(concepts))
     gone = {concept: [name for name in named if name != concept] for concept in named}

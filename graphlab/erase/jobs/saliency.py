@@ -55,9 +55,7 @@ def make_mask(
     or is there already (without `force`), and for no prompt; later for a kept run of another configuration, a mask
     without an entry and a gradient that is not finite.
     """
-    if not path.name:  # "" and "." are no names of files
-        raise EraseError(f"cannot write {path}: it is a folder")
-    manifest, partial = path.with_name(path.name + MANIFEST), path.with_name(path.name + PARTIAL)
+    manifest, partial = _beside(path)
     prompts = prompts_of(source, config.concepts, config.prompts, config.forms)
     named = named_prompts(source, prompts)
     source.check_shape(config.maps.shape)
@@ -81,3 +79,10 @@ def make_mask(
     ).write(manifest)
     drop(partial)
     return Masked(found, prompts, path, manifest)
+
+
+def _beside(path: Path) -> tuple[Path, Path]:
+    """(manifest, kept maps) of a mask file; EraseError for "" and ".", which are no names of files."""
+    if not path.name:
+        raise EraseError(f"cannot write {path}: it is a folder")
+    return path.with_name(path.name + MANIFEST), path.with_name(path.name + PARTIAL)

@@ -92,8 +92,10 @@ def _finished(
     for iteration in range(first + 1, total + 1):
         try:
             run.iterate()
-            if path is not None and (iteration % run.config.save_every == 0 or iteration == total):
-                save_checkpoint(path, run.checkpoint(manifest.fingerprint))
+            if iteration % run.config.save_every == 0 or iteration == total:
+                kept = run.checkpoint(manifest.fingerprint)
+                if path is not None:
+                    save_checkpoint(path, kept)
         except NotFiniteError as error:
             raise EraseError(error.message, hint=_last_good(path)) from error
         if report is not None:

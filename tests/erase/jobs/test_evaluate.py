@@ -80,6 +80,9 @@ def test_refuses_bases_that_do_not_belong_together(base: Base, erased: Base, tmp
     judges = [pixel_judge()]
     with pytest.raises(EraseError, match="did you mean 'three'"):
         evaluate_base(base, erased, ["tree"], judges, FEW)
+    for one in (replace(FEW, images=1), replace(FEW, unseen_images=1)):
+        with pytest.raises(EraseError, match="one image makes no interval"):
+            evaluate_base(base, base, ["three"], judges, one)
     with pytest.raises(EraseError, match="name it"):
         evaluate_base(base, erased, [], judges, FEW)
     other = load_base(tiny.base_file(tmp_path, seed=1))

@@ -275,10 +275,11 @@ def test_what_is_not_finite_stops_and_keeps_the_last_good_checkpoint(what: str, 
     assert equal(state(again.module), state(whole.module))
 
 
-def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kept", [True, False], ids=["folder", "none"])
+def test_weights_that_are_not_finite_are_no_result(kept: bool, tmp_path: Path) -> None:
     """A rate so high that a step overflows, with losses and gradients that were finite before it."""
     objective = Objective(TermWeights(1e4, 0.0, 0.0, 0.0))
     wild = config(rate=1e308, optimizer="sgd", momentum=0.0, iterations=1, objective=objective)
     with pytest.raises(EraseError, match=r"is not finite after iteration 1 .*lower rate"):
-        train(model(), model(), PROMPTS, wild, folder=tmp_path)
+        train(model(), model(), PROMPTS, wild, folder=tmp_path if kept else None)
     assert not (tmp_path / CHECKPOINT).exists()
