@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ BESIDE = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md", 
 log = logging.getLogger("mkdocs.plugins.graphlab")
 
 _LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
+_FILE_NAME = re.compile(r"\[(?:docs/)?(\w+\.md)\]\((?=(?:docs/)?\1[#)])")
 _ITEM = re.compile(r"(?:[-*]|\d+\.) ")
 
 
@@ -57,9 +59,24 @@ def _from_the_top(text: str) -> str:
     return text.replace("](docs/", "](")
 
 
-def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Links that leave docs/ lead to the copies on_files made; a list after a line of text gets its blank line."""
-    return _spaced(_LINK.sub(_inside, markdown))
+def on_page_markdown(markdown: str, page: Any, config: Any, **_: Any) -> str:
+    """Links that leave docs/ lead to the copies on_files made, and a link called like its file gets the page's title.
+
+    A list after a line of text gets its blank line.
+    """
+    titles = dict(_titles(config.nav))
+    named = _FILE_NAME.sub(lambda link: f"[{titles[link[1]]}](" if link[1] in titles else link[0], markdown)
+    return _spaced(_LINK.sub(_inside, named))
+
+
+def _titles(items: list[Any]) -> Iterator[tuple[str, str]]:
+    """(page, title) of a navigation."""
+    for item in items:
+        ((title, value),) = item.items()
+        if isinstance(value, list):
+            yield from _titles(value)
+        else:
+            yield value, title
 
 
 def _inside(link: re.Match[str]) -> str:
