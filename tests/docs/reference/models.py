@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from graphlab.models import Model, models
+from graphlab.models.registry import built_in_names
 from tests.docs.reference import WRITTEN, code, paragraph, prose, table
 
 
 def page() -> str:
     """The whole page."""
-    known = models()
+    known = {name: models()[name] for name in built_in_names()}
     full = [model for name, model in known.items() if not name.endswith("-tiny")]
     kinds = sorted({model.kind for model in full})
     head = [
@@ -18,7 +19,8 @@ def page() -> str:
         *paragraph(
             "What `graphlab models` lists, with the stages of each and the names that `--set NAME=VALUE` takes, at "
             "their defaults. Nothing is downloaded: a model is built from a configuration inside graphlab, without "
-            f"weights. {_tiny(known)} What of them is published and what had to be chosen: [models.md](models.md)."
+            f"weights, but for the small trained ones, which have theirs. {_tiny(known)} "
+            "What of them is published and what had to be chosen: [models.md](models.md)."
         ),
     ]
     heads = ("model", "what it is", "stages", "sizes")
@@ -30,9 +32,15 @@ def page() -> str:
 
 
 def _tiny(known: dict[str, Model]) -> str:
-    without = [name for name in known if not name.endswith("-tiny") and f"{name}-tiny" not in known]
+    wide = [name for name, model in known.items() if not name.endswith("-tiny") and not _trained(model)]
+    without = [name for name in wide if f"{name}-tiny" not in known]
     text = "`NAME-tiny` is a narrow copy with the same topology"
     return f"{text}, except for {', '.join(map(code, without))}." if without else f"{text}."
+
+
+def _trained(model: Model) -> bool:
+    """Whether the model comes with its weights: such ones are narrow by themselves."""
+    return model.kind.startswith("trained")
 
 
 def _row(model: Model) -> tuple[str, ...]:
