@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ BESIDE = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md", 
 log = logging.getLogger("mkdocs.plugins.graphlab")
 
 _LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
+_NAMED_LINK = re.compile(r"\[([^\]]+)\]\(([^)#\s]+)(#[^)\s]*)?\)")
+_FILE_NAME = re.compile(r"\[(?:docs/)?(\w+\.md)\]\((?=(?:docs/)?\1[#)])")
 _ITEM = re.compile(r"(?:[-*]|\d+\.) ")
 
 
@@ -41,13 +44,17 @@ def _without(items: list[Any], missing: set[str]) -> list[Any]:
 
 
 def on_files(files: Any, config: Any) -> Any:
-    """Adds the documents at the top of the repository as pages, and the examples that pages link to as files."""
+    """Adds the documents at the top of the repository as pages, and the files outside docs/ that pages link to."""
     for name, page in BESIDE.items():
         if page != "index.md":
             files.append(File.generated(config, page, content=_from_the_top((ROOT / name).read_text(encoding="utf-8"))))
-    for path in sorted((ROOT / "examples").rglob("*")):
-        if path.is_file() and path.suffix in (".py", ".toml"):
-            uri = path.relative_to(ROOT).as_posix()
+    pages = (file for file in files.documentation_pages() if file.src_dir)
+    texts = [Path(file.abs_src_path).read_text(encoding="utf-8") for file in pages]
+    targets = {target for text in texts for target, _ in _LINK.findall(text) if target.startswith("../")}
+    linked = {target.removeprefix("../") for target in targets}
+    for uri in sorted(linked - BESIDE.keys()):
+        path = ROOT / uri
+        if path.is_file() and not files.get_file_from_path(uri):
             files.append(File.generated(config, uri, abs_src_path=str(path)))
     return files
 
@@ -57,17 +64,35 @@ def _from_the_top(text: str) -> str:
     return text.replace("](docs/", "](")
 
 
-def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Links that leave docs/ lead to the copies on_files made; a list after a line of text gets its blank line."""
-    return _spaced(_LINK.sub(_inside, markdown))
+def on_page_markdown(markdown: str, page: Any, config: Any, **_: Any) -> str:
+    """Links that leave docs/ lead to the copies on_files made, and a link called like its file gets the page's title.
+
+    A list after a line of text gets its blank line.
+    """
+    titles = dict(_titles(config.nav))
+    named = _FILE_NAME.sub(lambda link: f"[{titles[link[1]]}](" if link[1] in titles else link[0], markdown)
+    return _spaced(_NAMED_LINK.sub(_inside, named))
+
+
+def _titles(items: list[Any]) -> Iterator[tuple[str, str]]:
+    """(page, title) of a navigation."""
+    for item in items:
+        ((title, value),) = item.items()
+        if isinstance(value, list):
+            yield from _titles(value)
+        else:
+            yield value, title
 
 
 def _inside(link: re.Match[str]) -> str:
-    target, anchor = link[1], link[2] or ""
-    if target.startswith("../") and "://" not in target:
-        beyond = target.removeprefix("../")
-        return f"]({BESIDE.get(beyond, beyond)}{anchor})"
-    return link[0]
+    """A link out of docs/ as one of the site; a folder of the repository, which the site does not have, is no link."""
+    name, target, anchor = link[1], link[2], link[3] or ""
+    if not target.startswith("../"):
+        return link[0]
+    beyond = target.removeprefix("../")
+    if (ROOT / beyond).is_dir():
+        return name
+    return f"[{name}]({BESIDE.get(beyond, beyond)}{anchor})"
 
 
 def _spaced(markdown: str) -> str:

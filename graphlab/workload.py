@@ -65,7 +65,7 @@ class Stage:
     """One module of a workload and how often a generation runs it.
 
     `build` returns the module on the meta device in eval mode and in its `dtype` (no weights; see
-    `graphlab.models.build_on_meta`). `inputs` maps parameters of `forward` to arguments. `steps` and
+    `graphlab.components.base.build_on_meta`). `inputs` maps parameters of `forward` to arguments. `steps` and
     `calls_per_step` are expressions over the workload's variables; "2 if guidance > 1 else 1" is written
     with Python's conditional expression, and `calls_per_step` may read `step`. A stage of 0 steps does not run
     under those bindings and leaves the report. `step_bindings` are expressions over the variables and `step`

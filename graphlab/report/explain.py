@@ -9,7 +9,7 @@ from graphlab.errors import UnknownNameError
 from graphlab.names import nearest
 from graphlab.report.data import AttentionRow, InputRow, NodeRow, StageReport
 
-REWRITES = "none have run (rewrites come with a later release)"
+REWRITES = "none have run: explain reads the model as it was captured"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
 from graphlab.cli.main import main
-from graphlab.rewriting.pipeline import LEVELS
 from tests.docs.reference import DOCS, catalogue
 from tests.docs.reference.commands import commands, options
 from tests.docs.reference.pages import NAMES, page
@@ -34,10 +31,3 @@ def test_every_rewrite_is_in_the_catalogue(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(catalogue, "built_in", lambda: {**known, "fuse-nothing": known["fuse-qkv"]})
     with pytest.raises(KeyError, match=r"rewrites\.md has no block of fuse-nothing"):
         catalogue.page()
-
-
-@pytest.mark.parametrize("level", [1, 2])
-def test_the_levels_are_those_of_the_pipeline(level: int) -> None:
-    rows = re.findall(r"^\| `-O[12]` \|(.*)$", (DOCS / catalogue.NAME).read_text(encoding="utf-8"), flags=re.M)
-    named = {word for row in rows[:level] for word in re.findall(r"[a-z]+(?:-[a-z]+)+", row)}
-    assert named - {"clean-up"} == set(LEVELS[level])

@@ -44,7 +44,9 @@ def copy(tmp_path: Path) -> Path:
     (tmp_path / "docs").mkdir()
     shutil.copy(ROOT / "docs" / "hooks.py", tmp_path / "docs")
     shutil.copytree(ROOT / "docs" / "javascripts", tmp_path / "docs" / "javascripts")
-    (tmp_path / "docs" / "index.md").write_text("# Home\n\n[kept](#kept)\n\n## Kept\n")
+    (tmp_path / "docs" / "index.md").write_text(
+        "# Home\n\n[kept](#kept) [file](../examples/own_workload.py) [all](../examples)\n\n## Kept\n"
+    )
     text = (ROOT / "mkdocs.yml").read_text()
     nav = "nav:\n  - Home: index.md\n  - Contributing: contributing.md\n  - Changelog: changelog.md\n"
     (tmp_path / "mkdocs.yml").write_text(text.partition("nav:\n")[0] + nav)
@@ -87,7 +89,8 @@ def test_what_is_broken_is_an_error(what: str, copy: Path, tmp_path: Path) -> No
 def test_the_copy_itself_is_whole(copy: Path, tmp_path: Path) -> None:
     done = build(copy, tmp_path / "site")
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "site" / "examples" / "own_workload.py").exists()
+    assert [path.name for path in (tmp_path / "site" / "examples").iterdir()] == ["own_workload.py"]
+    assert "</a> all</p>" in (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
 
 
 def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:

@@ -42,7 +42,7 @@ def page() -> str:
 
 def built_in() -> dict[str, type[Rewrite | StageRewrite]]:
     """{name: class} of the rewriting passes that come with graphlab."""
-    found = {name: entry.kind for name, entry in passes().items() if entry.owner == "graphlab"}
+    found = {name: entry.value for name, entry in passes().items() if entry.owner.built_in}
     return {name: kind for name, kind in found.items() if issubclass(kind, Rewrite | StageRewrite)}
 
 

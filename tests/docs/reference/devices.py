@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 
-from graphlab.hardware import PEAK_DTYPES, Hardware, device_names, load_device
+from graphlab.hardware import PEAK_DTYPES, Hardware, registry
 from graphlab.units import format_bytes, format_count
 from tests.docs.reference import WRITTEN, code, paragraph, prose, table
 
 
 def page() -> str:
     """The whole page."""
-    known = [load_device(name) for name in device_names()]
+    known = [entry.value for entry in registry().entries.values() if entry.owner.built_in]
     head = [
         WRITTEN,
         "# Devices",

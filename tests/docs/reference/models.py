@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from graphlab.models import Model, models
-from graphlab.models.erase_bases import BASES
+from graphlab.models.registry import built_in_names
 from tests.docs.reference import WRITTEN, code, paragraph, prose, table
 
 
 def page() -> str:
     """The whole page."""
-    known = models()
+    known = {name: models()[name] for name in built_in_names()}
     full = [model for name, model in known.items() if not name.endswith("-tiny")]
     kinds = sorted({model.kind for model in full})
     head = [
@@ -32,10 +32,15 @@ def page() -> str:
 
 
 def _tiny(known: dict[str, Model]) -> str:
-    shown = [name for name in known if not name.endswith("-tiny") and name not in BASES]
-    without = [name for name in shown if f"{name}-tiny" not in known]
+    wide = [name for name, model in known.items() if not name.endswith("-tiny") and not _trained(model)]
+    without = [name for name in wide if f"{name}-tiny" not in known]
     text = "`NAME-tiny` is a narrow copy with the same topology"
     return f"{text}, except for {', '.join(map(code, without))}." if without else f"{text}."
+
+
+def _trained(model: Model) -> bool:
+    """Whether the model comes with its weights: such ones are narrow by themselves."""
+    return model.kind.startswith("trained")
 
 
 def _row(model: Model) -> tuple[str, ...]:
