@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
+import numbers
 from collections.abc import Mapping, Sequence, Set
 from pathlib import PurePath
 from typing import Any
@@ -21,9 +22,9 @@ def plain(value: Any, where: str = "") -> Any:
     """`value` as None, bool, int, float, str, or lists and dictionaries of them.
 
     Dataclasses become dictionaries of their fields, mappings dictionaries in their own order, sets sorted lists,
-    enums their values, sympy's and symbolic sizes texts. A number that JSON has no word for is a text: "nan", "inf",
-    "-inf". NoFactError for anything else (a tensor, a function, an object), for keys that are no texts or numbers,
-    and for two keys that are the same text.
+    enums their values, numbers of any library Python's, sympy's expressions texts. A number that JSON has no word for
+    is a text: "nan", "inf", "-inf". NoFactError for anything else (a tensor, a function, an object), for keys that are
+    no texts or numbers, and for two keys that are the same text.
     """
     return _plain(value, where, 0)
 
@@ -33,9 +34,9 @@ def _plain(value: Any, where: str, depth: int) -> Any:
         return value
     if isinstance(value, enum.Enum):
         return _plain(value.value, where, depth + 1)
-    if isinstance(value, int):
+    if isinstance(value, numbers.Integral):  # numpy's and sympy's, too
         return int(value)
-    if isinstance(value, float):
+    if isinstance(value, numbers.Real):
         return float(value) if math.isfinite(value) else str(float(value))
     if depth > DEEPEST:
         raise NoFactError(f"{where or 'it'} is nested more than {DEEPEST} deep")

@@ -6,7 +6,9 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy
 import pytest
+import sympy
 
 from graphlab.report.data import AnalysisFacts
 from graphlab.report.facts_table import CELL, COLUMNS, ROWS, facts_tables
@@ -78,6 +80,8 @@ class Fact:
         ({3: (1, 2)}, {"3": [1, 2]}),
         (frozenset({"b", "a"}), ["a", "b"]),
         (range(3), [0, 1, 2]),
+        ((numpy.int64(3), numpy.float32(0.5)), [3, 0.5]),
+        (sympy.Symbol("h") * 2, "2*h"),
     ],
 )
 def test_values(value: object, expected: object) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from graphlab.lowering.registry import backends
+from tests.plugins.conftest import forget
 from tests.timing.modules import install_plugin
 
 
@@ -19,6 +19,6 @@ def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     install_plugin(folder)
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setenv("PYTHONPATH", str(folder))
-    backends.cache_clear()
+    forget()
     yield
-    backends.cache_clear()
+    forget()
