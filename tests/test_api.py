@@ -74,6 +74,9 @@ def test_networkx_gets_the_facts(report: graphlab.AnalysisReport) -> None:
     assert graph.nodes[row.name]["role"] == "attention_core"
     assert nx.is_directed_acyclic_graph(graph)
     assert "input_ids" in nx.ancestors(graph, row.name)
+    kinds = {name: kind for name, kind in graph.nodes(data="kind") if kind != "call"}
+    assert {name for name, kind in kinds.items() if kind == "input"} <= {item.name for item in stage.inputs}
+    assert sum(kind == "weight" for kind in kinds.values()) > 10
     path = nx.dag_longest_path(graph, weight="weight")
     assert len(path) > 10
     whole = report.to_networkx()
