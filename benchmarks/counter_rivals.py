@@ -68,7 +68,8 @@ def fvcore(module: torch.nn.Module, inputs: Inputs) -> tuple[float, str]:
     counted = FlopCountAnalysis(module, inputs).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     total = 2 * counted.total()
     skipped = counted.unsupported_ops()
-    return total, ", ".join(f"{count} {name}" for name, count in skipped.most_common(3))
+    order = sorted(skipped, key=lambda kind: ("attention" not in kind, -skipped[kind], kind))
+    return total, _few([f"{skipped[kind]} {kind}" for kind in order])
 
 
 def thop(module: torch.nn.Module, inputs: Inputs) -> tuple[float, str]:
@@ -101,8 +102,8 @@ def torchprofile(module: torch.nn.Module, inputs: Inputs) -> tuple[float, str]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         macs = profile_macs(module, inputs)
-    ignored = sorted({str(item.message) for item in caught if "No handlers found" in str(item.message)})
-    return 2 * macs, "; ".join(ignored[:1])
+    ignored = {str(item.message).split('"')[1] for item in caught if "No handlers found" in str(item.message)}
+    return 2 * macs, _few(sorted(ignored))
 
 
 def ptflops(module: torch.nn.Module, inputs: Inputs) -> tuple[float, str]:
@@ -115,6 +116,11 @@ def ptflops(module: torch.nn.Module, inputs: Inputs) -> tuple[float, str]:
         module.module, (1,), input_constructor=lambda _: named, as_strings=False, print_per_layer_stat=False
     )
     return 2 * macs, ""
+
+
+def _few(kinds: list[str]) -> str:
+    """The first three of `kinds`, and how many more there are."""
+    return ", ".join(kinds[:3]) + (f" and {len(kinds) - 3} kinds more" if len(kinds) > 3 else "")
 
 
 COUNTERS: dict[str, tuple[str, Callable[[torch.nn.Module, Inputs], tuple[float, str]]]] = {
@@ -140,7 +146,10 @@ def count(name: str, stage_name: str, device: str, *, spelled: bool) -> dict[str
     assert stage.build is not None
     named = example_arguments(stage, workload.values(), device)
     module = stage.build()
-    module = module if device == "meta" else module.to_empty(device=device).float()
+    if device != "meta":
+        if any(True for _ in module.buffers()):
+            raise SystemExit(f"{stage_name} has buffers, whose values the meta device does not hold: use --device meta")
+        module = module.to_empty(device=device).float()
     tensors = {key: value for key, value in named.items() if isinstance(value, torch.Tensor)}
     wrapped = Positional(module, tuple(tensors), {key: named[key] for key in named.keys() - tensors.keys()}).eval()
     try:

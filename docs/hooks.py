@@ -25,24 +25,6 @@ _FILE_NAME = re.compile(r"\[(?:docs/)?(\w+\.md)\]\((?=(?:docs/)?\1[#)])")
 _ITEM = re.compile(r"(?:[-*]|\d+\.) ")
 
 
-def on_config(config: Any) -> Any:
-    """Takes pages that are planned (`extra: planned:`) and not written yet out of the navigation."""
-    planned = set(config.extra.get("planned", ()))
-    missing = {page for page in planned if not (Path(config.docs_dir) / page).exists()}
-    config.nav = _without(config.nav, missing)
-    return config
-
-
-def _without(items: list[Any], missing: set[str]) -> list[Any]:
-    kept = []
-    for item in items:
-        ((title, value),) = item.items()
-        value = _without(value, missing) if isinstance(value, list) else value
-        if value and not (isinstance(value, str) and value in missing):
-            kept.append({title: value})
-    return kept
-
-
 def on_files(files: Any, config: Any) -> Any:
     """Adds the documents at the top of the repository as pages, and the files outside docs/ that pages link to."""
     for name, page in BESIDE.items():
