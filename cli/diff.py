@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 VIOLATED, UNKNOWN = 3, 4
 """Exit codes of --fail-if: a rule was violated; none was, and one is about something unknown."""
 _TOP = 20
+_INPUT = "NAME=SHAPE:DTYPE"
 _DEPTH = 2
 
 
@@ -78,6 +80,10 @@ def diff(
     strict: Strict = False,
     static: Static = False,
     config: Config = None,
+    config_a: Annotated[Path | None, typer.Option("--config-a", metavar="FILE", help="--config for A alone.")] = None,
+    config_b: Annotated[Path | None, typer.Option("--config-b", metavar="FILE", help="--config for B alone.")] = None,
+    inputs_a: Annotated[list[str] | None, typer.Option("--input-a", metavar=_INPUT, help="--input for A.")] = None,
+    inputs_b: Annotated[list[str] | None, typer.Option("--input-b", metavar=_INPUT, help="--input for B.")] = None,
     trust_pickle: TrustPickle = False,
     no_cache: NoCache = False,
     json: Annotated[str | None, typer.Option("--json", metavar="PATH", help="Report as JSON; - is stdout.")] = None,
@@ -92,9 +98,10 @@ def diff(
     check_outputs(outputs)
     _check_rules(fail_if or ())
     sets = (parse_bindings(bindings), parse_bindings(only_a), parse_bindings(only_b))
-    shapes = parse_inputs(inputs)
+    shapes = (parse_inputs([*(inputs or ()), *(inputs_a or ())]), parse_inputs([*(inputs or ()), *(inputs_b or ())]))
     from graphlab.cli.render import progress
     from graphlab.comparing import run
+    from graphlab.diffing.opening import SourceOptions
 
     with progress(2) as tell:
         report = run(
@@ -113,9 +120,8 @@ def diff(
             strict=strict,
             cache=not no_cache,
             progress=tell,
-            config=config,
-            trust_pickle=trust_pickle,
-            inputs=shapes,
+            options_a=SourceOptions(config_a or config, trust_pickle, shapes[0]),
+            options_b=SourceOptions(config_b or config, trust_pickle, shapes[1]),
         )
     chosen = by.value if by is not None else None
     cut = depth if depth is not None else _DEPTH

@@ -47,17 +47,20 @@ def diff(
     config: str | os.PathLike[str] | None = None,
     trust_pickle: bool = False,
     inputs: Mapping[str, str] | None = None,
+    options_a: SourceOptions | None = None,
+    options_b: SourceOptions | None = None,
     **bindings: int | float,
 ) -> DiffReport:
     """What differs between `a` and `b`: settings, totals, every stage, and what became of the rules in `fail_if`.
 
     Each is a source as `analyze` takes it, a report, or the file of one. Two sources are analysed; a source beside a
     report is put through the report's command at the report's bindings, device and options; a program alone takes the
-    sizes of the other's inputs. `stage` picks one stage of both, `stage_a` and `stage_b` one of each;
-    `bindings` go to every source that has such a variable, `only_a` and `only_b` to one.
-    `per` is "call" or "generation", by default a generation where both sides say what one is. The other options are
-    those of `analyze`. Raises DiffError for what cannot be compared, ReportFileError for a report that cannot be read,
-    RuleError and PlaceError for a rule that is misspelled or about what neither side has.
+    sizes of the other's inputs. `stage` picks one stage of both, `stage_a` and `stage_b` one of each; `bindings` go to
+    every source that has such a variable, `only_a` and `only_b` to one; `options_a` and `options_b` say how one source
+    is read where `config`, `trust_pickle` and `inputs` are not for both. `per` is "call" or "generation", by default a
+    generation where both sides say what one is. The other options are those of `analyze`. Raises DiffError for what
+    cannot be compared, ReportFileError for a report that cannot be read, RuleError and PlaceError for a rule that is
+    misspelled or about what neither side has.
     """
     return run(
         a,
@@ -78,6 +81,8 @@ def diff(
         config=config,
         trust_pickle=trust_pickle,
         inputs=inputs,
+        options_a=options_a,
+        options_b=options_b,
     )
 
 
@@ -101,13 +106,17 @@ def run(
     config: str | os.PathLike[str] | None = None,
     trust_pickle: bool = False,
     inputs: Mapping[str, str] | None = None,
+    options_a: SourceOptions | None = None,
+    options_b: SourceOptions | None = None,
 ) -> DiffReport:
     """`diff` with its bindings in a mapping, where a variable may be called like an option."""
     rules = tuple(parse_rule(text) for text in fail_if)
     if per not in (None, *PER):
         raise DiffError(f"numbers are per {' or '.join(PER)}, not per {per!r}", hint=nearest(str(per), PER).strip())
     options = SourceOptions(config, trust_pickle, inputs)
-    first, second = (open_side(i, n, options, dynamic=dynamic) for i, n in ((a, "a"), (b, "b")))
+    first = open_side(a, "a", options_a or options, dynamic=dynamic)
+    second = open_side(b, "b", options_b or options, dynamic=dynamic)
+    _check_options((first, second), (options_a or options, options_b or options))
     kind = kind_of(first, second)
     first, second = _asked((first, second), bindings, (only_a or {}, only_b or {}))
     if device is not None and not any(isinstance(side, Opened) for side in (first, second)):
@@ -117,6 +126,14 @@ def run(
     sides, scale = _sides(kind, (first, second), chosen, wish, per)
     report = compare(*sides, kind, scale, notes=(chosen.note,) if chosen.note else ())
     return replace(report, rules=judged(rules, report))
+
+
+def _check_options(sides: tuple[Saved | Opened, Saved | Opened], options: tuple[SourceOptions, SourceOptions]) -> None:
+    """DiffError for options of sources that go to a report alone, where they would be ignored without a word."""
+    used = [item for side, item in zip(sides, options, strict=True) if isinstance(side, Opened)]
+    for side, item in zip(sides, options, strict=True):
+        if isinstance(side, Saved) and (item.config is not None or item.inputs) and item not in used:
+            raise DiffError(f"{side.label} is a report, and configurations and inputs are for sources")
 
 
 def _asked(
@@ -205,5 +222,8 @@ def _analyses(
     return (a, b), scale
 
 
-def _late(side: Saved | Opened) -> int:
-    return 0 if isinstance(side, Saved) else 2 if side.bare else 1
+def _late(side: Saved | Opened) -> tuple[int, int]:
+    """Reports, then models, then programs alone: first those whose sizes are fixed, which the others can take."""
+    if isinstance(side, Saved):
+        return 0, 0
+    return (2, len(side.workload.variables)) if side.bare else (1, 0)

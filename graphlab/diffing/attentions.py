@@ -11,8 +11,8 @@ from graphlab.report.diff_data import AttentionDiff, AttentionShape, Status
 def attention_diffs(a: Sequence[AttentionShape], b: Sequence[AttentionShape]) -> tuple[AttentionDiff, ...]:
     """What is left when attentions of equal shape are taken out in pairs, alike ones counted.
 
-    The rest are paired in call order, those of one kind over one axis first, then any; what has no partner was added
-    or removed.
+    The rest are paired in call order, those of one kind over one axis first, then those of which one side does not
+    know it; what has no partner was added or removed: a cross-attention never becomes a self-attention.
     """
     both = Counter(a) & Counter(b)
     left, right = _without(a, both), _without(b, both)
@@ -43,11 +43,17 @@ def _pairs(
 ) -> Iterator[tuple[AttentionShape, AttentionShape]]:
     """Pairs in call order, taken out of both lists."""
     for item in list(left):
-        partner = next((other for other in right if not alike or _kind(other) == _kind(item)), None)
+        partner = next((other for other in right if _same(item, other, alike=alike)), None)
         if partner is not None:
             left.remove(item)
             right.remove(partner)
             yield item, partner
+
+
+def _same(a: AttentionShape, b: AttentionShape, *, alike: bool) -> bool:
+    """Whether the two are of one kind; not `alike`, also where what differs is unknown on a side."""
+    pairs = list(zip(_kind(a), _kind(b), strict=True))
+    return all(left == right or (not alike and None in (left, right)) for left, right in pairs)
 
 
 def _kind(shape: AttentionShape) -> tuple[object, ...]:

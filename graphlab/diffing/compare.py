@@ -130,7 +130,7 @@ def _settings(a: Side, b: Side, pairs: list[tuple[Part | None, Part | None]]) ->
     for left, right in pairs:
         if left is not None and right is not None:
             yield from _differing(f"{left.name}: ", left.settings, right.settings)
-            yield from _inputs(left, right)
+            yield from _inputs(left, right, in_order=a.bare or b.bare)
 
 
 def _differing(prefix: str, a: Mapping[str, str], b: Mapping[str, str]) -> Iterator[Setting]:
@@ -140,11 +140,11 @@ def _differing(prefix: str, a: Mapping[str, str], b: Mapping[str, str]) -> Itera
             yield Setting(f"{prefix}{name}", left, right)
 
 
-def _inputs(a: Part, b: Part) -> Iterator[Setting]:
-    """Inputs of one name, and the rest in order where both sides have as many, whose shapes differ."""
+def _inputs(a: Part, b: Part, *, in_order: bool) -> Iterator[Setting]:
+    """Inputs of one name whose shapes differ; the rest `in_order`, where both have as many: exporters rename inputs."""
     rest = ([n for n in a.inputs if n not in b.inputs], [n for n in b.inputs if n not in a.inputs])
     pairs = [(name, name) for name in a.inputs if name in b.inputs]
-    pairs += zip(*rest, strict=True) if len(rest[0]) == len(rest[1]) else ()
+    pairs += zip(*rest, strict=True) if in_order and len(rest[0]) == len(rest[1]) else ()
     for left, right in pairs:
         if a.inputs[left] != b.inputs[right]:
             name = left if left == right else f"{left} / {right}"

@@ -127,10 +127,10 @@ def _attention_cells(item: AttentionDiff) -> Iterator[str]:
 
 
 def _kind(shape: AttentionShape) -> str:
-    """ "self spatial, causal, fused"."""
-    causal = {True: "causal", False: "not causal", None: "causal unknown"}[shape.causal]
+    """ "self spatial, causal, fused"; nothing is said of causality where there is none."""
+    causal = {True: ", causal", False: "", None: ", causal unknown"}[shape.causal]
     spelled = "fused" if shape.fused else "spelled out"
-    return f"{shape.kind or 'unknown'} {shape.axis or 'unknown'}, {causal}, {spelled}"
+    return f"{shape.kind or 'unknown'} {shape.axis or 'unknown'}{causal}, {spelled}"
 
 
 def times_table(part: PartDiff) -> Table | None:

@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 import graphlab
-from graphlab import Program, Stage, TensorInput, Variable, Workload, diff
+from graphlab import GraphlabError, Program, Stage, TensorInput, Variable, Workload, diff
 from graphlab.diffing.errors import DiffError
+from graphlab.diffing.opening import SourceOptions
 from graphlab.report.json_writer import to_json
 
 
@@ -160,3 +161,21 @@ def test_stages_of_two_names_are_compared_where_asked() -> None:
     assert [(part.a, part.b, part.status) for part in found.parts] == [("denoiser", "transformer", "same")]
     with pytest.raises(DiffError, match=r"toy has no stage 'denoiser' .*--stage-a and --stage-b pick one of each"):
         diff(model(), model(names=("transformer", "decoder")), stage="denoiser")
+
+
+def test_a_program_of_fixed_sizes_is_worked_out_first() -> None:
+    free = program(size=16)
+    fixed = graphlab.capture(block(), (torch.empty(2, 4, 24, 24, device="meta"),), dynamic=False)
+    for found in (diff(free, fixed), diff(fixed, free)):
+        assert not found.settings
+        assert found.total("flops") is not None
+        assert found.part(free.name).status == "same"
+
+
+def test_options_of_one_source_do_not_reach_the_other(tmp_path: Path) -> None:
+    with pytest.raises(GraphlabError, match="stable-diffusion-v1-5-tiny is not a state dict"):
+        diff("stable-diffusion-v1-5-tiny", model(), config=tmp_path)
+    with pytest.raises(GraphlabError, match="stable-diffusion-v1-5-tiny is not a state dict"):
+        diff("stable-diffusion-v1-5-tiny", model(), options_a=SourceOptions(config=tmp_path))
+    with pytest.raises(DiffError, match="is a report, and configurations and inputs are for sources"):
+        diff(graphlab.analyze(model()), model(), options_a=SourceOptions(config=tmp_path))

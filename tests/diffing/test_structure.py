@@ -79,3 +79,11 @@ def test_attentions_without_a_partner_were_added_or_removed() -> None:
 def test_an_attention_that_was_fused_is_changed() -> None:
     (one,) = attention_diffs([replace(SELF, fused=False)], [SELF])
     assert (one.status, one.count) == ("changed", 1)
+
+
+def test_kinds_are_never_turned_into_each_other_but_an_unknown_one_may_become_known() -> None:
+    found = attention_diffs([CROSS], [SELF])
+    assert {(item.status, item.a, item.b) for item in found} == {("removed", CROSS, None), ("added", None, SELF)}
+    unseen = replace(SELF, kind=None, causal=None)
+    (one,) = attention_diffs([unseen], [CROSS])
+    assert (one.status, one.a, one.b) == ("changed", unseen, CROSS)

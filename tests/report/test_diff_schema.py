@@ -83,7 +83,7 @@ def test_alike_calls_and_attentions_are_written_once() -> None:
     part = everything()[0].part("unet")
     table = attention_table(part)
     assert table is not None
-    assert ("1 x", "changed", "self spatial, not causal, spelled out", "1", "2", "16 -> 64", "16", "8") in table.rows
+    assert ("1 x", "changed", "self spatial, spelled out", "1", "2", "16 -> 64", "16", "8") in table.rows
     assert attention_table(replace(part, attention=())) is None
     rows = tuple(NodeDiff("removed", (), _facts(f"b.{index}.attn"), None) for index in range(3))
     calls = nodes_table(replace(part, nodes=NodesDiff(0, 0, 0, 0, 3, 0, rows)))
