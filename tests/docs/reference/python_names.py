@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -92,7 +93,8 @@ def _name(annotation: Any) -> str:
 
 
 def _default(value: Any) -> str:
-    text = repr(value)
+    # Quoted as the formatter quotes, which reads the blocks of pages, too.
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
     return "..." if " at 0x" in text or len(text) > WIDTH else text
 
 
