@@ -43,8 +43,18 @@ def test_options_reach_the_measurement(run: Run, calls: list[Any], measured: lis
     assert given.pop("workload").values()["height"] == 128
     assert given == {
         "stage": "unet", "rounds": 7, "budget": 2.5, "threads": 1, "dtype": "float32", "device": "cuda",
+        "predicted": None,
     }  # fmt: skip
     assert calls[0]["dynamic"] is False
+
+
+def test_estimates_go_where_they_can_be_seen(run: Run, measured: list[dict[str, Any]]) -> None:
+    result = run("profile", "toy", "--predicted", "l4", "--html", "-")
+    assert measured[0]["predicted"].name == "l4"
+    assert result.out.startswith("<!doctype html>")
+    assert "Measured calls" in result.err
+    assert run("profile", "toy", "--predicted", "l4").code == 2
+    assert run("profile", "toy", "--predicted", "nope", "--json", "-").code == 1
 
 
 @pytest.mark.parametrize("width", ["80", "200"])
