@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,8 @@ def run(*args: str, **options: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*COMMAND, *args], capture_output=True, text=True, timeout=60, **options)  # type: ignore[call-overload,no-any-return]  # options are the caller's
 
 
-def test_help_is_quick_and_imports_nothing_heavy() -> None:
+def test_help_imports_nothing_heavy() -> None:
+    """What keeps it at half a second, which `python -m benchmarks.startup` times."""
     heavy = "{'torch', 'diffusers', 'transformers', 'onnxruntime', 'onnx', 'rich', 'sympy', 'networkx'}"
     code = (
         "import sys; from graphlab.cli.main import main; assert main(['--help']) == 0; "
@@ -26,15 +26,6 @@ def test_help_is_quick_and_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
-
-
-def test_help_answers_in_half_a_second() -> None:
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        assert run("--help").returncode == 0
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.5
 
 
 @pytest.mark.parametrize("command", ["devices", "models"])
