@@ -9,7 +9,6 @@ import tempfile
 import pytest
 from hypothesis import HealthCheck, settings
 
-
 # The same examples every time, and no verdict from how busy the machine is.
 settings.register_profile("graphlab", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("graphlab")
