@@ -159,7 +159,7 @@ def show(report: DiffReport, by: str | None, depth: int, top: int, stream: Any) 
             continue
         for table in part_tables(report, part, by, depth=depth, top=top):
             print_table(out, table)
-        for title, lines in part_lists(part, by):
+        for title, lines in part_lists(report, part, by):
             print_lines(out, title, lines)
     print_lines(out, "Words that differ", text_lines(report.texts))
     print_lines(out, "Notes", report.notes)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from graphlab.diffing.analysis_side import CALL, GENERATION, analysis_side, is_bare
+from graphlab.diffing.analysis_side import CALL, GENERATION, analysis_side, holds_calls, is_bare
 from graphlab.diffing.bench_side import bench_side
 from graphlab.diffing.characterization_side import characterization_side
 from graphlab.diffing.choosing import Chosen, choose, outline
@@ -218,7 +218,8 @@ def _analyses(
             done[index] = side
     bare = any(is_bare(item.data) for item in done.values())
     scale = per if per is not None else CALL if bare else GENERATION
-    a, b = (analysis_side(done[i], stages[i], scale, _given(sides[i])) for i in (0, 1))
+    calls = all(holds_calls(item.data) for item in done.values())
+    a, b = (analysis_side(done[i], stages[i], scale, _given(sides[i]), calls=calls) for i in (0, 1))
     return (a, b), scale
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from graphlab.diffing.entries import Entry
 from graphlab.diffing.reading import Saved
 from graphlab.diffing.side import Groups, Part, Side, Value, Values, added
-from graphlab.report.data import Group, StageReport
+from graphlab.report.data import Group, NodeRow, grouped
+from graphlab.report.decoding import ReportFileError
 from graphlab.report.diff_data import AttentionShape, Compared, GivenAs
 
 CALL, GENERATION = "call", "generation"
+_NO_CALLS = (
+    "the report was written when reports held no calls, so nothing is compared by op, module or call: write it again "
+    "with `graphlab analyze --json`"
+)
 
 
 def is_bare(report: Entry) -> bool:
@@ -23,26 +28,54 @@ def is_bare(report: Entry) -> bool:
     return stages[0]["name"].value == report["workload"].value and all(axis in names for axis in axes)
 
 
-def analysis_side(saved: Saved, stage: str | None, per: str, given_as: GivenAs) -> Side:
-    """`saved` as a Side of its stages, or of `stage` alone; numbers are of one call or of a generation (`per`)."""
+def holds_calls(report: Entry) -> bool:
+    """Whether the report lists the calls of its stages: those of older versions do not."""
+    return all(item.has("nodes") for item in report["stages"].each())
+
+
+def input_shapes(stage: Entry) -> dict[str, tuple[int, ...]]:
+    """{input of a stage: its shape}."""
+    return {item["name"].text(): tuple(d.whole() for d in item["shape"].each()) for item in stage["inputs"].each()}
+
+
+def analysis_side(saved: Saved, stage: str | None, per: str, given_as: GivenAs, *, calls: bool) -> Side:
+    """`saved` as a Side of its stages, or of `stage` alone; numbers are of one call or of a generation (`per`).
+
+    `calls`: whether those of the stages are read too, which takes a report that holds them.
+    """
     report = saved.data
-    live = {item.name: item for item in saved.live.stages} if saved.live is not None else {}
-    stages = [item for item in report["stages"].each() if stage in (None, item["name"].text())]
-    parts = tuple(_part(item, live.get(item["name"].text()), per) for item in stages)
+    parts = tuple(_part(item, _calls(item) if calls else None, per) for item in report["stages"].named(stage))
     return Side(
         compared=Compared(saved.label, given_as, saved.workload),
-        bindings={name: item.shown() for name, item in report["bindings"].items()},
+        bindings=report["bindings"].settings(),
         settings={"device": report["device"].shown()},
         parts=parts,
         totals=_totals(parts),
         bare=is_bare(report),
+        notes=() if holds_calls(report) else (_NO_CALLS,),
     )
 
 
-def _part(stage: Entry, live: StageReport | None, per: str) -> Part:
+def _calls(stage: Entry) -> tuple[NodeRow, ...]:
+    """The calls of the stage; ReportFileError where they are not those that its categories and roles sum up."""
+    rows = stage["nodes"].decoded(tuple[NodeRow, ...])
+    for by, key in (("category", "categories"), ("role", "roles")):
+        sums = {name: _whole(group) for name, group in grouped(rows, by).items()}
+        if sums != {name: _whole(item.decoded(Group)) for name, item in stage[key].items()}:
+            raise ReportFileError(
+                f"{stage.label}: {stage.path}.nodes: the calls do not add up to {stage.path}.{key}",
+                hint="was it edited? write the report again",
+            )
+    return rows
+
+
+def _whole(group: Group) -> tuple[int, ...]:
+    return group.nodes, group.flops, group.pointwise_flops, group.bytes
+
+
+def _part(stage: Entry, calls: tuple[NodeRow, ...] | None, per: str) -> Part:
     unknown = sum(item["nodes"].whole() for item in stage["unknown"].each())
-    attention = tuple(_attention(item) for item in stage["attention"].each())
-    inputs = {item["name"].text(): tuple(d.whole() for d in item["shape"].each()) for item in stage["inputs"].each()}
+    attention = tuple(item.decoded(AttentionShape) for item in stage["attention"].each())
     texts = {"flops": stage["flops_expression"].text()}
     texts |= {f"bytes {name}": item.text() for name, item in stage["bytes_expression"].items()}
     settings = {"dtype": stage["dtype"].text(), "batch": stage["batch"].shown()}
@@ -51,13 +84,13 @@ def _part(stage: Entry, live: StageReport | None, per: str) -> Part:
     return Part(
         name=stage["name"].text(),
         values=_values(stage, attention, unknown, per),
-        groups=_groups(stage, live, unknown),
+        groups=_groups(stage, calls, unknown),
         settings=settings,
-        inputs=inputs,
+        inputs=input_shapes(stage),
         texts=texts,
         symbols=tuple(name for name, _ in stage["symbols"].items()),
         attention=attention,
-        nodes=live.nodes if live is not None else None,
+        nodes=calls,
         weights=stage["weights"].text(),
     )
 
@@ -86,51 +119,31 @@ def _values(stage: Entry, attention: tuple[AttentionShape, ...], unknown: int, p
     }
 
 
-def _groups(stage: Entry, live: StageReport | None, unknown: int) -> Groups:
-    """Costs of one call. The JSON does not say in which roles the calls without a rule are: each may hold them all."""
+def _groups(stage: Entry, calls: Sequence[NodeRow] | None, unknown: int) -> Groups:
+    """Costs of one call. Without `calls` it is not known in which roles those without a rule are: each may hold all."""
+    in_roles = {name: group.unknown for name, group in grouped(calls, "role").items()} if calls is not None else {}
     found: dict[str, Mapping[str, Values]] = {
         "category": {
-            name: _group(item, unknown if name == "other" else 0) for name, item in stage["categories"].items()
+            name: _costs(item.decoded(Group), unknown if name == "other" else 0)
+            for name, item in stage["categories"].items()
         },
-        "role": {name: _group(item, unknown) for name, item in stage["roles"].items()},
+        "role": {
+            name: _costs(item.decoded(Group), in_roles.get(name, unknown)) for name, item in stage["roles"].items()
+        },
     }
-    if live is not None:
-        found |= {by: {name: _live(group) for name, group in live.by(by).items()} for by in ("op", "module")}
+    for by in ("op", "module") if calls is not None else ():
+        found[by] = {name: _costs(group, group.unknown) for name, group in grouped(calls or (), by).items()}
     return found
 
 
-def _group(item: Entry, uncounted: int) -> Values:
-    return {
-        "nodes": Value(item["nodes"].whole()),
-        "flops": Value(item["flops"].whole(), uncounted),
-        "pointwise": Value(item["pointwise_flops"].whole(), uncounted),
-        "bytes_materialized": Value(item["bytes"].whole()),
-        "seconds": Value(item["seconds"].maybe(Entry.number), uncounted),
-    }
-
-
-def _live(group: Group) -> Values:
+def _costs(group: Group, uncounted: int) -> Values:
     return {
         "nodes": Value(group.nodes),
-        "flops": Value(group.flops, group.unknown),
-        "pointwise": Value(group.pointwise_flops, group.unknown),
+        "flops": Value(group.flops, uncounted),
+        "pointwise": Value(group.pointwise_flops, uncounted),
         "bytes_materialized": Value(group.bytes),
-        "seconds": Value(group.seconds, group.unknown),
+        "seconds": Value(group.seconds, uncounted),
     }
-
-
-def _attention(item: Entry) -> AttentionShape:
-    return AttentionShape(
-        kind=item["kind"].maybe(Entry.text),
-        axis=item["axis"].maybe(Entry.text),
-        causal=item["causal"].maybe(Entry.flag),
-        fused=item["fused"].flag(),
-        batch=item["batch"].whole(),
-        heads=item["heads"].maybe(Entry.whole),
-        q_tokens=item["q_tokens"].whole(),
-        kv_tokens=item["kv_tokens"].whole(),
-        head_dim=item["head_dim"].whole(),
-    )
 
 
 _LARGEST = {"peak_memory", "peak_memory_materialized", "cache_bytes"}

@@ -17,12 +17,12 @@ _ONCE = "measured once, so there is no interval"
 def bench_side(saved: Saved, stage: str | None) -> Side:
     """`saved` as a Side of the seconds of every candidate on every stage, or on `stage` alone."""
     report = saved.data
-    parts = [_part(item) for item in report["stages"].each() if stage in (None, item["name"].text())]
+    parts = [_part(item) for item in report["stages"].named(stage)]
     if stage is None and report["whole"].flag():
         parts.append(_generation(report, parts))
     return Side(
         compared=Compared(saved.label, "report", saved.workload),
-        bindings={name: item.shown() for name, item in report["bindings"].items()},
+        bindings=report["bindings"].settings(),
         settings={f"machine: {name}": text for name, text in _environment(report["environment"]).items()},
         parts=tuple(parts),
         totals={},

@@ -41,14 +41,13 @@ def characterization_side(saved: Saved, stage: str | None, given_as: GivenAs) ->
 
 
 def _model(model: Entry, stage: str | None) -> Part:
-    stages = [item for item in model["stages"].each() if stage in (None, item["name"].text())]
-    settings = {name: item.shown() for name, item in model["bindings"].items()}
+    stages = model["stages"].named(stage)
     calls = {f"{item['name'].text()} calls": item["calls"].shown() for item in stages}
     return Part(
         name=model["name"].text(),
         values=_values(model, _MODEL),
         groups={"stage": {item["name"].text(): _values(item, _STAGE) for item in stages}},
-        settings={**settings, **calls},
+        settings={**model["bindings"].settings(), **calls},
         weights=model["name"].text(),
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from graphlab.diffing.errors import ReportFileError
+from graphlab.report.decoding import ReportFileError, decode
 from graphlab.report.diff_data import Number
 
 T = TypeVar("T")
@@ -51,6 +51,18 @@ class Entry:
             raise self.wrong("a list")
         return (Entry(item, self.label, f"{self.path}[{index}]") for index, item in enumerate(self.value))
 
+    def has(self, key: str) -> bool:
+        """Whether it is an object with an entry `key`."""
+        return isinstance(self.value, dict) and key in self.value
+
+    def named(self, name: str | None) -> list[Entry]:
+        """The objects of a list that are called `name`; all of them for None."""
+        return [item for item in self.each() if name in (None, item["name"].text())]
+
+    def decoded(self, kind: type[T]) -> T:
+        """The entry as the dataclass, or the tuple of them, that wrote it."""
+        return decode(kind, self.value, f"{self.label}: {self.path}")
+
     def text(self) -> str:
         """The entry, which is a text."""
         if not isinstance(self.value, str):
@@ -81,6 +93,10 @@ class Entry:
         """`read` of the entry, or None where it is null: unknown."""
         return None if self.value is None else read(self)
 
+    def settings(self) -> dict[str, str]:
+        """Every entry of an object as a setting."""
+        return {key: item.shown() for key, item in self.items()}
+
     def shown(self) -> str:
         """A setting as one writes it: text as it is, null as a dash, anything else as JSON has it."""
         if self.value is None:
@@ -93,4 +109,4 @@ class Entry:
             return f"{self.value:g}" if isinstance(self.value, float) else str(self.value)
         if isinstance(self.value, list):
             return ", ".join(item.shown() for item in self.each()) or "none"
-        return ", ".join(f"{key}={item.shown()}" for key, item in self.items()) or "none"
+        return ", ".join(f"{key}={text}" for key, text in self.settings().items()) or "none"

@@ -5,10 +5,6 @@ from __future__ import annotations
 from graphlab.errors import GraphlabError
 
 
-class ReportFileError(GraphlabError):
-    """A saved report that cannot be read: no JSON, of another schema version, or with entries that make no sense."""
-
-
 class DiffError(GraphlabError):
     """Two things that cannot be compared, or not at the settings that were asked for."""
 

@@ -55,7 +55,7 @@ class Opened:
 def open_side(item: Comparable, label: str, options: SourceOptions, *, dynamic: bool) -> Saved | Opened:
     """The report that `item` is, or that the file it names holds; else the source it names, at its own sizes."""
     if isinstance(item, REPORTS):
-        found = saved(item.to_dict(), label, item if isinstance(item, AnalysisReport) else None)
+        found = saved(item.to_dict(), label)
         return replace(found, label=found.workload)
     if isinstance(item, (str, os.PathLike)):
         label = os.fspath(item)
@@ -83,11 +83,6 @@ def kind_of(a: Saved | Opened, b: Saved | Opened) -> str:
             hint=f"measure it: `graphlab {kinds[0]} {source.label} --json FILE`, and compare the two files",
         )
     return kinds[0] if kinds else "analyze"
-
-
-def same_inputs(stages: tuple[Stage, ...], names: set[str]) -> list[str]:
-    """Names of the stages whose inputs are called `names`."""
-    return [stage.name for stage in stages if set(tensor_inputs(stage)) == names]
 
 
 def axis_bindings(stage: Stage, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:

@@ -100,7 +100,7 @@ def _group(rule: Rule, part: PartDiff, step: Step) -> GroupDiff:
     if step.kind in ("op", "module") and not part.by(step.kind):
         raise PlaceError(
             f"rule {rule.text!r}: {step.kind}s are not known on both sides",
-            hint="a saved report has none: name the source instead",
+            hint="reports of analyze have them, written again where an older version wrote one, and those of profile",
         )
     known = [item.name for kind in kinds for item in part.by(kind)]
     raise _missing(rule, step, step.kind or "group", known)

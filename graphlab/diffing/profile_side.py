@@ -14,11 +14,11 @@ _GROUPS = {"categories": "category", "roles": "role", "ops": "op", "modules": "m
 def profile_side(saved: Saved, stage: str | None) -> Side:
     """`saved` as a Side of the seconds of a generation of every stage, or of `stage` alone."""
     report = saved.data
-    parts = tuple(_part(item) for item in report["stages"].each() if stage in (None, item["name"].text()))
+    parts = tuple(_part(item) for item in report["stages"].named(stage))
     machine = ("device", "device_type", "threads", "torch_version")
     return Side(
         compared=Compared(saved.label, "report", saved.workload),
-        bindings={name: item.shown() for name, item in report["bindings"].items()},
+        bindings=report["bindings"].settings(),
         settings={**{f"machine: {name}": report[name].shown() for name in machine}, "rounds": report["rounds"].shown()},
         parts=parts,
         totals=summed(parts),

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 from graphlab.diffing.entries import Entry
-from graphlab.diffing.errors import DiffError, ReportFileError
+from graphlab.diffing.errors import DiffError
 from graphlab.report import bench_data, characterization_data, diff_data, export_data, profile_data, rewrite_data
 from graphlab.report.data import SCHEMA as ANALYSIS
-from graphlab.report.data import AnalysisReport
+from graphlab.report.decoding import ReportFileError
 
 SCHEMAS = {
     ANALYSIS: "analyze",
@@ -31,12 +33,12 @@ _MOST_BYTES = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A report: how it was named, the command it is of, and its JSON; `live` is the report where it is no file."""
+    """A report: how it was named, the command it is of, and its JSON; `fresh` where a source was worked out for it."""
 
     label: str
     kind: str
     data: Entry
-    live: AnalysisReport | None = None
+    fresh: bool = False
 
     @property
     def workload(self) -> str:
@@ -57,13 +59,13 @@ def read_report(path: Path, label: str) -> Saved | None:
     return saved(found, label)
 
 
-def saved(found: dict[str, Any], label: str, live: AnalysisReport | None = None) -> Saved:
+def saved(found: dict[str, Any], label: str) -> Saved:
     """The report with the JSON `found`; ReportFileError for a version, DiffError for a command that is not read."""
     schema = Entry(found, label)["schema"].text()
     kind = SCHEMAS.get(schema)
     if kind is None:
         _refuse(schema, label)
-    return Saved(label, kind, Entry(found, label), live)
+    return Saved(label, kind, Entry(found, label))
 
 
 def _refuse(schema: str, label: str) -> NoReturn:
@@ -99,11 +101,18 @@ def _object(path: Path, label: str) -> dict[str, Any] | None:
     except UnicodeDecodeError as error:
         raise ReportFileError(f"{label} is not UTF-8: {error}") from error
     try:
-        found = json.loads(text, parse_constant=lambda name: _no_number(name, label))
+        found = json.loads(text, parse_constant=partial(_no_number, label), parse_float=partial(_finite, label))
     except (ValueError, RecursionError) as error:
         raise ReportFileError(f"{label} is not JSON: {error}", hint="was it written whole?") from error
     return found if isinstance(found, dict) else None
 
 
-def _no_number(name: str, label: str) -> NoReturn:
+def _finite(label: str, text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ReportFileError(f"{label} holds {text[:40]}, which is too large a number", hint="write the report again")
+    return value
+
+
+def _no_number(label: str, name: str) -> NoReturn:
     raise ReportFileError(f"{label} holds {name}, which no report of graphlab does", hint="write the report again")

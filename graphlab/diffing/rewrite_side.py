@@ -11,10 +11,10 @@ from graphlab.report.diff_data import Compared, GivenAs
 def rewrite_side(saved: Saved, stage: str | None, given_as: GivenAs) -> Side:
     """`saved` as a Side of one call of every stage after the rewrite, or of `stage` alone."""
     report = saved.data
-    parts = tuple(_part(item) for item in report["stages"].each() if stage in (None, item["name"].text()))
+    parts = tuple(_part(item) for item in report["stages"].named(stage))
     return Side(
         compared=Compared(saved.label, given_as, saved.workload),
-        bindings={name: item.shown() for name, item in report["bindings"].items()},
+        bindings=report["bindings"].settings(),
         settings={"level": report["level"].shown(), "passes": report["passes"].shown()},
         parts=parts,
         totals=summed(parts),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from graphlab.api import analyze
 from graphlab.characterizing import run as run_characterization
+from graphlab.diffing.analysis_side import input_shapes
 from graphlab.diffing.entries import Entry
 from graphlab.diffing.errors import DiffError
 from graphlab.diffing.opening import Opened, axis_bindings
@@ -54,11 +55,15 @@ def analysed(opened: Opened, stage: str | None, other: Saved | None, wish: Wish,
     except BindingError as error:
         if other is None or not values:
             raise
-        raise DiffError(
-            f"{opened.label} cannot be worked out at the sizes of {other.label}: {error.message}",
-            hint="give sizes that both take, with --set, --set-a or --set-b",
-        ) from error
-    return saved(report.to_dict(), opened.label, report)
+        raise _no_size(opened, other, error) from error
+    return replace(saved(report.to_dict(), opened.label), fresh=True)
+
+
+def _no_size(opened: Opened, other: Saved, error: BindingError) -> DiffError:
+    return DiffError(
+        f"{opened.label} cannot be worked out at the sizes of {other.label}: {error.message}",
+        hint="give sizes that both take, with --set, --set-a or --set-b",
+    )
 
 
 def _settings(
@@ -69,7 +74,7 @@ def _settings(
     values: dict[str, int | float] = {}
     if opened.bare:
         values |= axis_bindings(opened.workload.stages[0], _shapes(other, guide))
-    if other.live is not None:  # worked out beside it: options are those of both
+    if other.fresh:  # a source too: options are those of both
         return values, hardware(wish.device), wish.dynamic
     if not opened.bare:
         values |= {name: item.number() for name, item in other.data["bindings"].items()}
@@ -81,9 +86,7 @@ def _settings(
 def _shapes(other: Saved, guide: str | None) -> dict[str, tuple[int, ...]]:
     """Shapes of the inputs of the stage `guide`, or of the only one."""
     stages = [item for item in other.data["stages"].each() if guide in (None, item["name"].value)]
-    if len(stages) != 1:
-        return {}
-    return {item["name"].text(): tuple(d.whole() for d in item["shape"].each()) for item in stages[0]["inputs"].each()}
+    return input_shapes(stages[0]) if len(stages) == 1 else {}
 
 
 def hardware(device: str | os.PathLike[str] | Hardware | None) -> Hardware | None:
@@ -160,7 +163,4 @@ def _bound(opened: Opened, bindings: Entry, other: Saved) -> Workload:
     try:
         return opened.bound({name: item.number() for name, item in bindings.items()})
     except BindingError as error:
-        raise DiffError(
-            f"{opened.label} cannot be worked out at the sizes of {other.label}: {error.message}",
-            hint="give sizes that both take, with --set, --set-a or --set-b",
-        ) from error
+        raise _no_size(opened, other, error) from error

@@ -40,7 +40,7 @@ def diff_document(report: DiffReport) -> Document:
 def _part(report: DiffReport, part: PartDiff) -> Iterator[Section]:
     tables = [table for by in (None, "module", "node") for table in part_tables(report, part, by, top=100)]
     distinct = {table.title: table for table in tables}
-    lists = tuple(Listing(title, tuple(lines)) for title, lines in part_lists(part) if lines)
+    lists = tuple(Listing(title, tuple(lines)) for title, lines in part_lists(report, part) if lines)
     yield Section(f"{part.name}: {part.status}", tables=plains(distinct.values()), listings=lists)
 
 

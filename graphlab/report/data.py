@@ -116,6 +116,15 @@ class NodeRow:
         )
 
 
+def grouped(rows: Iterable[NodeRow], key: str) -> dict[str, Group]:
+    """Sums of `rows` of equal `key` ("category", "role", "op", "module"), in falling FLOPs."""
+    groups: dict[str, Group] = {}
+    for row in rows:
+        name = getattr(row, key)
+        groups[name] = groups.get(name, Group()) + row.group
+    return dict(sorted(groups.items(), key=lambda item: (-item[1].flops, -item[1].bytes, item[0])))
+
+
 @dataclass(frozen=True, slots=True)
 class AttentionRow:
     """One attention in call order; None is unknown. Sizes are those of one call at the bindings in force.
@@ -247,11 +256,7 @@ class StageReport:
 
     def by(self, key: str) -> dict[str, Group]:
         """Costs of one call grouped by "category", "role", "op", or "module" (full path), in falling FLOPs."""
-        groups: dict[str, Group] = {}
-        for row in self.nodes:
-            name = getattr(row, key)
-            groups[name] = groups.get(name, Group()) + row.group
-        return dict(sorted(groups.items(), key=lambda item: (-item[1].flops, -item[1].bytes, item[0])))
+        return grouped(self.nodes, key)
 
     @property
     def categories(self) -> dict[str, Group]:

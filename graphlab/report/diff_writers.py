@@ -57,18 +57,26 @@ def diff_markdown(
         if part.status == "same":
             continue
         blocks += map(markdown_table, part_tables(report, part, by, depth=depth, top=top))
-        for title, lines in part_lists(part, by):
+        for title, lines in part_lists(report, part, by):
             blocks += markdown_list(title, lines)
     blocks += markdown_list("Words that differ", text_lines(report.texts))
     blocks += markdown_list("Notes", report.notes)
     return "\n\n".join(blocks) + "\n"
 
 
-def part_lists(part: PartDiff, by: str | None = None) -> Iterator[tuple[str, list[str]]]:
+def part_lists(report: DiffReport, part: PartDiff, by: str | None = None) -> Iterator[tuple[str, list[str]]]:
     """(title, lines) of what is told about a part beside its tables; `by` is what groups were asked for by."""
     known = part.nodes is not None if by == "node" else by is None or bool(part.by(by))
     if not known and part.status == "changed":
-        yield f"{part.name}: by {by}", ["not known: a saved report does not hold it; compare sources for it"]
+        yield f"{part.name}: by {by}", [_unknown(report.kind, part)]
     yield f"{part.name}: expressions that differ", list(text_lines(part.texts))
     yield f"{part.name}: how calls were matched", match_lines(part.nodes) if part.nodes is not None else []
     yield f"{part.name}: notes", list(part.notes)
+
+
+def _unknown(kind: str, part: PartDiff) -> str:
+    """Why a part has no groups of the kind that was asked for."""
+    if kind == "analyze":
+        return "not known: an older version wrote one of the reports without its calls; write it again"
+    kinds = ", ".join(dict.fromkeys(group.by for group in part.groups))
+    return f"not known: the numbers of `graphlab {kind}` are by {kinds or 'nothing else'}"

@@ -108,24 +108,6 @@ def test_a_place_that_is_not_there_is_an_error_with_the_nearest(rule: str, messa
     assert message in str(caught.value)
 
 
-def test_modules_of_a_saved_report_are_not_there(tmp_path: object) -> None:
-    from graphlab.diffing.reading import saved
-
-    assert saved(PAIR.to_dict(), "x").live is None
-    with pytest.raises(PlaceError, match="modules are not known on both sides"):
-        diff(_from_file(PAIR, tmp_path), PAIR, fail_if=("unet.module:norm.flops > 1",))
-
-
-def _from_file(item: AnalysisReport, folder: object) -> str:
-    from pathlib import Path
-
-    from graphlab.report.json_writer import to_json
-
-    path = Path(str(folder)) / "a.json"
-    path.write_text(to_json(item))
-    return str(path)
-
-
 def slower(factor: float) -> object:
     """BENCH, every sample `factor` times as long."""
     candidate = BENCH.stages[0].candidates[0]
