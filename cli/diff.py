@@ -147,31 +147,27 @@ def _check_rules(rules: list[str] | tuple[str, ...]) -> None:
 def show(report: DiffReport, by: str | None, depth: int, top: int, stream: Any) -> None:
     """The whole report on `stream`, for a human: settings first, rules last."""
     from graphlab.cli.render import console, print_fields, print_lines, print_table
-    from graphlab.report.diff_tables import diff_fields, rule_lines, text_lines
-    from graphlab.report.diff_writers import head_tables, part_lists, part_tables
+    from graphlab.report.diff_tables import diff_fields, rule_lines
+    from graphlab.report.diff_writers import body
+    from graphlab.report.tables import Table
 
     out = console(stream)
     print_fields(out, diff_fields(report))
-    for table in head_tables(report):
-        print_table(out, table)
-    for part in report.parts:
-        if part.status == "same":
-            continue
-        for table in part_tables(report, part, by, depth=depth, top=top):
-            print_table(out, table)
-        for title, lines in part_lists(report, part, by):
-            print_lines(out, title, lines)
-    print_lines(out, "Words that differ", text_lines(report.texts))
-    print_lines(out, "Notes", report.notes)
+    for item in body(report, by, depth=depth, top=top):
+        if isinstance(item, Table):
+            print_table(out, item)
+        else:
+            print_lines(out, *item)
     print_lines(out, "Rules", rule_lines(report))
 
 
 def _write(report: DiffReport, outputs: dict[str, str], by: str | None, depth: int, top: int) -> None:
-    from graphlab.report.diff_writers import diff_json, diff_markdown
+    from graphlab.report.diff_writers import diff_markdown
+    from graphlab.report.json_writer import to_json
 
     texts: dict[str, str] = {}
     if "--json" in outputs:
-        texts[outputs["--json"]] = diff_json(report)
+        texts[outputs["--json"]] = to_json(report)
     if "--markdown" in outputs:
         texts[outputs["--markdown"]] = diff_markdown(report, by, depth=depth, top=top)
     if "--html" in outputs:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,6 +12,7 @@ from graphlab.diffing.errors import DiffError
 from graphlab.report import bench_data, characterization_data, diff_data, export_data, profile_data, rewrite_data
 from graphlab.report.data import SCHEMA as ANALYSIS
 from graphlab.report.decoding import ReportFileError
+from graphlab.report.report_file import read_value
 
 SCHEMAS = {
     ANALYSIS: "analyze",
@@ -28,7 +26,6 @@ OTHERS = {export_data.SCHEMA: "export", diff_data.SCHEMA: "diff"}
 """Schemas of commands whose reports are not compared."""
 
 _HEAD = 4096
-_MOST_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,26 +90,7 @@ def _object(path: Path, label: str) -> dict[str, Any] | None:
             head = file.read(_HEAD)
         if not re.match(rb"(\xef\xbb\xbf)?\s*\{", head) or b'"schema"' not in head:
             return None
-        if path.stat().st_size > _MOST_BYTES:
-            raise ReportFileError(f"{label} is larger than a report can be", hint=f"at most {_MOST_BYTES} bytes")
-        text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise ReportFileError(f"cannot read {label}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise ReportFileError(f"{label} is not UTF-8: {error}") from error
-    try:
-        found = json.loads(text, parse_constant=partial(_no_number, label), parse_float=partial(_finite, label))
-    except (ValueError, RecursionError) as error:
-        raise ReportFileError(f"{label} is not JSON: {error}", hint="was it written whole?") from error
+    found = read_value(path, label)
     return found if isinstance(found, dict) else None
-
-
-def _finite(label: str, text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ReportFileError(f"{label} holds {text[:40]}, which is too large a number", hint="write the report again")
-    return value
-
-
-def _no_number(label: str, name: str) -> NoReturn:
-    raise ReportFileError(f"{label} holds {name}, which no report of graphlab does", hint="write the report again")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from graphlab.report.bench_data import Interval
 from graphlab.report.data import NodeRow
-from graphlab.report.diff_data import AttentionShape, Compared, Number
+from graphlab.report.diff_data import AttentionShape, Compared, Number, total
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +74,11 @@ class Side:
 def added(values: Iterable[Value]) -> Value:
     """The sum of `values`; unknown where one of them is."""
     items = list(values)
-    numbers = [item.number for item in items if item.number is not None]
-    total = sum(numbers) if len(numbers) == len(items) else None
     why = next((item.why for item in items if item.why), "")
     measured = any(item.measured for item in items)
-    return Value(total, sum(item.uncounted for item in items), measured=measured, why=why)
+    return Value(
+        total([item.number for item in items]), sum(item.uncounted for item in items), measured=measured, why=why
+    )
 
 
 def summed(parts: Sequence[Part]) -> Values:

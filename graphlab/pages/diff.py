@@ -65,9 +65,7 @@ def _rows(report: DiffReport) -> Iterator[dict[str, Value]]:
     for name, item in found:
         if item.changed:
             a, b, change, _ = change_cells(item)
-            share = item.relative
-            finite = share if share is not None and abs(share) != float("inf") else None
-            yield {"place": f"{name}: {item.quantity}", "a": a, "b": b, "change": change, "change_share": finite}
+            yield {"place": f"{name}: {item.quantity}", "a": a, "b": b, "change": change, "change_share": item.share}
 
 
 def _chart(count: int) -> dict[str, Any]:

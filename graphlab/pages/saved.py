@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +33,9 @@ from graphlab.report.export_data import ExportReport
 from graphlab.report.html import Document, to_html
 from graphlab.report.profile_data import SCHEMA as PROFILE
 from graphlab.report.profile_data import ProfileReport
+from graphlab.report.report_file import read_value
 from graphlab.report.rewrite_data import SCHEMA as REWRITE
 from graphlab.report.rewrite_data import RewriteReport
-
-MOST_BYTES = 1 << 28
-"""A report of the largest built-in model is a fiftieth of this."""
 
 
 def _analysis(data: dict[str, Any]) -> Document:
@@ -146,35 +143,10 @@ def saved_document(path: Path) -> Document:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        size = path.stat().st_size
-        if size > MOST_BYTES:
-            raise ReportFileError(f"{path} has {size:,} bytes, expected a report of at most {MOST_BYTES:,}")
-        data = json.loads(path.read_text(encoding="utf-8"), parse_constant=partial(_no_number, path),
-                          parse_float=partial(_finite, path))  # fmt: skip
-    except OSError as error:
-        raise ReportFileError(f"cannot read {path}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise ReportFileError(f"{path} is no text in UTF-8, expected a report written by --json") from error
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise ReportFileError(f"{path} is no JSON: {error.msg} at {where}, expected a report of --json") from error
-    except RecursionError as error:
-        raise ReportFileError(f"{path} is nested too deeply, expected a report written by --json") from error
+    data = read_value(path, str(path))
     if not isinstance(data, dict):
         raise ReportFileError(f"{path} holds {_named(data)}, expected an object with the key 'schema'")
     return data
-
-
-def _no_number(path: Path, text: str) -> Any:
-    raise ReportFileError(f"{path} holds {text}, which is no number of JSON", hint="graphlab writes null there")
-
-
-def _finite(path: Path, text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ReportFileError(f"{path} holds {text[:40]}, which is too large a number")
-    return value
 
 
 def _named(data: Any) -> str:

@@ -7,7 +7,7 @@ docs/json_schema.md documents every key.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -76,6 +76,18 @@ class Change:
     def relative(self) -> float | None:
         """(b - a) / a: 0 for 0 to 0, infinite for 0 to anything else; None where either is unknown."""
         return relative(self.a, self.b)
+
+    @property
+    def share(self) -> float | None:
+        """`relative` where it is finite; None elsewhere."""
+        found = self.relative
+        return found if found is not None and math.isfinite(found) else None
+
+
+def total(numbers: Sequence[Number | None]) -> Number | None:
+    """The sum of `numbers`; None, unknown, where one of them is."""
+    known = [number for number in numbers if number is not None]
+    return sum(known) if len(known) == len(numbers) else None
 
 
 def relative(a: Number | None, b: Number | None) -> float | None:
@@ -293,9 +305,8 @@ def _items(value: Any) -> Iterator[tuple[str, Any]]:
     for field in fields(value):
         yield field.name, _plain(getattr(value, field.name))
         if isinstance(value, Change) and field.name == "b":
-            share = value.relative
             yield "absolute", value.absolute
-            yield "relative", share if share is not None and math.isfinite(share) else None
+            yield "relative", value.share
             yield "from_zero", value.a == 0 and value.b not in (0, None)
     if isinstance(value, PartDiff):
         yield "status", value.status

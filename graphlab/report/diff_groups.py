@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from graphlab.report.diff_data import Change, GroupDiff, NodeDiff, NodeFacts, NodesDiff, Number, PartDiff, Status
+from graphlab.report.diff_data import (
+    Change,
+    GroupDiff,
+    NodeDiff,
+    NodeFacts,
+    NodesDiff,
+    PartDiff,
+    Status,
+    relative,
+    total,
+)
 from graphlab.report.diff_tables import change_cells, percent, signed
 from graphlab.report.rewrite_data import pattern
 from graphlab.report.tables import Column, Table
@@ -88,17 +98,12 @@ def _joined(name: str, items: Sequence[GroupDiff]) -> GroupDiff:
 def _sum(items: Sequence[Change]) -> Change:
     return replace(
         items[0],
-        a=_added([item.a for item in items]),
-        b=_added([item.b for item in items]),
+        a=total([item.a for item in items]),
+        b=total([item.b for item in items]),
         uncounted_a=sum(item.uncounted_a for item in items),
         uncounted_b=sum(item.uncounted_b for item in items),
         timing=None,
     )
-
-
-def _added(values: Sequence[Number | None]) -> Number | None:
-    numbers = [value for value in values if value is not None]
-    return sum(numbers) if len(numbers) == len(values) else None
 
 
 def match_lines(nodes: NodesDiff) -> list[str]:
@@ -136,9 +141,8 @@ def _key(item: NodeDiff) -> tuple[str, ...]:
 
 
 def _flops(item: NodeDiff) -> str:
-    if item.a is None or item.b is None or not item.a.flops or item.b.flops is None:
-        return ""
-    return f" {percent((item.b.flops - item.a.flops) / item.a.flops)}"
+    share = relative(item.a.flops, item.b.flops) if item.a is not None and item.b is not None else None
+    return f" {percent(share)}" if share is not None else ""
 
 
 def _either(item: NodeDiff, read: Callable[[NodeFacts], str]) -> str:

@@ -1,9 +1,8 @@
-"""A `DiffReport` as JSON and Markdown text."""
+"""A `DiffReport` as Markdown text, and the order of its tables."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from graphlab.report.diff_data import DiffReport, PartDiff
 from graphlab.report.diff_groups import KEYS, groups_table, match_lines, nodes_table
@@ -20,11 +19,6 @@ from graphlab.report.diff_tables import (
 )
 from graphlab.report.markdown import escape, markdown_fields, markdown_list, markdown_table
 from graphlab.report.tables import Table
-
-
-def diff_json(report: DiffReport) -> str:
-    """`report.to_dict()` as indented ASCII JSON in the order of the keys, ending in a newline."""
-    return json.dumps(report.to_dict(), indent=2, ensure_ascii=True, allow_nan=False) + "\n"
 
 
 def head_tables(report: DiffReport) -> Iterator[Table]:
@@ -46,21 +40,27 @@ def part_tables(
     yield from (t for t in (times_table(part), grouped, calls, attention_table(part)) if t is not None)
 
 
+def body(
+    report: DiffReport, by: str | None = None, *, depth: int | None = None, top: int | None = None
+) -> Iterator[Table | tuple[str, Iterable[str]]]:
+    """The report but for its fields and rules, in order: tables, and (title, lines) of lists."""
+    yield from head_tables(report)
+    for part in report.parts:
+        if part.status != "same":
+            yield from part_tables(report, part, by, depth=depth, top=top)
+            yield from part_lists(report, part, by)
+    yield "Words that differ", text_lines(report.texts)
+    yield "Notes", report.notes
+
+
 def diff_markdown(
     report: DiffReport, by: str | None = None, *, depth: int | None = None, top: int | None = None
 ) -> str:
     """The report as GitHub-flavoured Markdown, ending in one newline: rules and settings come first."""
     blocks = [f"# {escape(report.a.label)} and {escape(report.b.label)}", markdown_fields(diff_fields(report))]
     blocks += markdown_list("Rules", rule_lines(report))
-    blocks += map(markdown_table, head_tables(report))
-    for part in report.parts:
-        if part.status == "same":
-            continue
-        blocks += map(markdown_table, part_tables(report, part, by, depth=depth, top=top))
-        for title, lines in part_lists(report, part, by):
-            blocks += markdown_list(title, lines)
-    blocks += markdown_list("Words that differ", text_lines(report.texts))
-    blocks += markdown_list("Notes", report.notes)
+    for item in body(report, by, depth=depth, top=top):
+        blocks += [markdown_table(item)] if isinstance(item, Table) else markdown_list(*item)
     return "\n\n".join(blocks) + "\n"
 
 

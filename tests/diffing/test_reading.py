@@ -49,11 +49,11 @@ def changed(**entries: Any) -> dict[str, Any]:
         ({"schema": "graphlab.run/1"}, "is of schema graphlab.run/1, which this graphlab does not know"),
         ({"schema": "graphlab.export/1"}, "is a report of `graphlab export`, which diff does not compare"),
         ({"schema": "graphlab.diff/1"}, "is a report of `graphlab diff`, which diff does not compare"),
-        ('{"schema": "graphlab.analysis/1", "stages": [', "is not JSON"),
-        ('{"schema": "graphlab.analysis/1", "x": NaN}', "holds NaN, which no report of graphlab does"),
+        ('{"schema": "graphlab.analysis/1", "stages": [', "is no JSON: "),
+        ('{"schema": "graphlab.analysis/1", "x": NaN}', "holds NaN, which is no number of JSON"),
         ('{"schema": "graphlab.analysis/1", "x": -Infinity}', "holds -Infinity"),
-        ('{"schema": "graphlab.analysis/1", "x": ' + "[" * 100_000, "is not JSON"),
-        ('{"schema": "graphlab.analysis/1", "x": ' + "9" * 10_000 + "}", "is not JSON"),
+        ('{"schema": "graphlab.analysis/1", "x": ' + "[" * 100_000, "is nested too deeply"),
+        ('{"schema": "graphlab.analysis/1", "x": ' + "9" * 10_000 + "}", "holds an integer of too many digits"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_file_is_said_in_one_line(tmp_path: Path, data: Any, message: str) -> None:

@@ -95,6 +95,7 @@ def test_keys_of_a_newer_version_are_passed_over(tmp_path: Path) -> None:
         ('{"schema": "graphlab.analysis/1", "stages": {}}', "source is missing"),
         ('{"schema": "graphlab.bench/1", "rounds": NaN}', "holds NaN, which is no number of JSON"),
         ('{"schema": "graphlab.bench/1", "seed": 1e999}', "holds 1e999, which is too large a number"),
+        ('{"schema": "graphlab.bench/1", "seed": ' + "9" * 10_000 + "}", "holds an integer of too many digits"),
         ("[" * 100_000, "nested too deeply|is no JSON"),
         ("\x00", "is no JSON"),
     ],

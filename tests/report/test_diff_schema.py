@@ -10,7 +10,7 @@ from graphlab import diff
 from graphlab.report.diff_data import SCHEMA, Change, DiffReport, GroupDiff, NodeDiff, NodeFacts, NodesDiff, PartDiff
 from graphlab.report.diff_groups import groups_table, nodes_table
 from graphlab.report.diff_tables import attention_table, changes_table, percent
-from graphlab.report.diff_writers import diff_json
+from graphlab.report.json_writer import to_json
 from tests.diffing.samples import BASE, BENCH, CHARACTERIZATION, FINDING, KNOWN, bench_report, times
 from tests.report.sample import DECODER, attention, node, report
 from tests.report.test_json_schema import DOC, keys
@@ -36,7 +36,7 @@ def test_every_key_is_documented_and_every_documented_key_is_there() -> None:
     section = DOC.read_text().split(TITLE)[1].split("\n# ")[0]
     documented = re.findall(r"^- `([^`]+)`:", section, flags=re.MULTILINE)
     assert len(documented) == len(set(documented))
-    found = {key for item in everything() for key in keys(json.loads(diff_json(item)))}
+    found = {key for item in everything() for key in keys(json.loads(to_json(item)))}
     timings = {key for key in found if re.match(r"(totals|parts\[\]\.changes)\[\]\.timing\.", key)}
     assert found - timings == set(documented)
     assert f"`{SCHEMA}`" in section
