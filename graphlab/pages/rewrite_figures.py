@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from graphlab.figures.charts import COLOURS, nominal, quantity, tooltip
+from graphlab.figures.charts import COLOURS, nominal, tooltip
 from graphlab.report.figure import Column, Figure, Value
 from graphlab.report.rewrite_data import StageRewrite
 from graphlab.units import format_bytes, format_count
@@ -121,13 +121,13 @@ def _dumbbells(shown: Sequence[str]) -> dict[str, Any]:
     points = {
         name: {
             "mark": {"type": "point", "filled": name == "after", "size": 70, "color": COLOURS[0]},
-            "encoding": {"x": quantity(name, "calls", format="d"), "y": y, "tooltip": lines},
+            "encoding": {"x": _calls(name), "y": y, "tooltip": lines},
         }
         for name in ("before", "after")
     }
     rule = {
         "mark": {"type": "rule", "color": COLOURS[0]},
-        "encoding": {"x": quantity("before", "calls", format="d"), "x2": {"field": "after"}, "y": y},
+        "encoding": {"x": _calls("before"), "x2": {"field": "after"}, "y": y},
     }
     return {
         "description": "A line an operator from its calls before to those after.",
@@ -135,6 +135,13 @@ def _dumbbells(shown: Sequence[str]) -> dict[str, Any]:
         "transform": [{"filter": {"field": "op", "oneOf": list(shown)}}],
         "layer": [rule, points["before"], points["after"]],
     }
+
+
+def _calls(field: str) -> dict[str, Any]:
+    """An axis of whole calls: no two ticks round to the same number."""
+    return {
+        "field": field, "type": "quantitative", "title": "calls", "axis": {"format": "d", "tickMinStep": 1},
+    }  # fmt: skip
 
 
 def changes_figure(stage: StageRewrite) -> Figure:

@@ -29,13 +29,13 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class _Point:
-    """Calls alike: of one op in modules of one pattern."""
+    """Calls alike: of one op in modules of one pattern; `flops` is None where one of them has no rule."""
 
     category: str
     op: str
     modules: str
     calls: int = 0
-    flops: int = 0
+    flops: int | None = 0
     nbytes: int = 0
     seconds: float = 0.0
 
@@ -51,11 +51,13 @@ def roofline_figure(stage: StageReport) -> Figure | None:
     rows = [_row(point, whole, estimate) for point in points]
     if drawn:
         rows += list(_roof(drawn, estimate))
-    still = [point for point in points if point not in drawn]
     notes = [f"a call at its roofline takes no overhead; the ridge is at {estimate.ridge:.4g} FLOP/B"]
-    if still:
-        share = sum(point.seconds for point in still) / whole if whole else 0.0
-        notes.append(f"{len(still)} groups without FLOP, {share:.1%} of the ideal time, are in the table alone")
+    still = [point for point in points if point.flops is not None and point not in drawn]
+    unknown = [point for point in points if point.flops is None]
+    for left, what in ((still, "without FLOP"), (unknown, "without a rule, timed by their bytes alone")):
+        if left:
+            share = sum(point.seconds for point in left) / whole if whole else 0.0
+            notes.append(f"in the table alone: {len(left)} groups {what}, {share:.1%} of the ideal time")
     notes.append("points off the roof run at another peak than the stage's dtype: pointwise work, TF32")
     return Figure(
         name=f"{stage.name}-roofline",
@@ -85,19 +87,21 @@ def _points(stage: StageReport) -> Iterator[_Point]:
         found[key] = replace(
             old,
             calls=old.calls + (site is None or row.name == site.name),
-            flops=old.flops + _flops(row),
+            flops=_added(old.flops, row),
             nbytes=old.nbytes + nbytes,
             seconds=old.seconds + (row.seconds or 0.0),
         )
     yield from found.values()
 
 
-def _flops(row: NodeRow) -> int:
-    return (row.flops or 0) + (row.pointwise_flops or 0)
+def _added(flops: int | None, row: NodeRow) -> int | None:
+    if flops is None or row.flops is None or row.pointwise_flops is None:
+        return None
+    return flops + row.flops + row.pointwise_flops
 
 
 def _row(point: _Point, whole: float, estimate: Estimate) -> dict[str, Value]:
-    intensity = point.flops / point.nbytes if point.nbytes else None
+    intensity = point.flops / point.nbytes if point.flops is not None and point.nbytes else None
     return {
         "kind": "calls",
         "category": point.category,
@@ -107,7 +111,7 @@ def _row(point: _Point, whole: float, estimate: Estimate) -> dict[str, Value]:
         "flops": point.flops,
         "bytes": point.nbytes,
         "intensity": intensity,
-        "flop_per_s": point.flops / point.seconds if point.seconds else None,
+        "flop_per_s": point.flops / point.seconds if point.flops is not None and point.seconds else None,
         "seconds": point.seconds,
         "share": point.seconds / whole if whole else None,
         "bound": None if intensity is None else "compute" if intensity > estimate.ridge else "memory",
@@ -116,7 +120,7 @@ def _row(point: _Point, whole: float, estimate: Estimate) -> dict[str, Value]:
 
 def _roof(points: Sequence[_Point], estimate: Estimate) -> Iterator[dict[str, Value]]:
     """Three points: on the bandwidth's line, the ridge, on the peak; left and right of every group."""
-    reached = [point.flops / point.nbytes for point in points]
+    reached = [point.flops / point.nbytes for point in points if point.flops is not None]
     for place in (min(*reached, estimate.ridge) / 2, estimate.ridge, max(*reached, estimate.ridge) * 2):
         yield {
             **dict.fromkeys((column.key for column in COLUMNS), None),

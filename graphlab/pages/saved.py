@@ -158,7 +158,8 @@ def _kind(path: Path, data: dict[str, Any]) -> Callable[[dict[str, Any]], Docume
     known = ", ".join(sorted(KINDS))
     if not isinstance(schema, str):
         keys = ", ".join(list(map(str, data))[:5]) or "none"
-        raise ReportFileError(f"{path} is no report of graphlab: it has no 'schema' (keys: {keys[:120]})",
+        what = "its 'schema' is no text" if "schema" in data else "it has no 'schema'"
+        raise ReportFileError(f"{path} is no report of graphlab: {what} (keys: {keys[:120]})",
                               hint=f"known: {known}")  # fmt: skip
     if schema in KINDS:
         return KINDS[schema]

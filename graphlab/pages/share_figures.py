@@ -52,6 +52,11 @@ def stages_figure(report: AnalysisReport) -> Figure:
         columns=STAGE_COLUMNS,
         rows=rows,
         chart=_bars("stage", rows, [stage.name for stage in report.stages]) if rows else None,
+        notes=tuple(
+            f"{stage.name}: FLOP without those of {sum(op.nodes for op in stage.unknown)} calls that have no rule"
+            for stage in report.stages
+            if stage.unknown
+        ),
     )
 
 
@@ -75,7 +80,7 @@ def categories_figure(stage: StageReport) -> Figure:
     """What each category is of one call: FLOP, bytes and, with a device, ideal time."""
     groups = stage.categories
     measures: dict[str, Mapping[str, float]] = {
-        "FLOP": {name: group.flops + group.pointwise_flops for name, group in groups.items()},
+        "FLOP": {n: g.flops + g.pointwise_flops for n, g in groups.items() if g.unknown < g.nodes},
         "bytes": {name: group.bytes for name, group in groups.items()},
         "ideal time": {name: group.seconds or 0.0 for name, group in groups.items()},
     }
@@ -87,6 +92,7 @@ def categories_figure(stage: StageReport) -> Figure:
             for n, amount in amounts.items()
             if whole
         ]
+    left = sum(group.unknown for group in groups.values())
     return Figure(
         name=f"{stage.name}-categories",
         title=f"{stage.name}: one call by category",
@@ -95,6 +101,7 @@ def categories_figure(stage: StageReport) -> Figure:
         columns=CATEGORY_COLUMNS,
         rows=tuple(rows),
         chart=_bars("category", rows, list(groups)) if rows else None,
+        notes=(f"FLOP: without those of {left} calls that have no rule",) if left else (),
     )
 
 

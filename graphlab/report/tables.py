@@ -33,6 +33,9 @@ class Table:
     note: str = ""
 
 
+_LEFT_OUT = "+: calls without a rule, whose FLOP are unknown, are not in it"
+
+
 def stages_table(report: AnalysisReport) -> Table:
     """One row a stage, and their sum when there are several."""
     timed = any(stage.estimate is not None for stage in report.stages)
@@ -43,17 +46,19 @@ def stages_table(report: AnalysisReport) -> Table:
         rows.append(_total_row(report, timed))
     note = "calls: steps x calls a step; FLOP and bytes: one call; peak: activations; attention fused"
     note += "; ideal: an estimate of all calls" if timed else ""
+    note += f"; {_LEFT_OUT}" if any(stage.unknown for stage in report.stages) else ""
     return Table("Stages", columns, tuple(rows), note=note)
 
 
 def _stage_row(stage: StageReport, timed: bool) -> tuple[str, ...]:
     seconds = format_seconds(stage.estimate.seconds_total) if stage.estimate is not None else "-"
+    left_out = "+" if stage.unknown else ""
     return (
         stage.name,
         f"{stage.steps} x {stage.calls_per_step}",
         format_count(stage.parameters),
-        format_count(stage.flops_per_step),
-        format_count(stage.flops_total),
+        format_count(stage.flops_per_step) + left_out,
+        format_count(stage.flops_total) + left_out,
         format_bytes(stage.bytes_per_step.fused),
         format_bytes(stage.peak_activation_bytes.fused),
         *([seconds] if timed else []),
@@ -68,7 +73,7 @@ def _total_row(report: AnalysisReport, timed: bool) -> tuple[str, ...]:
         "",
         format_count(totals["parameters"]),
         "",
-        format_count(totals["flops"]),
+        format_count(totals["flops"]) + ("+" if totals["unknown_nodes"] else ""),
         "",
         format_bytes(totals["peak_activation_bytes"]["fused"]),
         *([format_seconds(seconds) if seconds is not None else "-"] if timed else []),
@@ -127,16 +132,22 @@ def _weight(group: Group, whole: Group) -> float:
 def _group_row(name: str, group: Group, whole: Group) -> tuple[str, ...]:
     time = [format_seconds(group.seconds or 0.0)] if whole.seconds is not None else []
     share = _weight(group, whole)
-    flops = "unknown" if group.nodes == group.unknown else format_count(group.flops) + ("+" if group.unknown else "")
     return (
         name,
         str(group.nodes),
-        flops,
-        format_count(group.pointwise_flops),
+        _counted(group.flops, group),
+        _counted(group.pointwise_flops, group),
         format_bytes(group.bytes),
         *time,
         format_share(share, 1),
     )
+
+
+def _counted(flops: int, group: Group) -> str:
+    """`flops` of `group`, with "+" where calls are not in it; "unknown" where none is."""
+    if group.nodes and group.nodes == group.unknown:
+        return "unknown"
+    return format_count(flops) + ("+" if group.unknown else "")
 
 
 def attention_table(stage: StageReport, *, grouped: bool = True, top: int | None = None) -> Table | None:

@@ -167,6 +167,12 @@ def _sniff_json(view: memoryview, what: str) -> SourceKind:
         return SourceKind.SHARD_INDEX
     if isinstance(document, dict) and ("_class_name" in document or "architectures" in document):
         raise SourceError(f"{what} is a configuration", hint="name the folder that holds it")
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if isinstance(schema, str) and schema.startswith("graphlab."):
+        raise SourceError(
+            f"{what} is a report of graphlab ({schema[:40]!r}), not a model",
+            hint="`graphlab report` makes a page of it, `graphlab diff` compares it; here, name what it was made from",
+        )
     raise SourceError(f"{what} is JSON, but no index of a sharded checkpoint", hint=_SUPPORTED)
 
 

@@ -18,6 +18,7 @@ from graphlab.pages.module_figure import MOST_BOXES, module_figure
 from graphlab.pages.module_sums import heaviest, module_sums
 from graphlab.pages.module_tree import MOST_ROWS, module_tree
 from graphlab.pages.roofline_figure import roofline_figure
+from graphlab.pages.share_figures import categories_figure, stages_figure
 from graphlab.report.data import StageReport
 from graphlab.report.html import to_html
 from tests.report.sample import HOSTILE, NODES, UNET, node, report
@@ -50,6 +51,19 @@ def hostile() -> StageReport:
 @cache
 def page() -> Element:
     return Tree(to_html(analysis_document(report()))).root
+
+
+def test_calls_without_a_rule_are_never_0_flop() -> None:
+    figure = roofline_figure(stage())
+    assert figure is not None
+    (mystery,) = (row for row in figure.rows if row["op"] == "foo.bar.default")
+    assert (mystery["flops"], mystery["intensity"], mystery["flop_per_s"], mystery["bound"]) == (None,) * 4
+    assert any("1 groups without a rule" in note for note in figure.notes)
+    shares = categories_figure(stage())
+    assert "other" not in {row["category"] for row in shares.rows if row["measure"] == "FLOP"}
+    assert "other" in {row["category"] for row in shares.rows if row["measure"] == "bytes"}
+    assert shares.notes == ("FLOP: without those of 1 calls that have no rule",)
+    assert stages_figure(report()).notes == ("unet: FLOP without those of 1 calls that have no rule",)
 
 
 def test_modules_hold_what_is_in_them() -> None:

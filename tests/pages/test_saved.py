@@ -87,7 +87,7 @@ def test_keys_of_a_newer_version_are_passed_over(tmp_path: Path) -> None:
         ("{", "is no JSON: .* at line 1, column 2, expected a report of --json"),
         ("[1]", "holds a list, expected an object with the key 'schema'"),
         ('{"nodes": 1}', r"no report of graphlab: it has no 'schema' \(keys: nodes\)"),
-        ('{"schema": 3}', "it has no 'schema'"),
+        ('{"schema": 3}', "its 'schema' is no text"),
         ('{"schema": "graphlab.analysis/0"}', "is graphlab.analysis/0, expected graphlab.analysis/1 .*write it again"),
         ('{"schema": "graphlab.analysis"}', "is graphlab.analysis, expected graphlab.analysis/1"),
         ('{"schema": "other/1"}', r"'other/1', which no page is known for \(known: graphlab.analysis/1, "),

@@ -317,3 +317,13 @@ def test_identifiers_are_unique_and_plain() -> None:
         "time-s-2-2",
         "figure-2",
     ]
+
+
+def test_what_a_heading_says_is_not_said_again() -> None:
+    figure = replace(breakdown(), title="unet: memory")
+    other = replace(breakdown(), title="unet: time")
+    page = Tree(to_html(Document("A page", sections=(Section("unet: memory", figures=(figure, other)),)))).root
+    headings = {item.text: item.attributes.get("class") for item in page.all("h3")}
+    assert headings == {"unet: memory": "away", "unet: time": None}
+    (navigation,) = page.all("nav")
+    assert [link.text for link in navigation.all("a")] == ["unet: memory", "time"]

@@ -33,8 +33,11 @@ def test_every_row_has_a_cell_a_column(device: bool, by: str) -> None:
 
 def test_stages_and_their_sum() -> None:
     table = stages_table(report())
-    assert table.rows[0][:6] == ("unet", "50 x 2", "1.234 k", "42 k", "4.2 M", "1.367 KiB")
+    assert table.rows[0][:6] == ("unet", "50 x 2", "1.234 k", "42 k+", "4.2 M+", "1.367 KiB")
     assert table.rows[-1][0] == "total"
+    assert table.rows[-1][4].endswith("+")
+    assert "calls without a rule" in table.note
+    assert "+" not in stages_table(report(stages=(DECODER,))).note
     assert len(stages_table(report(stages=(UNET,))).rows) == 1
 
 
@@ -54,6 +57,8 @@ def test_an_op_without_a_rule_is_unknown_not_zero() -> None:
     assert cells["other"] == "unknown"
     mixed = {row[0]: row[2] for row in groups_table(UNET, "role").rows}
     assert mixed["other"] == "0+"
+    pointwise = {row[0]: row[3] for row in groups_table(UNET, "category").rows}
+    assert pointwise["other"] == "unknown"
 
 
 def test_modules_are_cut_to_a_depth_and_the_rest_is_one_row() -> None:

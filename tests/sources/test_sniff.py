@@ -85,6 +85,8 @@ def test_every_kind_by_content(good: dict[SourceKind, Path]) -> None:
         ("grüße an alle".encode(), "is a text file"),
         (b"{not json", "is a text file"),
         (b"[1, 2]", "is JSON, but no index"),
+        (b'{"schema": "graphlab.analysis/1"}', "is a report of graphlab"),
+        (b'{"schema": 5}', "is JSON, but no index"),
         (b'{"_class_name": "UNet2DConditionModel"}', "is a configuration"),
         (b"<!DOCTYPE html><html></html>", "is a web page"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n", "Git LFS pointer"),

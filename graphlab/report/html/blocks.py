@@ -8,7 +8,7 @@ from graphlab.report.figure import Figure, Value
 from graphlab.report.html.assets import still_picture
 from graphlab.report.html.cells import DASH, cell
 from graphlab.report.html.document import PlainTable
-from graphlab.report.html.markup import escape, json_block
+from graphlab.report.html.markup import escape, json_block, title_of
 from graphlab.report.html.payload import (
     KINDS,
     attention_index,
@@ -23,9 +23,12 @@ FIRST_ROWS = 50
 _NUMBER = re.compile(r"[-+]?\d")
 
 
-def figure_block(figure: Figure, slug: str) -> str:
-    """The figure element: caption, chart, notes, and the table behind it; only caption and notes without rows."""
-    title = f'<h3 id="{slug}-title">{escape(figure.title)}</h3>'
+def figure_block(figure: Figure, slug: str, over: str = "") -> str:
+    """The figure element: caption, chart, notes, and the table behind it; only caption and notes without rows.
+
+    `over` is the heading of its section: a title that repeats it is not shown.
+    """
+    title = title_of(figure.title, over, f"{slug}-title")
     parts = [
         f'<figure id="{slug}" aria-labelledby="{slug}-title">',
         f"<figcaption>{title}<p>{escape(figure.caption)}</p></figcaption>",
@@ -107,7 +110,7 @@ def _help(figure: Figure) -> str:
     return f'<dl class="help">{"".join(terms)}</dl>' if terms else ""
 
 
-def plain_table(table: PlainTable) -> str:
+def plain_table(table: PlainTable, over: str = "") -> str:
     """The table element; a column of nothing but numbers and dashes is aligned to the right.
 
     Rows of a table of nothing but text are stacked on a phone, so each cell names its column.
@@ -124,7 +127,7 @@ def plain_table(table: PlainTable) -> str:
     )
     note = f'<p class="note">{escape(table.note)}</p>' if table.note else ""
     title = escape(table.title)
-    return f"""<div class="plain"><h3>{title}</h3>
+    return f"""<div class="plain">{title_of(table.title, over)}
 <div class="scroll" tabindex="0" role="region" aria-label="Table. {title}">
 <table{" class=prose" * prose}><thead><tr>{heads}</tr></thead>
 <tbody>{rows}</tbody></table></div>{note}</div>"""

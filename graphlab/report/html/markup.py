@@ -22,6 +22,12 @@ def escape(text: str) -> str:
     return html.escape(plain, quote=True)
 
 
+def title_of(title: str, over: str, identifier: str = "") -> str:
+    """The heading of a block below one that says `over`: read out and linked to, but not shown a second time."""
+    known = f' id="{escape(identifier)}"' if identifier else ""
+    return f"<h3{known}{' class=away' * (title == over)}>{escape(title)}</h3>"
+
+
 def json_block(identifier: str, value: Any) -> str:
     """A script element holding `value` as JSON; no "<" is left in it, so nothing can end the element early.
 

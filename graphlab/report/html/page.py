@@ -67,7 +67,10 @@ def _header(document: Document) -> str:
 
 
 def _navigation(document: Document, names: list[str]) -> str:
-    """Links to every section and the figures in it; nothing where there is but one thing to go to."""
+    """Links to every section and the figures in it; nothing where there is but one thing to go to.
+
+    What a figure's title shares with the heading above it ("unet: ") is not said again.
+    """
     remaining = iter(names)
     entries = [
         _entry(section, number, [next(remaining) for _ in section.figures])
@@ -79,9 +82,11 @@ def _navigation(document: Document, names: list[str]) -> str:
 
 
 def _entry(section: Section, number: int, names: list[str]) -> str:
+    said = section.heading.partition(": ")[0] + ": "
     links = "".join(
-        f'<li><a href="#{name}">{escape(figure.title)}</a></li>'
+        f'<li><a href="#{name}">{escape(figure.title.removeprefix(said))}</a></li>'
         for name, figure in zip(names, section.figures, strict=True)
+        if figure.title != section.heading
     )
     inner = f"<ul>{links}</ul>" if links else ""
     return f'<li><a href="#section-{number}">{escape(section.heading)}</a>{inner}</li>'
@@ -90,11 +95,12 @@ def _entry(section: Section, number: int, names: list[str]) -> str:
 def _section(section: Section, number: int, names: Iterator[str]) -> str:
     parts = [f'<section aria-labelledby="section-{number}"><h2 id="section-{number}">{escape(section.heading)}</h2>']
     parts += [f"<p>{escape(text)}</p>" for text in section.paragraphs]
-    parts += [picture_block(picture) for picture in section.pictures]
-    parts += [plain_table(table) for table in section.tables]
-    parts += [tree_table(tree, f"tree-{number}-{place}") for place, tree in enumerate(section.trees, 1)]
-    parts += [figure_block(figure, next(names)) for figure in section.figures]
-    parts += [listing_block(listing) for listing in section.listings]
+    over = section.heading
+    parts += [picture_block(picture, over) for picture in section.pictures]
+    parts += [plain_table(table, over) for table in section.tables]
+    parts += [tree_table(tree, f"tree-{number}-{place}", over) for place, tree in enumerate(section.trees, 1)]
+    parts += [figure_block(figure, next(names), over) for figure in section.figures]
+    parts += [listing_block(listing, over) for listing in section.listings]
     return "\n".join([*parts, "</section>"])
 
 

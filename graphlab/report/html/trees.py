@@ -5,10 +5,10 @@ from __future__ import annotations
 from itertools import pairwise
 
 from graphlab.report.html.document import TreeRow, TreeTable
-from graphlab.report.html.markup import escape
+from graphlab.report.html.markup import escape, title_of
 
 
-def tree_table(tree: TreeTable, slug: str) -> str:
+def tree_table(tree: TreeTable, slug: str, over: str = "") -> str:
     """The tree's table: a row header a name, indented by its level, and the buttons that open and close all of it.
 
     A table rather than a widget of its own: readers move in its rows and columns as in any other. The script makes each
@@ -25,7 +25,7 @@ def tree_table(tree: TreeTable, slug: str) -> str:
         _row(row, kinds, branch=index in parents, open=row.level < tree.shown) for index, row in enumerate(tree.rows)
     )
     note = f'<p class="note">{escape(tree.note)}</p>' if tree.note else ""
-    return f"""<div class="plain tree" id="{slug}"><h3>{title}</h3>
+    return f"""<div class="plain tree" id="{slug}">{title_of(tree.title, over)}
 <div class="branches" hidden><button type="button" class="open-all">Open all</button>
 <button type="button" class="close-all">Close all</button><span class="count" role="status"></span></div>
 <div class="scroll" tabindex="0" role="region" aria-label="Table. {title}">
