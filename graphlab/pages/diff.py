@@ -70,11 +70,10 @@ def _rows(report: DiffReport) -> Iterator[dict[str, Value]]:
 
 def _chart(count: int) -> dict[str, Any]:
     x = {"field": "change_share", "type": "quantitative", "title": "(b - a) / a", "axis": {"format": "+.0%"}}
-    places = {**nominal("place"), "axis": {"labelLimit": 260}}
     bars = {
         "transform": [{"filter": "datum.change_share !== null"}],
         "mark": {"type": "bar", "color": COLOURS[0]},
-        "encoding": {"x": x, "y": places, "tooltip": tooltip(COLUMNS, "place", "a", "b", "change_share")},
+        "encoding": {"x": x, "y": nominal("place"), "tooltip": tooltip(COLUMNS, "place", "a", "b", "change_share")},
     }
     return {
         "description": "Bars: by what share of a each quantity changed; to the right b has more.",

@@ -48,6 +48,7 @@ function chartConfig() {
     font: 'system-ui, sans-serif',
     axis: {
       ...words,
+      labelLimit: narrow.matches ? 140 : 260,
       tickColor: ink, domainColor: ink, gridColor: ink, tickOpacity: 0.4, domainOpacity: 0.4, gridOpacity: 0.1,
     },
     header: { ...words, labelLimit: 200 },
