@@ -31,7 +31,8 @@ def drawing(total: int, report: OnProgress | None) -> Drawn:
 
 @dataclass(frozen=True)
 class Watched:
-    """`subject`, which tells `drawn` of every batch; its images are the same to the last bit."""
+    """`subject`, which tells `drawn` of every batch; its images are the same but for the rounding of prompts that are
+    encoded batch by batch."""
 
     subject: Subject
     drawn: Drawn

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +201,15 @@ def test_a_pipeline_of_weights_that_are_no_numbers_is_said(pair: tuple[PipelineS
         evaluate_pipeline(pair[0], spoilt, ["a cat"], (), PAIRS)
 
 
+def _close(one: object, other: object) -> bool:
+    """Equal but for rounding: prompts are encoded in other batches."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_close(one[key], other[key]) for key in one)
+    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
+        return len(one) == len(other) and all(map(_close, one, other))
+    return one == (pytest.approx(other, rel=1e-4, abs=1e-5, nan_ok=True) if isinstance(other, float) else other)
+
+
 def test_progress_counts_images_and_batches_change_none(
     base: Base, pair: tuple[PipelineSource, PipelineSource]
 ) -> None:
@@ -214,7 +223,7 @@ def test_progress_counts_images_and_batches_change_none(
     assert seen[-1] == (2 * (4 + 2 + 9 * 2), 2 * (4 + 2 + 9 * 2))
     assert seen[0] == (3, 48)
     plain = evaluate(base, base, "three", [pixel_judge()], few)
-    assert made.evaluations == (plain,)
+    assert _close(asdict(made.evaluations[0]), asdict(plain))
     seen.clear()
     evaluate_pipeline(*pair, ["a cat"], ("a dog",), PAIRS, on_progress=see)
     assert seen == [(done, 8) for done in range(1, 9)]
