@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.pages.samples import DATA
-from tests.report.test_json_schema import DOC
+from tests.report.schema_keys import DOC
 
 NAMED = (r"masks\[\]\.groups", r"masks\[\]\.groups\.\*", r"masks\[\]\.weights", "arguments", "versions")
 """Objects whose keys are names of the model's, not of the layout."""

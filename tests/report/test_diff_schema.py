@@ -13,7 +13,7 @@ from graphlab.report.diff_tables import attention_table, changes_table, percent
 from graphlab.report.json_writer import to_json
 from tests.diffing.samples import BASE, BENCH, CHARACTERIZATION, FINDING, KNOWN, bench_report, times
 from tests.report.sample import DECODER, attention, node, report
-from tests.report.test_json_schema import DOC, keys
+from tests.report.schema_keys import DOC, keys
 
 TITLE = "# The JSON of `graphlab diff --json`\n"
 

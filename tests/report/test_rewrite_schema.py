@@ -37,7 +37,7 @@ from graphlab.report.rewrite_tables import (
     verifications,
 )
 from graphlab.report.rewrite_writers import rewrite_json, rewrite_markdown
-from tests.report.test_json_schema import DOC, keys
+from tests.report.schema_keys import DOC, keys
 
 TITLE = "# The JSON of `graphlab rewrite --json`\n"
 FIGURES = ProgramFigures(9, 2_000, 300, 4096, 1, 2, 1 << 20, 1, 2048, {"aten.bmm.default": 2})

@@ -12,7 +12,7 @@ from graphlab.report.bench_data import SCHEMA, Interval, Ratio, Total
 from graphlab.report.bench_writers import bench_json, bench_markdown
 from graphlab.timing.figure import bench_figure
 from graphlab.timing.totals import totals
-from tests.report.test_json_schema import DOC, keys
+from tests.report.schema_keys import DOC, keys
 from tests.timing.sample_report import BASE, EVERYTHING, FAST, WRONG, report, times
 
 TITLE = "# The JSON of `graphlab bench --json`\n"
