@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from graphlab.facts import PlacedWeight
 from graphlab.masks.placement import PlacedMask, Placement
-from graphlab.report.decoding import ReportFileError, decode
+from graphlab.report.decoding import SIGNED, ReportFileError, decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class _Mask:
     """A mask as the JSON has it; ends of its range that are infinite are texts."""
 
     file: str
-    log_snr: tuple[float | str, float | str] | None
+    log_snr: Annotated[tuple[float | str, float | str] | None, SIGNED]
     score: str | None
     weights: Mapping[str, _Weight]
 

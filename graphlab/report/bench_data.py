@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
+
+from graphlab.report.decoding import SIGNED
 
 SCHEMA = "graphlab.bench/1"
 """Version of the JSON layout; the number grows when a key changes meaning or disappears."""
@@ -167,7 +169,7 @@ class BenchReport:
 
     source: str
     workload: str
-    bindings: Mapping[str, int | float]
+    bindings: Annotated[Mapping[str, int | float], SIGNED]
     whole: bool
     rounds: int
     budget_seconds: float | None

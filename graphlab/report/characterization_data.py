@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
+from graphlab.report.decoding import SIGNED
 from graphlab.report.figure import Figure
 from graphlab.report.finding import Finding
 
@@ -44,7 +45,7 @@ class ModelRow:
     name: str
     kind: str
     family: str
-    bindings: Mapping[str, int | float]
+    bindings: Annotated[Mapping[str, int | float], SIGNED]
     parameters: int
     weight_bytes: int
     flops: int

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from graphlab.facts import ROLES
 from graphlab.ops.rule import CATEGORIES
+from graphlab.report.decoding import SIGNED
 from graphlab.report.stage_data import AnalysisFacts, LiveTensor, ModuleRow, Scaling, UnknownOp
 
 if TYPE_CHECKING:
@@ -333,7 +334,7 @@ class AnalysisReport:
     source: str
     workload: str
     device: str | None
-    bindings: Mapping[str, int | float]
+    bindings: Annotated[Mapping[str, int | float], SIGNED]
     assumptions: tuple[str, ...]
     stages: tuple[StageReport, ...]
     fit: Fit | None

@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from graphlab.report.bench_data import Interval, Verdict
+from graphlab.report.decoding import SIGNED
 
 SCHEMA = "graphlab.diff/1"
 """Version of the JSON layout; the number grows when a key changes meaning or disappears."""
@@ -33,7 +34,7 @@ class Timing:
 
     ratio: float | None
     ratio_interval: Interval | None
-    difference_interval: Interval | None
+    difference_interval: Annotated[Interval | None, SIGNED]
     level_interval: Interval | None
     verdict: Verdict
     rounds_a: int

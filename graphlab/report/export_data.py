@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
+from graphlab.report.decoding import SIGNED
 from graphlab.report.rewrite_data import SkipGroup, as_json
 
 SCHEMA = "graphlab.export/1"
@@ -102,7 +103,7 @@ class ExportReport:
 
     source: str
     workload: str
-    bindings: Mapping[str, int | float]
+    bindings: Annotated[Mapping[str, int | float], SIGNED]
     target: str
     level: int | None
     passes: tuple[str, ...]

@@ -7,8 +7,11 @@ import io
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 from unicodedata import category
+
+from graphlab.errors import GraphlabError
+from graphlab.report.decoding import SIGNED
 
 Value: TypeAlias = str | int | float | bool | None
 
@@ -68,7 +71,7 @@ class Figure:
     title: str
     caption: str
     columns: tuple[Column, ...]
-    rows: tuple[Mapping[str, Value], ...]
+    rows: Annotated[tuple[Mapping[str, Value], ...], SIGNED]
     chart: Mapping[str, Any] | None
     notes: tuple[str, ...] = ()
 
@@ -123,11 +126,18 @@ class Figure:
         return {**channel, "sort": list(dict.fromkeys(row[channel["field"]] for row in self.rows))}
 
     def to_svg(self) -> str | None:
-        """The picture as SVG, drawn without a browser; None where there is nothing to draw."""
+        """The picture as SVG, drawn without a browser; None where there is nothing to draw.
+
+        GraphlabError for a chart that Vega-Lite cannot draw.
+        """
         specification = self.vega_lite()
         if specification is None:
             return None
         import vl_convert
 
-        drawn: str = vl_convert.vegalite_to_svg(drawable(specification, _NO_PAIRS))
+        try:
+            drawn: str = vl_convert.vegalite_to_svg(drawable(specification, _NO_PAIRS))
+        except ValueError as error:
+            said = str(error).partition("\n")[0]
+            raise GraphlabError(f"figure {self.name[:60]!r} cannot be drawn: {said[:200]}") from error
         return drawn

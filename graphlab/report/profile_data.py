@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from graphlab.facts import ROLES
 from graphlab.ops.rule import CATEGORIES
+from graphlab.report.decoding import SIGNED
 
 SCHEMA = "graphlab.profile/1"
 """Version of the JSON layout; the number grows when a key changes meaning or disappears."""
@@ -91,7 +92,7 @@ class CallProfile:
 
     step: int
     times: float
-    bindings: Mapping[str, int | float]
+    bindings: Annotated[Mapping[str, int | float], SIGNED]
     rounds: int
     seconds: float
     low: float
@@ -209,7 +210,7 @@ class ProfileReport:
 
     source: str
     workload: str
-    bindings: Mapping[str, int | float]
+    bindings: Annotated[Mapping[str, int | float], SIGNED]
     device: str
     device_type: str
     threads: int

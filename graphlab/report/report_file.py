@@ -21,10 +21,11 @@ def read_value(path: Path, label: str) -> Any:
     or none at all.
     """
     try:
-        size = path.stat().st_size
-        if size > MOST_BYTES:
-            raise ReportFileError(f"{label} has {size:,} bytes, expected a report of at most {MOST_BYTES:,}")
-        text = path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as file:  # a pipe or a device says nothing of its size
+            data = file.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise ReportFileError(f"{label} is too large, expected a report of at most {MOST_BYTES:,} bytes")
+        text = data.decode("utf-8-sig")
     except OSError as error:
         raise ReportFileError(f"cannot read {label}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:

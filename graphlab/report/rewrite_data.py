@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from graphlab.report.decoding import SHARE, SIGNED
 
 SCHEMA = "graphlab.rewrite/1"
 """Version of the JSON layout; the number grows when a key changes meaning or disappears."""
@@ -146,7 +148,7 @@ class MaskedWeight:
     shape: tuple[int, ...]
     entries: int
     set_entries: int
-    density: float
+    density: Annotated[float, SHARE]
     changed_entries: int
     max_abs_change: float | None
     ignored_entries: int | None
@@ -178,7 +180,7 @@ class SplitRow:
     schedule: tuple[str, ...] = ()
     parts: tuple[PartRow, ...] = ()
     parameters_left: int = 0
-    parameters_share: float = 0.0
+    parameters_share: Annotated[float, SHARE] = 0.0
     shared_weight_bytes: int = 0
     boundary_bytes: int = 0
     row_bytes: int = 0
@@ -262,7 +264,7 @@ class RewriteReport:
 
     source: str
     workload: str
-    bindings: Mapping[str, int | float]
+    bindings: Annotated[Mapping[str, int | float], SIGNED]
     level: int | None
     passes: tuple[str, ...]
     stages: tuple[StageRewrite, ...]

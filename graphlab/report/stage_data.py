@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from graphlab.report.decoding import SHARE, SIGNED
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class UnknownOp:
 
     op: str
     nodes: int
-    share: float
+    share: Annotated[float, SHARE]
 
     def to_dict(self) -> dict[str, Any]:
         """{"op", "nodes", "share"}."""
@@ -60,7 +62,7 @@ class Scaling:
 
     symbol: str
     degree: int
-    exponent: float
+    exponent: Annotated[float, SIGNED]
 
     def to_dict(self) -> dict[str, Any]:
         """{"degree", "exponent"}."""

@@ -9,7 +9,7 @@ import dataclasses
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Annotated, Any, ClassVar, Protocol, TypeVar
 
 from graphlab.discovery.chosen import class_from
 from graphlab.discovery.files import file_address
@@ -19,6 +19,7 @@ from graphlab.errors import GraphlabError, UnknownNameError
 from graphlab.names import nearest
 from graphlab.passes_base import Pass
 from graphlab.plugins import registry
+from graphlab.report.decoding import SIGNED
 
 
 class Named(Protocol):
@@ -128,8 +129,8 @@ class OptionHelp:
     default: str | None
     help: str
     type: str
-    minimum: float | None = None
-    maximum: float | None = None
+    minimum: Annotated[float | None, SIGNED] = None
+    maximum: Annotated[float | None, SIGNED] = None
     choices: tuple[str, ...] = ()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from graphlab.characterization.data import Characterization
 from graphlab.errors import UnknownNameError
 from graphlab.figures.registry import FIGURES, check_figures, figure, figures
+from graphlab.report.chart_reading import check_chart
 from graphlab.report.figure import Figure
 
 SWEPT = ["length-by-size", "image-size", "score-law", "attention-frames"]
@@ -77,6 +79,14 @@ def test_empty_suite_says_so(suite: Characterization, name: str) -> None:
     assert made.to_svg() is None
     if name not in ("breakdown", "fused-speedup", "roofline"):
         assert made.notes
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_saved_report_is_read_with_every_chart(swept: Characterization, suite: Characterization, name: str) -> None:
+    """Charts of the figures have no key, type, expression or format but those that a saved report may have."""
+    made = figure(name, swept if name in SWEPT else suite)
+    assert made.rows or name in ("measured", "attention-frames")
+    check_chart(json.loads(json.dumps(made.to_dict()))["chart"], name)
 
 
 @pytest.mark.parametrize("name", OWN)

@@ -8,7 +8,7 @@ from graphlab.report.figure import Figure, Value
 from graphlab.report.html.assets import still_picture
 from graphlab.report.html.cells import DASH, cell
 from graphlab.report.html.document import PlainTable
-from graphlab.report.html.markup import escape, json_block, title_of
+from graphlab.report.html.markup import caption_of, escape, json_block, title_of
 from graphlab.report.html.payload import (
     KINDS,
     attention_index,
@@ -75,7 +75,7 @@ def _data(figure: Figure) -> str:
 <div class="tools" hidden><input type="search" placeholder="Filter rows" aria-label="Filter the rows of {title}">
 <span class="count" role="status"></span><button type="button" class="csv">Download CSV</button></div>
 <div class="scroll" tabindex="0" role="region" aria-label="Table. {title}">
-<table><thead><tr>{_headings(figure)}</tr></thead>
+<table>{caption_of(figure.title)}<thead><tr>{_headings(figure)}</tr></thead>
 <tbody>{_rows(figure)}</tbody></table></div>
 <button type="button" class="more" hidden></button>{cut}{_help(figure)}
 </details>"""
@@ -129,7 +129,7 @@ def plain_table(table: PlainTable, over: str = "") -> str:
     title = escape(table.title)
     return f"""<div class="plain">{title_of(table.title, over)}
 <div class="scroll" tabindex="0" role="region" aria-label="Table. {title}">
-<table{" class=prose" * prose}><thead><tr>{heads}</tr></thead>
+<table{" class=prose" * prose}>{caption_of(table.title)}<thead><tr>{heads}</tr></thead>
 <tbody>{rows}</tbody></table></div>{note}</div>"""
 
 

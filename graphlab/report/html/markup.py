@@ -28,6 +28,11 @@ def title_of(title: str, over: str, identifier: str = "") -> str:
     return f"<h3{known}{' class=away' * (title == over)}>{escape(title)}</h3>"
 
 
+def caption_of(title: str) -> str:
+    """The caption of a table below a heading that shows the same `title`: it is read out, as the table's name."""
+    return f'<caption class="away">{escape(title)}</caption>'
+
+
 def json_block(identifier: str, value: Any) -> str:
     """A script element holding `value` as JSON; no "<" is left in it, so nothing can end the element early.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from graphlab.report.html.document import TreeRow, TreeTable
-from graphlab.report.html.markup import escape, title_of
+from graphlab.report.html.markup import caption_of, escape, title_of
 
 
 def tree_table(tree: TreeTable, slug: str, over: str = "") -> str:
@@ -29,7 +29,7 @@ def tree_table(tree: TreeTable, slug: str, over: str = "") -> str:
 <div class="branches" hidden><button type="button" class="open-all">Open all</button>
 <button type="button" class="close-all">Close all</button><span class="count" role="status"></span></div>
 <div class="scroll" tabindex="0" role="region" aria-label="Table. {title}">
-<table><thead><tr>{heads}</tr></thead>
+<table>{caption_of(tree.title)}<thead><tr>{heads}</tr></thead>
 <tbody>{rows}</tbody></table></div>{note}</div>"""
 
 
