@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from graphlab.cli.options import Html
 from graphlab.cli.output import STDOUT, OutputError, check_outputs, write_outputs
 
 if TYPE_CHECKING:
@@ -27,9 +28,10 @@ def calibrate(
         float, typer.Option("--budget", metavar="SECONDS", help="Start no round once they are over.")
     ] = 60.0,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    html: Html = None,
 ) -> None:
     """Measures this machine, about a minute, and writes a device file."""
-    check_outputs({"--output": output})
+    check_outputs({"--output": output, **({"--html": html} if html is not None else {})})
     if output != STDOUT and Path(output).exists() and not force:
         raise OutputError(f"{output} is there already", hint="--force replaces it, -o writes elsewhere")
     if output != STDOUT and Path(output).suffix != ".toml":
@@ -40,33 +42,30 @@ def calibrate(
 
     with progress(rounds + 1) as step:
         found = measure(title=name, threads=threads, rounds=rounds, budget=budget, progress=step)
-    write_outputs({output: device_text(found)})
-    show(found, sys.stderr if output == STDOUT else sys.stdout)
+    text = device_text(found)
+    write_outputs({output: text, **({html: _page(text)} if html is not None else {})})
+    show(found, sys.stderr if STDOUT in (output, html) else sys.stdout)
+
+
+def _page(text: str) -> str:
+    """The page of the device file `text`: of what was written, so that `graphlab report` makes the same of the file."""
+    from graphlab.hardware import parse_device
+    from graphlab.pages.device import device_document
+    from graphlab.report.html import to_html
+
+    return to_html(device_document(parse_device(text.encode(), "", "the device file")))
 
 
 def show(found: Hardware, stream: Any) -> None:
     """What was measured: a row a table with its extreme times and its best rate."""
     from graphlab.cli.render import console, print_lines, print_table
-    from graphlab.report.tables import Column, Table
+    from graphlab.report.device_tables import calibration_table
     from graphlab.units import format_count
 
     calibration = found.calibration
     assert calibration is not None
-    columns = (Column("operator", number=False), *(Column(head) for head in ("sizes", "shortest, us", "longest, us")))
-    rows = tuple(
-        (
-            name,
-            str(len(table.points)),
-            f"{min(table.points.values()) * 1e6:.1f}",
-            f"{max(table.points.values()) * 1e6:.1f}",
-        )
-        for name, table in calibration.tables.items()
-    )
-    note = "medians over rounds; an operator of a few elements takes " + ", ".join(
-        f"{calibration.calls[name] * 1e6:.1f} us ({name})" for name in ("add", "view", "dropout")
-    )
     out = console(stream)
-    print_table(out, Table(found.title, columns, rows, note=note))
+    print_table(out, calibration_table(found.title, calibration))
     bandwidth, rate = format_count(found.bandwidth), format_count(found.peak_flops["float32"])
     facts = [
         f"{calibration.rounds} rounds, torch {calibration.torch}, {calibration.dtype}",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,8 +12,7 @@ from graphlab.cli.options import Bindings, Config, Device, Html, Inputs, NoCache
 from graphlab.cli.output import STDOUT, check_outputs, write_outputs
 
 if TYPE_CHECKING:
-    from graphlab.report.data import AttentionRow
-    from graphlab.report.explain import Explanation, Operand
+    from graphlab.report.explain import ExplanationReport
 
 
 def explain(
@@ -28,86 +26,32 @@ def explain(
     config: Config = None,
     trust_pickle: TrustPickle = False,
     no_cache: NoCache = False,
+    json: Annotated[str | None, typer.Option("--json", metavar="PATH", help="Report as JSON; - is stdout.")] = None,
     html: Html = None,
 ) -> None:
     """What one node is, where it comes from and what it costs."""
-    outputs = {} if html is None else {"--html": html}
+    outputs = {option: path for option, path in (("--json", json), ("--html", html)) if path is not None}
     check_outputs(outputs)
     report = run(source, device, stage, bindings, inputs, False, static, config, trust_pickle, no_cache, one=True)
     from graphlab.cli.render import console, print_fields
-    from graphlab.report.explain import explain_node
+    from graphlab.report.explain import explain as explained
+    from graphlab.report.explain_fields import explain_fields, title_of
 
-    explanation = explain_node(report.stages[0], node)
-    title = f"{explanation.row.name}: {explanation.row.op}"
+    found = explained(report, node)
+    texts = {"--json": _json, "--html": _page}
     out = console(sys.stderr if STDOUT in outputs.values() else sys.stdout)
-    print_fields(out, fields(explanation), title=title)
-    write_outputs({path: _page(title, explanation) for path in outputs.values()})
+    print_fields(out, explain_fields(found.explanation), title=title_of(found.explanation))
+    write_outputs({path: texts[option](found) for option, path in outputs.items()})
 
 
-def _page(title: str, explanation: Explanation) -> str:
+def _json(report: ExplanationReport) -> str:
+    import json
+
+    return json.dumps(report.to_dict(), indent=1, allow_nan=False) + "\n"
+
+
+def _page(report: ExplanationReport) -> str:
     from graphlab.pages.others import explanation_document
     from graphlab.report.html import to_html
 
-    return to_html(explanation_document(title, fields(explanation)))
-
-
-def fields(item: Explanation) -> Iterator[tuple[str, str]]:
-    """(name, text) of everything an Explanation says, in reading order."""
-    row = item.row
-    yield "stage", item.stage
-    yield "source", row.source or "unknown"
-    yield "module", f"{row.module or '(top level)'}{f' ({row.module_class})' if row.module_class else ''}"
-    yield "category", row.category
-    yield "role", row.role
-    for operand in item.operands:
-        yield "reads", _operand(operand)
-    yield "output", f"{_shape(row.shape)} {row.dtype}"
-    yield "read by", ", ".join(item.consumers) or "nobody: an output of the stage"
-    yield from _costs(item)
-    if item.attention is not None:
-        yield from _attention(item.attention)
-    yield "rewrites", item.rewrites
-
-
-def _costs(item: Explanation) -> Iterator[tuple[str, str]]:
-    from graphlab.units import format_bytes, format_count, format_seconds, format_share
-
-    def of_stage(share: float | None) -> str:
-        return f", {format_share(share, 1)} of one call of the stage" if share is not None else ""
-
-    row = item.row
-    if row.flops is None:
-        yield "FLOP", "unknown: this op has no rule"
-    else:
-        yield "FLOP", f"{row.flops} ({format_count(row.flops, 'FLOP')}{of_stage(item.flops_share)})"
-        yield "pointwise FLOP", str(row.pointwise_flops)
-    moved = f"{format_bytes(row.bytes_read)} read, {format_bytes(row.bytes_written)} written"
-    yield "bytes", moved + of_stage(item.bytes_share)
-    if row.seconds is not None:
-        yield "ideal time", f"{format_seconds(row.seconds)}{of_stage(item.seconds_share)} (an estimate)"
-    if item.intensity is not None:
-        bound = f"; {item.bound} bound, the device turns at {item.ridge:.4g}" if item.ridge is not None else ""
-        yield "FLOP per byte", f"{item.intensity:.4g}{bound}"
-
-
-def _attention(row: AttentionRow) -> Iterator[tuple[str, str]]:
-    causal = {True: "causal", False: "not causal", None: "causal or not: unknown"}[row.causal]
-    how = "one fused op" if row.fused else "spelled out as products and a softmax"
-    yield "attention", f"{row.kind or 'kind unknown'}, {row.axis or 'axis unknown'}, {causal}; {how}, at {row.node}"
-    yield "queries", _size(row.q_tokens, row.q_tokens_expression)
-    yield "keys", _size(row.kv_tokens, row.kv_tokens_expression)
-    heads = "unknown" if row.heads is None else str(row.heads)
-    yield "heads", f"{heads} of width {row.head_dim}, batch {row.batch}"
-
-
-def _size(value: int, expression: str) -> str:
-    return str(value) if expression == str(value) else f"{value} = {expression}"
-
-
-def _operand(operand: Operand) -> str:
-    known = f" {_shape(operand.shape)} {operand.dtype}" if operand.shape is not None else ""
-    return f"{operand.name} ({operand.kind}){known}"
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape)) or "scalar"
+    return to_html(explanation_document(report))

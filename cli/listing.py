@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from graphlab.cli.options import Html
 from graphlab.cli.output import STDOUT, check_outputs, write_outputs
 
 if TYPE_CHECKING:
@@ -16,64 +16,71 @@ if TYPE_CHECKING:
 Json = Annotated[str | None, typer.Option("--json", metavar="FILE", help="The list as JSON; - is stdout.")]
 
 
-def passes(json: Json = None) -> None:
+def passes(json: Json = None, html: Html = None) -> None:
     """Lists the installed passes, who they come from, and their options."""
-    _check(json)
+    outputs = _outputs(json, html)
     from graphlab.catalogue import passes as listed
 
-    _hand_out(listed.listing(), json)
+    _hand_out(listed.listing(), outputs)
 
 
-def models(json: Json = None) -> None:
+def models(json: Json = None, html: Html = None) -> None:
     """Lists the models that can be named, built-in and of plug-ins."""
-    _check(json)
+    outputs = _outputs(json, html)
     from graphlab.catalogue import models as listed
 
-    _hand_out(listed.listing(), json)
+    _hand_out(listed.listing(), outputs)
 
 
-def devices(json: Json = None) -> None:
+def devices(json: Json = None, html: Html = None) -> None:
     """Lists the devices whose peaks are known, with the source of every number."""
-    _check(json)
+    outputs = _outputs(json, html)
     from graphlab.catalogue import devices as listed
 
-    _hand_out(listed.listing(), json)
+    _hand_out(listed.listing(), outputs)
 
 
-def backends(json: Json = None) -> None:
+def backends(json: Json = None, html: Html = None) -> None:
     """Lists the installed backends, whether each can run here, and their options."""
-    _check(json)
+    outputs = _outputs(json, html)
     from graphlab.catalogue import backends as listed
 
-    _hand_out(listed.listing(), json)
+    _hand_out(listed.listing(), outputs)
 
 
-def _check(json: str | None) -> None:
-    if json is not None:
-        check_outputs({"--json": json})
+def _outputs(json: str | None, html: str | None) -> dict[str, str]:
+    outputs = {option: path for option, path in (("--json", json), ("--html", html)) if path is not None}
+    check_outputs(outputs)
+    return outputs
 
 
-def _hand_out(listing: Listing, json: str | None) -> None:
-    from json import dumps
+def _hand_out(listing: Listing, outputs: dict[str, str]) -> None:
+    show(listing, sys.stderr if STDOUT in outputs.values() else sys.stdout)
+    texts = {"--json": _json, "--html": _page}
+    write_outputs({path: texts[option](listing) for option, path in outputs.items()})
 
-    show(listing, sys.stderr if json == STDOUT else sys.stdout)
-    if json is not None:
-        write_outputs({json: dumps(listing.to_dict(), indent=2, ensure_ascii=True, allow_nan=False) + "\n"})
+
+def _json(listing: Listing) -> str:
+    import json
+
+    return json.dumps(listing.to_dict(), indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def _page(listing: Listing) -> str:
+    from graphlab.pages.listing import listing_document
+    from graphlab.report.html import to_html
+
+    return to_html(listing_document(listing))
 
 
 def show(listing: Listing, stream: TextIO) -> None:
     """The whole list on `stream`, for a human."""
-    from graphlab.catalogue.tables import listing_tables
+    from graphlab.catalogue.tables import device_lines, listing_tables
     from graphlab.cli.render import console, print_lines, print_table
 
     out = console(stream)
     for table in listing_tables(listing):
         print_table(out, table)
-    known = [item.hardware for item in listing.plugins if item.hardware is not None]
-    sources = [f"{item.name}: {', '.join(_urls(item.sources.values()))}" for item in known if item.sources]
+    sources, notes = device_lines(listing)
     print_lines(out, "Sources", sources)
-    print_lines(out, "Notes", [f"{item.name}: {item.note}" for item in known if item.note])
-
-
-def _urls(sources: Iterable[str]) -> Iterable[str]:
-    return dict.fromkeys(url for source in sources for url in source.split(" and "))
+    print_lines(out, "Notes", notes)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from graphlab.cli.output import check_outputs, write_outputs
+from graphlab.cli.output import STDOUT, check_outputs, write_outputs
 
 
 def report(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What --json of any command wrote.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What --json of a command wrote; or a device's .toml.")],
     output: Annotated[
         str, typer.Option("-o", "--output", metavar="PATH", help="The page, one HTML file; - is stdout.")
     ],
 ) -> None:
     """Makes the page of a saved report: the same as --html of the command that wrote it."""
     check_outputs({"-o": output})
-    from graphlab.pages.saved import saved_document
-    from graphlab.report.html import to_html
+    if output != STDOUT and os.path.realpath(output) == os.path.realpath(file):
+        raise typer.BadParameter(f"{output} is the report itself", param_hint="'-o'")
+    from graphlab.pages.saved import saved_page
 
-    write_outputs({output: to_html(saved_document(file))})
+    write_outputs({output: saved_page(file)})

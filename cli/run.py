@@ -74,6 +74,7 @@ def run(
     show(result.report, sys.stderr if STDOUT in outputs.values() else sys.stdout)
     if output is not None:
         _write(result.values, output)
+        result = _with_file(result, output, outputs.get("--json", STDOUT))
     texts = {"--json": _json, "--html": _page}
     write_outputs({path: texts[option](result) for option, path in outputs.items()})
 
@@ -89,13 +90,29 @@ def show(report: RunReport, stream: Any) -> None:
     print_lines(out, "Notes", report.notes)
 
 
+def _with_file(result: RunResult, output: Path, json: str) -> RunResult:
+    """`result`, whose report names its file, seen from the folder that `json` is written into."""
+    import hashlib
+    import os
+    from dataclasses import replace
+
+    from graphlab.onnx_pipeline.run_report import OutputFile
+
+    home = Path() if json == STDOUT else Path(json).parent
+    with output.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    written = OutputFile(Path(os.path.relpath(output, home)).as_posix(), digest)
+    return replace(result, report=replace(result.report, output=written))
+
+
 def _page(result: RunResult) -> str:
     from graphlab.pages.others import run_document
     from graphlab.pages.pixels import result_pictures
+    from graphlab.pages.run_pictures import ALT
     from graphlab.pages.saved import run_report
     from graphlab.report.html import to_html
 
-    shown = result_pictures(result.values, "what the run made")
+    shown = result_pictures(result.values, ALT)
     return to_html(run_document(run_report(result.report.to_dict()), shown))
 
 

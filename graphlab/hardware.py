@@ -157,11 +157,16 @@ def load_device(source: str | os.PathLike[str]) -> Hardware:
             f"no device is called {text!r} and no such file exists",
             hint=f"{nearest(text.lower(), device_names())}`graphlab devices` lists them; a path to a .toml works too",
         )
+    return read_device(path)
+
+
+def read_device(path: Path) -> Hardware:
+    """The device in the TOML file `path`; DeviceFileError where it cannot be read, or names the key that is wrong."""
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise DeviceFileError(f"cannot read the device file {text}: {error.strerror or error}") from error
-    return parse_device(data, path.stem, text)
+        raise DeviceFileError(f"cannot read the device file {path}: {error.strerror or error}") from error
+    return parse_device(data, path.stem, str(path))
 
 
 def parse_device(data: bytes, name: str, path: str) -> Hardware:

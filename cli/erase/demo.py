@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from graphlab.cli.erase.options import Force
+from graphlab.cli.erase.options import Force, Json
 from graphlab.cli.erase.progress import interruptible, shown
 from graphlab.cli.options import Html
 from graphlab.cli.output import STDOUT, check_outputs, write_outputs
@@ -47,6 +47,7 @@ def demo(
     kept_images: KeptImages = None,
     base: OwnBase = None,
     judge: OwnJudge = None,
+    json: Json = None,
     html: Html = None,
     force: Force = False,
 ) -> None:
@@ -60,7 +61,7 @@ def demo(
     from graphlab.erase.jobs.demo import demo as erase
     from graphlab.erase.jobs.judges import judges_for
 
-    outputs = {} if html is None else {"--html": html}
+    outputs = {option: path for option, path in (("--json", json), ("--html", html)) if path is not None}
     check_outputs(outputs)
     model = _base(world, base)
     name = model.config.world
@@ -72,14 +73,24 @@ def demo(
     with interruptible(advice), shown("maps", "training") as (maps, training):
         made = erase(model, named, judges, output, config, place=base, force=force, on_map=maps, on_step=training)
     show(made, sys.stderr if STDOUT in outputs.values() else sys.stdout)
-    write_outputs({path: _page(made) for path in outputs.values()})
+    write_outputs(_texts(made, outputs))
 
 
-def _page(made: Demo) -> str:
+def _texts(made: Demo, outputs: dict[str, str]) -> dict[str, str]:
+    import json
+
+    from graphlab.erase.jobs.demo_report import DemoReport
     from graphlab.pages.erase import demo_document
     from graphlab.report.html import to_html
 
-    return to_html(demo_document(made))
+    def text(item: DemoReport) -> str:
+        return json.dumps(item.to_dict(), indent=1, allow_nan=False) + "\n"
+
+    def page(item: DemoReport) -> str:
+        return to_html(demo_document(item))
+
+    report, writers = DemoReport.of(made), {"--json": text, "--html": page}
+    return {path: writers[option](report) for option, path in outputs.items()}
 
 
 def _base(world: str, file: Path | None) -> Base:

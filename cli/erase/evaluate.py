@@ -16,6 +16,8 @@ from graphlab.cli.output import STDOUT, check_outputs, write_outputs
 if TYPE_CHECKING:
     from graphlab.erase.jobs.evaluate import BaseReport
     from graphlab.erase.jobs.evaluate_pipeline import PairReport
+    from graphlab.erase.jobs.evaluation_report import EvaluationReport
+    from graphlab.erase.sources.decoding import Decode
     from graphlab.erase.sources.of_base import BaseSource
     from graphlab.erase.sources.source import ErasureSource
 
@@ -75,6 +77,7 @@ def evaluate(
 
     drawn = {"images": images, "steps": steps, "guidance": guidance}
     report: BaseReport | PairReport
+    missing = ""
     if isinstance(before, BaseSource):
         _refuse("--keep", keep)
         counts = {"kept_images": kept_images, "unseen_images": unseen_images}
@@ -82,14 +85,29 @@ def evaluate(
     else:
         _refuse("--kept-images", kept_images)
         _refuse("--unseen-images", unseen_images)
-        report = _of_pipeline(before, source, erased, concept, keep, mask, {**drawn, "seed": seed}, judge or [])
+        asked = {text: _judge(text) for text in judge or ()}
+        decode, missing = _decoder(Path(source), asked=bool(asked), shown=bool(outputs))
+        report = _of_pipeline(before, erased, concept, keep, mask, {**drawn, "seed": seed}, asked, decode)
     show(report, sys.stderr if STDOUT in outputs.values() else sys.stdout)
+    from graphlab.erase.jobs.evaluation_report import EvaluationReport
 
-    def page(item: BaseReport | PairReport) -> str:
-        return _page(source, erased, item)
+    made, texts = EvaluationReport.of(source, erased, report, missing), {"--json": _json, "--html": _page}
+    write_outputs({path: texts[option](made) for option, path in outputs.items()})
 
-    texts = {"--json": _json, "--html": page}
-    write_outputs({path: texts[option](report) for option, path in outputs.items()})
+
+def _decoder(folder: Path, *, asked: bool, shown: bool) -> tuple[Decode | None, str]:
+    """(what makes pictures of latents, why there is none): judges need it, a report is poorer without."""
+    if not asked and not shown:
+        return None, ""
+    from graphlab.erase.errors import EraseError
+    from graphlab.erase.sources.decoding import decoder_of
+
+    try:
+        return decoder_of(folder), ""
+    except EraseError as error:
+        if asked:
+            raise
+        return None, f"There are no images to show: {error.message}."
 
 
 def _refuse(option: str, value: object) -> None:
@@ -121,27 +139,24 @@ def _of_base(
 
 def _of_pipeline(
     before: ErasureSource,
-    source: str,
     erased: str,
     concepts: list[str],
     keep: Path | None,
     mask: Path | None,
     counts: dict[str, Any],
-    judges: list[str],
+    judges: dict[str, Any],
+    decode: Decode | None,
 ) -> PairReport:
     from graphlab.erase.fusion.statistics import captions
     from graphlab.erase.jobs.evaluate_pipeline import PairConfig, evaluate_pipeline
-    from graphlab.erase.sources.decoding import decoder_of
     from graphlab.erase.sources.of_pipeline import PipelineSource
 
     assert isinstance(before, PipelineSource)
     kept = [] if keep is None else captions(keep)
     after, config = before.with_unet(Path(erased)), PairConfig(**_given(counts))
-    asked = {text: _judge(text) for text in judges}
-    decode = decoder_of(Path(source)) if judges else None
     with interruptible(ANEW), shown("images") as (tell,):
         return evaluate_pipeline(
-            before, after, concepts, kept, config, mask=mask, judges=asked, decode=decode, on_progress=tell
+            before, after, concepts, kept, config, mask=mask, judges=judges, decode=decode, on_progress=tell
         )
 
 
@@ -158,14 +173,14 @@ def _judge(text: str) -> Any:
     return user_function(Path(path), name)
 
 
-def _page(source: str, erased: str, report: BaseReport | PairReport) -> str:
+def _page(report: EvaluationReport) -> str:
     from graphlab.pages.erase import evaluation_document
     from graphlab.report.html import to_html
 
-    return to_html(evaluation_document(report, source, erased))
+    return to_html(evaluation_document(report))
 
 
-def _json(report: BaseReport | PairReport) -> str:
+def _json(report: EvaluationReport) -> str:
     import json
 
     return json.dumps(report.to_dict(), indent=1, allow_nan=False) + "\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from graphlab.catalogue.data import Listing, Plugin
 from graphlab.report.tables import Column, Table
@@ -30,6 +30,17 @@ def listing_tables(listing: Listing) -> Iterator[Table]:
         yield _variables(listing)
     if listing.broken:
         yield _broken(listing)
+
+
+def device_lines(listing: Listing) -> tuple[list[str], list[str]]:
+    """(where the numbers of each device are published, what else there is to know of it), a line a device."""
+    known = [item.hardware for item in listing.plugins if item.hardware is not None]
+    sources = [f"{item.name}: {', '.join(_urls(item.sources.values()))}" for item in known if item.sources]
+    return sources, [f"{item.name}: {item.note}" for item in known if item.note]
+
+
+def _urls(sources: Iterable[str]) -> Iterable[str]:
+    return dict.fromkeys(url for source in sources for url in source.split(" and "))
 
 
 def _plugins(listing: Listing) -> Table:

@@ -20,8 +20,17 @@ class ModelCalls:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputFile:
+    """The file that a result was written to: its path, seen from the folder of the report, and its SHA-256."""
+
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunReport:
-    """One generation. `arguments` are those the pipeline was called with; `shape` is that of the result."""
+    """One generation. `arguments` are those the pipeline was called with; `shape` is that of the result, and `output`
+    its file, None where it was not written."""
 
     folder: str
     pipeline: str
@@ -34,6 +43,7 @@ class RunReport:
     models: tuple[ModelCalls, ...]
     versions: Mapping[str, str]
     notes: tuple[str, ...] = ()
+    output: OutputFile | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """{key: value} of JSON types, with the schema first."""

@@ -16,7 +16,7 @@ def run_fields(report: RunReport) -> Iterator[tuple[str, str]]:
     yield ("provider", report.provider)
     yield ("seed", str(report.seed))
     for name, value in report.arguments.items():
-        text = str(value)
+        text = "none" if value is None else str(value)
         yield (name, text if len(text) <= 60 else f"{text[:57]}...")
     yield ("result", "x".join(map(str, report.shape)))
     yield ("loading", format_seconds(report.load_seconds))

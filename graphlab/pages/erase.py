@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graphlab.erase.evaluation.result import Judged
-from graphlab.erase.jobs.demo import Demo
+from graphlab.erase.jobs.demo_report import DemoReport
 from graphlab.erase.jobs.evaluate import BaseReport
 from graphlab.erase.jobs.evaluate_pipeline import PairReport
+from graphlab.erase.jobs.evaluation_report import EvaluationReport
 from graphlab.erase.jobs.evaluation_tables import report_tables
-from graphlab.erase.jobs.tables import change_table, demo_table
+from graphlab.erase.jobs.pictures import COLUMNS
+from graphlab.erase.jobs.tables import changed_role_table, demo_table
 from graphlab.erase.metrics.accuracy import Share
 from graphlab.erase.metrics.drift import DriftBin
 from graphlab.figures.charts import COLOURS, nominal, picks, quantity, tooltip
 from graphlab.pages.pixels import png
 from graphlab.report.figure import Column, Figure, Value
 from graphlab.report.html import Document, Picture, Section, plain, plains
+
+if TYPE_CHECKING:
+    import torch
+
+LEAST_WIDTH = 640
+"""Pixels that a grid of images is enlarged to, where it is narrower."""
 
 SHARE_COLUMNS = (
     Column("judge", "judge"),
@@ -38,68 +46,81 @@ DRIFT_COLUMNS = (
 )
 
 
-def evaluation_document(report: BaseReport | PairReport, source: str, erased: str) -> Document:
+def evaluation_document(report: EvaluationReport) -> Document:
     """What is left of the concept, what else was lost, how predictions moved, and which weights changed."""
-    lines = []
-    if report.outside is not None:
-        verdict = "Every change lies in the mask" if not report.outside else "NOT all changes lie in the mask"
-        lines.append(f"{verdict}: {report.outside:,} entries changed outside of it.")
+    found, lines = report.found, []
+    if found.outside is not None:
+        verdict = "Every change lies in the mask" if not found.outside else "NOT all changes lie in the mask"
+        lines.append(f"{verdict}: {found.outside:,} entries changed outside of it.")
+    sections = _of_pair(found) if isinstance(found, PairReport) else _of_base(found)
     return Document(
-        title=f"Evaluation of {erased}",
-        subtitle=(f"before: {source}", f"after: {erased}"),
+        title=f"Evaluation of {report.erased}",
+        subtitle=(f"before: {report.source}", f"after: {report.erased}"),
         sections=(
-            *_pictures(report),
-            Section("Tables", tables=plains(report_tables(report))),
-            Section("Weights", tuple(lines), tables=(plain(change_table(report.changes)),)),
+            *([Section("Images", (report.no_pictures,))] if report.no_pictures else []),
+            *sections,
+            Section("Tables", tables=plains(report_tables(found))),
+            Section("Weights", tuple(lines), tables=(plain(changed_role_table(report.roles)),)),
         ),
     )
 
 
-def _pictures(report: BaseReport | PairReport) -> Iterator[Section]:
-    if isinstance(report, PairReport):
-        yield Section("Drift", figures=(drift_figure("drift", "Drift of predictions", report.drift),))
-        return
-    for found in report.evaluations:
-        shares = shares_figure(found.concept, found.before, found.after)
-        drift = drift_figure(f"{found.concept}-drift", f"{found.concept}: drift of predictions", found.drift)
-        yield Section(f"{found.concept}: before and after", figures=(shares, drift))
+def _of_base(found: BaseReport) -> Iterator[Section]:
+    for part in found.evaluations:
+        shares = shares_figure(part.concept, part.before, part.after)
+        drift = drift_figure(f"{part.concept}-drift", f"{part.concept}: drift of predictions", part.drift)
+        pixels = found.pictures.get(part.concept)
+        pictures = () if pixels is None else (_grid(pixels, _rows(part.concept, part.before)),)
+        yield Section(f"{part.concept}: before and after", pictures=pictures, figures=(shares, drift))
 
 
-def demo_document(made: Demo) -> Document:
+def _of_pair(found: PairReport) -> Iterator[Section]:
+    for group, pixels in found.pictures.items():
+        prompts = "; ".join(found.prompts.get(group, ())) or "no prompts"
+        rows = f"images of the prompts ({prompts}), a row before and a row after"
+        yield Section(f"{group}: before and after", pictures=(_grid(pixels, rows),))
+    yield Section("Drift", figures=(drift_figure("drift", "Drift of predictions", found.drift),))
+
+
+def demo_document(made: DemoReport) -> Document:
     """The same images before and after, what the judges say, and what became of the weights."""
-    changes = made.erased.changes
-    free, entries = sum(row.kept for row in made.mask.found.rows), sum(row.entries for row in changes)
-    outside = sum(row.outside or 0 for row in changes)
-    size = f"{made.picture.shape[1]} x {made.picture.shape[0]} pixels"
-    alt = (
-        f"Grid of images, {size}: rows of {made.concept} before and after, then rows of other classes before and "
-        "after; the images of a column start from one noise."
-    )
+    entries, changed = (sum(getattr(row, name) for row in made.roles) for name in ("entries", "changed"))
     return Document(
         title=f"{made.concept} erased",
         sections=(
             Section(
                 "Before and after",
-                pictures=(Picture("The same images before and after", png(_enlarged(made)), alt, alt),),
+                pictures=(_grid(made.picture, _rows(made.concept, made.before)),),
                 tables=(plain(demo_table(made)),),
                 figures=(shares_figure(made.concept, made.before, made.after),),
             ),
             Section(
                 "Weights",
                 (
-                    f"{free:,} of {entries:,} entries may change; {sum(row.changed for row in changes):,} did.",
-                    f"{outside:,} entries changed outside the mask.",
+                    f"{made.free:,} of {entries:,} entries may change; {changed:,} did.",
+                    f"{made.changed_outside_mask:,} entries changed outside the mask.",
                 ),
-                tables=(plain(change_table(changes)),),
+                tables=(plain(changed_role_table(made.roles)),),
             ),
         ),
     )
 
 
-def _enlarged(made: Demo) -> Any:
-    """The picture, whole pixels several times as large: images of the small worlds have few."""
-    factor = max(1, 640 // made.picture.shape[1])
-    return made.picture.repeat_interleave(factor, 0).repeat_interleave(factor, 1)
+def _rows(concept: str, before: Sequence[Judged]) -> str:
+    """What `before_after` shows of images that were judged like this."""
+    shown = f"a row of {concept!r} before and one after"
+    if not before or before[0].acc_p.count < min(COLUMNS, before[0].erased["trained"].count):
+        return shown
+    return f"{shown}, then a row of other classes before and one after"
+
+
+def _grid(pixels: torch.Tensor, rows: str) -> Picture:
+    """A picture of images, whole pixels several times as large: those of the small worlds have few."""
+    height, width = pixels.shape[:2]
+    factor = max(1, LEAST_WIDTH // width)
+    large = pixels.repeat_interleave(factor, 0).repeat_interleave(factor, 1)
+    alt = f"Grid of images, {width} x {height} pixels: {rows}; the images of a column start from one noise."
+    return Picture("The same images before and after", png(large), alt, alt)
 
 
 def shares_figure(concept: str, before: Sequence[Judged], after: Sequence[Judged]) -> Figure:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from graphlab.masks.placement import Placement, tables, u_shape
 from graphlab.onnx_pipeline.run_report import RunReport
 from graphlab.onnx_pipeline.run_tables import run_fields, run_table
+from graphlab.report.explain import ExplanationReport
+from graphlab.report.explain_fields import explain_fields, title_of
 from graphlab.report.export_data import ExportReport, ModelReport
 from graphlab.report.export_tables import (
     export_fields,
@@ -64,11 +66,12 @@ def mask_document(found: Placement) -> Document:
     )
 
 
-def run_document(report: RunReport, pictures: Sequence[Picture] = ()) -> Document:
-    """What ran and how long it took; `pictures` of the result, which the JSON does not hold."""
+def run_document(report: RunReport, pictures: Sequence[Picture] = (), missing: str = "") -> Document:
+    """What ran and how long it took; `pictures` of the result, or why they are `missing`."""
     rows = tuple(run_fields(report))
     versions = PlainTable("Versions", ("package", "version"), tuple(report.versions.items()))
-    shown = [Section("Result", pictures=tuple(pictures))] if pictures else []
+    said = (missing,) if missing else ()
+    shown = [Section("Result", said, pictures=tuple(pictures))] if said or pictures else []
     settings = PlainTable("Settings", ("what", "value"), rows)
     return Document(
         title=f"Run of {report.folder}",
@@ -77,7 +80,12 @@ def run_document(report: RunReport, pictures: Sequence[Picture] = ()) -> Documen
     )
 
 
-def explanation_document(title: str, fields: Iterable[tuple[str, str]]) -> Document:
+def explanation_document(report: ExplanationReport) -> Document:
     """Everything known about one node, a row a fact."""
-    table = PlainTable("What is known", ("what", "value"), tuple(fields))
-    return Document(title=title, sections=(Section("Node", tables=(table,)),))
+    table = PlainTable("What is known", ("what", "value"), tuple(explain_fields(report.explanation)))
+    head = [f"source: {report.source}", *([f"device: {report.device}"] if report.device is not None else [])]
+    return Document(
+        title=title_of(report.explanation),
+        subtitle=(*head, *(f"{name}: {value:g}" for name, value in report.bindings.items())),
+        sections=(Section("Node", tables=(table,)),),
+    )

@@ -3,118 +3,40 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from graphlab.masks.placement import SCHEMA as MASK
-from graphlab.masks.placement_reading import placement_of
-from graphlab.onnx_pipeline.run_report import SCHEMA as RUN
+from graphlab.erase.jobs.record import FORMAT as MANIFEST
+from graphlab.errors import GraphlabError
+from graphlab.hardware import read_device
 from graphlab.onnx_pipeline.run_report import RunReport
-from graphlab.pages.analysis import analysis_document
-from graphlab.pages.bench import bench_document
-from graphlab.pages.diff import diff_document
-from graphlab.pages.others import export_document, mask_document, run_document
-from graphlab.pages.profile import profile_document
-from graphlab.pages.rewrite import rewrite_document
-from graphlab.report.analysis_reading import analysis_report
-from graphlab.report.bench_data import SCHEMA as BENCH
-from graphlab.report.bench_data import BenchReport
-from graphlab.report.characterization_data import SCHEMA as CHARACTERIZATION
-from graphlab.report.characterization_data import CharacterizationReport
-from graphlab.report.characterization_writers import document as characterization_document
-from graphlab.report.data import SCHEMA as ANALYSIS
+from graphlab.pages.device import device_document
+from graphlab.pages.kinds import KINDS, Saved
 from graphlab.report.decoding import ReportFileError, decode
-from graphlab.report.diff_data import SCHEMA as DIFF
-from graphlab.report.diff_data import DiffReport
-from graphlab.report.export_data import SCHEMA as EXPORT
-from graphlab.report.export_data import ExportReport
 from graphlab.report.html import Document, to_html
-from graphlab.report.profile_data import SCHEMA as PROFILE
-from graphlab.report.profile_data import ProfileReport
 from graphlab.report.report_file import read_value
-from graphlab.report.rewrite_data import SCHEMA as REWRITE
-from graphlab.report.rewrite_data import RewriteReport
+
+HINTS = {
+    "saliency": "`graphlab mask SOURCE --mask MASK --html PAGE.html` shows the mask",
+    "train": "`graphlab erase evaluate SOURCE DIR --html PAGE.html` shows what it did",
+    "fuse": "`graphlab erase evaluate SOURCE DIR --html PAGE.html` shows what it did",
+    "demo": "`graphlab erase demo` makes one with --html, or of what its --json writes",
+}
+"""{command of `graphlab erase`: how its result is seen}."""
+MOST_SAID = 400
+"""Characters of an error."""
 
 
-def _analysis(data: dict[str, Any]) -> Document:
-    return analysis_document(analysis_report(data))
-
-
-def _rewrite(data: dict[str, Any]) -> Document:
-    return rewrite_document(decode(RewriteReport, data, names={"pass_name": "pass"}))
-
-
-def _bench(data: dict[str, Any]) -> Document:
-    return bench_document(decode(BenchReport, data))
-
-
-def _profile(data: dict[str, Any]) -> Document:
-    return profile_document(decode(ProfileReport, data))
-
-
-def _export(data: dict[str, Any]) -> Document:
-    return export_document(decode(ExportReport, _with_infinite(data), names={"pass_name": "pass"}))
-
-
-def _with_infinite(data: dict[str, Any]) -> dict[str, Any]:
-    """`data` with infinite errors in place of null, which JSON has for what is not finite."""
-    models = data.get("models")
-    if not isinstance(models, list):
-        return data
-    return {**data, "models": [_model(model) for model in models]}
-
-
-def _model(model: Any) -> Any:
-    check = model.get("check") if isinstance(model, dict) else None
-    if not isinstance(check, dict) or not isinstance(check.get("bindings"), list):
-        return model
-    runs = [
-        {key: math.inf if value is None else value for key, value in run.items()} if isinstance(run, dict) else run
-        for run in check["bindings"]
-    ]
-    return {**model, "check": {**check, "bindings": runs}}
-
-
-def _mask(data: dict[str, Any]) -> Document:
-    return mask_document(placement_of(data))
-
-
-def _run(data: dict[str, Any]) -> Document:
-    return run_document(run_report(data))
+def page_of(data: dict[str, Any]) -> str:
+    """The HTML of the report `data`, as `to_dict` makes it."""
+    return to_html(KINDS[data["schema"]](Saved(_as_saved(data), Path())))
 
 
 def run_report(data: dict[str, Any]) -> RunReport:
     """The report of a run that `to_dict` made as `data`, with the types that a file has."""
     return decode(RunReport, _as_saved(data))
-
-
-def _diff(data: dict[str, Any]) -> Document:
-    return diff_document(decode(DiffReport, data))
-
-
-def _characterization(data: dict[str, Any]) -> Document:
-    return characterization_document(decode(CharacterizationReport, data))
-
-
-KINDS: Mapping[str, Callable[[dict[str, Any]], Document]] = {
-    ANALYSIS: _analysis,
-    REWRITE: _rewrite,
-    BENCH: _bench,
-    PROFILE: _profile,
-    EXPORT: _export,
-    MASK: _mask,
-    RUN: _run,
-    CHARACTERIZATION: _characterization,
-    DIFF: _diff,
-}
-"""{schema: what makes a page of a report of it}."""
-
-
-def page_of(data: dict[str, Any]) -> str:
-    """The HTML of the report `data`, as `to_dict` makes it."""
-    return to_html(KINDS[data["schema"]](_as_saved(data)))
 
 
 def _as_saved(data: dict[str, Any]) -> dict[str, Any]:
@@ -124,37 +46,62 @@ def _as_saved(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def saved_document(path: Path) -> Document:
-    """The page of the JSON report in the file `path`.
+    """The page of the JSON report in the file `path`, before it is HTML; that of a device for a .toml file.
 
     ReportFileError for a file that cannot be read, is no JSON, no report of graphlab or one of another version, and for
-    one whose values do not go together.
+    one whose values do not go together; DeviceFileError for a .toml file that is no device.
     """
+    if path.suffix == ".toml":
+        return device_document(read_device(path))
     data = _read(path)
     kind = _kind(path, data)
+    with _named(path):
+        return kind(Saved(data, path.parent))
+
+
+def saved_page(path: Path) -> str:
+    """The page of the report in the file `path`; errors of `saved_document`, and of charts that cannot be drawn."""
+    document = saved_document(path)
+    with _named(path):
+        return to_html(document)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Errors of a report's values are those of the file `path`."""
     try:
-        return kind(data)
-    except ReportFileError as error:
-        raise ReportFileError(f"{path}: {error.message}", hint=error.hint) from error
+        yield
+    except GraphlabError as error:
+        raise ReportFileError(f"{path}: {shortened(error.message)}", hint=error.hint) from error
     except (ArithmeticError, LookupError, ValueError, AssertionError) as error:
-        said = f"{type(error).__name__}: {error}"
+        said = f"{type(error).__name__}: {shortened(str(error))}"
         raise ReportFileError(
             f"{path}: its values do not go together ({said})", hint="was it edited? write the report again"
         ) from error
 
 
+def shortened(text: str) -> str:
+    """`text` with its middle left out where it is long: names in a report may be of any length."""
+    return text if len(text) <= MOST_SAID else f"{text[: MOST_SAID // 2]}...{text[-MOST_SAID // 2 :]}"
+
+
 def _read(path: Path) -> dict[str, Any]:
     data = read_value(path, str(path))
     if not isinstance(data, dict):
-        raise ReportFileError(f"{path} holds {_named(data)}, expected an object with the key 'schema'")
+        raise ReportFileError(f"{path} holds {_shown(data)}, expected an object with the key 'schema'")
     return data
 
 
-def _named(data: Any) -> str:
+def _shown(data: Any) -> str:
     return "a list" if isinstance(data, list) else repr(data)[:40]
 
 
-def _kind(path: Path, data: dict[str, Any]) -> Callable[[dict[str, Any]], Document]:
+def _kind(path: Path, data: dict[str, Any]) -> Callable[[Saved], Document]:
     schema = data.get("schema")
+    if data.get("format") == MANIFEST:
+        command = str(data.get("command"))[:20]
+        hint = HINTS.get(command, "--json of a command writes what pages are made of")
+        raise ReportFileError(f"{path} is the manifest of `graphlab erase {command}`, which has no page", hint=hint)
     known = ", ".join(sorted(KINDS))
     if not isinstance(schema, str):
         keys = ", ".join(list(map(str, data))[:5]) or "none"

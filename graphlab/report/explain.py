@@ -1,13 +1,18 @@
-"""What is known about one call of a stage, for `graphlab explain`."""
+"""What is known about one call of a stage: what `graphlab explain` prints, and its `--json` holds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
 
 from graphlab.errors import UnknownNameError
 from graphlab.names import nearest
-from graphlab.report.data import AttentionRow, InputRow, NodeRow, StageReport
+from graphlab.report.data import AnalysisReport, AttentionRow, InputRow, NodeRow, StageReport
+from graphlab.report.decoding import SHARE, SIGNED
+
+SCHEMA = "graphlab.explanation/1"
+"""Version of the JSON layout; the number grows when a key changes meaning or disappears."""
 
 REWRITES = "none have run: explain reads the model as it was captured"
 
@@ -34,14 +39,36 @@ class Explanation:
     row: NodeRow
     operands: tuple[Operand, ...]
     consumers: tuple[str, ...]
-    flops_share: float | None
-    bytes_share: float | None
-    seconds_share: float | None
+    flops_share: Annotated[float | None, SHARE]
+    bytes_share: Annotated[float | None, SHARE]
+    seconds_share: Annotated[float | None, SHARE]
     intensity: float | None
     ridge: float | None
     bound: str | None
     attention: AttentionRow | None
     rewrites: str = REWRITES
+
+
+@dataclass(frozen=True, slots=True)
+class ExplanationReport:
+    """One call with where it was looked up: the source as it was named, its workload, the device and the bindings."""
+
+    source: str
+    workload: str
+    device: str | None
+    bindings: Annotated[Mapping[str, int | float], SIGNED]
+    explanation: Explanation
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as `--json` prints it."""
+        return {"schema": SCHEMA, **asdict(self), "bindings": dict(self.bindings)}
+
+
+def explain(report: AnalysisReport, node: str) -> ExplanationReport:
+    """What `report`, of one stage, knows about the call `node`; UnknownNameError names the nearest call."""
+    (stage,) = report.stages
+    found = explain_node(stage, node)
+    return ExplanationReport(report.source, report.workload, report.device, report.bindings, found)
 
 
 def explain_node(report: StageReport, node: str) -> Explanation:

@@ -29,8 +29,12 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("small")
 def test_writes_a_device_that_analyze_takes(run: Run, calls: list[dict[str, Any]], tmp_path: Path) -> None:
     path = tmp_path / "here.toml"
-    result = run("calibrate", "-o", str(path), "--budget", "2", "--threads", "1", "--name", "my laptop")
+    page = tmp_path / "page.html"
+    named = ("--name", "my laptop", "--html", str(page))
+    result = run("calibrate", "-o", str(path), "--budget", "2", "--threads", "1", *named)
     assert result.code == 0, result.err
+    assert run("report", str(path), "-o", "-").out == page.read_text(encoding="utf-8")
+    assert "<h1>Device my laptop</h1>" in page.read_text(encoding="utf-8")
     assert "my laptop" in result.out
     assert "linear" in result.out
     assert "byte/s" in result.out

@@ -30,6 +30,18 @@ def lists() -> dict[str, dict[str, Any]]:
     return {listing.kind: listing.to_dict() for listing in listings}
 
 
+@pytest.mark.parametrize("kind", ["passes", "devices"])
+def test_a_list_has_a_page(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    saved, page = tmp_path / "list.json", tmp_path / "page.html"
+    assert main([kind, "--json", str(saved), "--html", str(page)]) == 0
+    assert main([kind, "--html", "-"]) == 0
+    text = page.read_text(encoding="utf-8")
+    assert capsys.readouterr().out.endswith(text)
+    assert main(["report", str(saved), "-o", "-"]) == 0
+    assert capsys.readouterr().out == text
+    assert {"passes": "fuse-attention", "devices": "source of a100-80gb: https://"}[kind] in text
+
+
 def test_passes_are_listed_with_options(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     assert main(["passes"]) == 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -100,6 +102,17 @@ def test_explain_says_what_is_known(run: Run) -> None:
         assert text in result.out, text
     result = run("explain", "toy", "mystery", "--stage", "unet")
     assert "unknown: this op has no rule" in result.out
+
+
+def test_an_explanation_is_saved_and_shown_again(run: Run, tmp_path: Path) -> None:
+    page, saved = tmp_path / "page.html", tmp_path / "saved.json"
+    result = run("explain", "toy", "mix", "--stage", "unet", "--html", str(page), "--json", str(saved))
+    assert (result.code, result.err) == (0, "")
+    assert json.loads(saved.read_text())["explanation"]["row"]["op"] == "aten.bmm.default"
+    assert run("report", str(saved), "-o", "-").out == page.read_text(encoding="utf-8")
+    result = run("explain", "toy", "mix", "--stage", "unet", "--json", "-")
+    assert result.out == saved.read_text()
+    assert "aten.bmm.default" in result.err
 
 
 @pytest.mark.parametrize(

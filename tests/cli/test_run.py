@@ -11,7 +11,9 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from graphlab.cli.main import main
+from graphlab.erase.jobs.record import file_hash
 from tests.onnx_pipeline import by_hand
+from tests.pages.samples import DATA
 
 IDS = "98 3 14 15 99"
 
@@ -175,3 +177,63 @@ def test_a_missing_provider_is_said(
 def test_an_unknown_format_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", str(tmp_path), "-o", "a.jpg"]) == 2
     assert ".png, .npy, .safetensors" in capsys.readouterr().err
+
+
+def report_of(saved: Path, page: Path) -> str:
+    """The page that `graphlab report` makes of a saved run."""
+    assert main(["report", str(saved), "-o", str(page)]) == 0
+    return page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.npy", "a.safetensors"])
+def test_the_page_of_a_saved_run_shows_what_it_wrote(name: str, tmp_path: Path) -> None:
+    folder = by_hand.folder(tmp_path / "sd")
+    home = tmp_path / "home"
+    (home / "out").mkdir(parents=True)
+    saved, page = home / "r.json", home / "page.html"
+    places = ("-o", str(home / "out" / name), "--json", str(saved), "--html", str(page))
+    run(str(folder), "--prompt-ids", IDS, "--steps", "1", *places)
+    assert json.loads(saved.read_text())["output"]["file"] == f"out/{name}"
+    own = page.read_text(encoding="utf-8")
+    assert own.count("data:image/png;base64,") == 1
+    assert report_of(saved, tmp_path / "again.html") == own
+    moved = home.rename(tmp_path / "elsewhere")  # the file is looked for beside the report
+    assert report_of(moved / "r.json", tmp_path / "again.html") == own
+
+
+def test_the_page_says_what_became_of_the_result(tmp_path: Path) -> None:
+    folder, saved, image = by_hand.folder(tmp_path / "sd"), tmp_path / "r.json", tmp_path / "a.npy"
+    run(str(folder), "--prompt-ids", IDS, "--steps", "1", "--json", str(saved))
+    assert "The result was not written to a file" in report_of(saved, tmp_path / "page.html")
+    run(str(folder), "--prompt-ids", IDS, "--steps", "1", "-o", str(image), "--json", str(saved))
+    np.save(image, np.zeros((1, 16, 16, 3), dtype=np.float32))
+    text = report_of(saved, tmp_path / "page.html")
+    assert "a.npy, which is another file by now" in text
+    assert "data:image/png" not in text
+    image.unlink()
+    assert "a.npy, which is not there any more" in report_of(saved, tmp_path / "page.html")
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("a.png", b"\x89PNG\r\n\x1a\nnothing", "cannot be read as what its name says"),
+        ("a.npy", b"\x93NUMPY", "cannot be read as what its name says"),
+        ("a.safetensors", b"\xff" * 8, "cannot be read as what its name says"),
+        ("a.txt", b"secret", "is none of .png, .npy, .safetensors"),
+        ("a.npy", None, "holds no result of the shape"),
+        ("a\0.png", None, "is not there any more"),
+        ("/dev/zero", None, "is not there any more"),
+    ],
+)
+def test_a_file_that_a_stranger_names_is_no_picture(name: str, data: bytes | None, said: str, tmp_path: Path) -> None:
+    report = json.loads(json.dumps(DATA["run"]()))
+    path = tmp_path / name.replace("\0", "").removeprefix("/dev/")
+    if data is None:
+        np.save(path, np.zeros((1, 2, 2, 3)))
+    else:
+        path.write_bytes(data)
+    found = path if path.exists() else path.with_name(path.name + ".npy")
+    report["output"] = {"file": name, "sha256": file_hash(found)}
+    (tmp_path / "r.json").write_text(json.dumps(report))
+    assert said in report_of(tmp_path / "r.json", tmp_path / "page.html")

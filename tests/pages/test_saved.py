@@ -15,10 +15,13 @@ from graphlab.masks.placement_reading import placement_of
 from graphlab.pages.analysis import analysis_document
 from graphlab.pages.bench import bench_document
 from graphlab.pages.diff import diff_document
-from graphlab.pages.others import export_document, mask_document
+from graphlab.pages.erase import demo_document, evaluation_document
+from graphlab.pages.kinds import KINDS
+from graphlab.pages.listing import listing_document
+from graphlab.pages.others import explanation_document, export_document, mask_document
 from graphlab.pages.profile import profile_document
 from graphlab.pages.rewrite import rewrite_document
-from graphlab.pages.saved import KINDS, saved_document
+from graphlab.pages.saved import saved_document
 from graphlab.report.analysis_reading import analysis_report
 from graphlab.report.characterization_writers import document
 from graphlab.report.decoding import ReportFileError, decode
@@ -26,7 +29,18 @@ from graphlab.report.html import Document, to_html
 from graphlab.report.profile_data import ProfileReport
 from tests.measuring.test_profile_data import GROWING, STEADY
 from tests.measuring.test_profile_data import report as profile_report
-from tests.pages.samples import CHARACTERIZATION, DATA, DIFF, EXPORT, MASK
+from tests.pages.samples import (
+    CHARACTERIZATION,
+    COMPARISON,
+    DATA,
+    DEMO,
+    DIFF,
+    EVALUATION,
+    EXPORT,
+    LISTINGS,
+    MASK,
+    explanation,
+)
 from tests.report.sample import report
 from tests.report.test_rewrite_schema import REPORT as REWRITE
 from tests.timing.sample_report import EVERYTHING
@@ -41,6 +55,15 @@ OWN: dict[str, Callable[[], Document]] = {
     "mask": lambda: mask_document(MASK),
     "characterize": lambda: document(CHARACTERIZATION),
     "diff": lambda: diff_document(DIFF),
+    "explain": lambda: explanation_document(explanation()),
+    "explain-attention": lambda: explanation_document(explanation("mix")),
+    "passes": lambda: listing_document(LISTINGS["passes"]),
+    "models": lambda: listing_document(LISTINGS["models"]),
+    "devices": lambda: listing_document(LISTINGS["devices"]),
+    "backends": lambda: listing_document(LISTINGS["backends"]),
+    "erase evaluate": lambda: evaluation_document(EVALUATION),
+    "erase evaluate of a pipeline": lambda: evaluation_document(COMPARISON),
+    "erase demo": lambda: demo_document(DEMO),
 }
 
 
@@ -96,6 +119,8 @@ def test_keys_of_a_newer_version_are_passed_over(tmp_path: Path) -> None:
         ('{"schema": "graphlab.bench/1", "rounds": NaN}', "holds NaN, which is no number of JSON"),
         ('{"schema": "graphlab.bench/1", "seed": 1e999}', "holds 1e999, which is too large a number"),
         ('{"schema": "graphlab.bench/1", "seed": ' + "9" * 10_000 + "}", "holds an integer of too many digits"),
+        ('{"format": "graphlab.erase.command", "command": "train"}', "of `graphlab erase train`.*erase evaluate"),
+        ('{"format": "graphlab.erase.command", "command": 3}', "manifest of `graphlab erase 3`, which has no page"),
         ("[" * 100_000, "nested too deeply|is no JSON"),
         ("\x00", "is no JSON"),
     ],
@@ -136,8 +161,17 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["report", str(saved(tmp_path, DATA["mask"]())), "-o", str(page)]) == 0
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
     assert main(["report", str(tmp_path / "none.json"), "-o", str(page)]) == 1
-    assert main(["report", str(page), "-o", str(page)]) == 1
+    assert main(["report", str(page), "-o", str(tmp_path / "other.html")]) == 1
     assert main(["report", str(page)]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert "cannot read" in lines[0]
     assert "is no JSON" in lines[1]
+
+
+def test_the_report_is_not_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = saved(tmp_path, DATA["mask"]())
+    (tmp_path / "link.json").symlink_to(path)
+    for other in (path, tmp_path / "link.json"):
+        assert main(["report", str(path), "-o", str(other)]) == 2
+    assert "is the report itself" in capsys.readouterr().err
+    assert json.loads(path.read_text()) == json.loads(json.dumps(DATA["mask"]()))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 
@@ -15,6 +15,7 @@ from graphlab.erase.metrics.accuracy import Share, harmonic, worst
 from graphlab.erase.metrics.distance import Distance
 from graphlab.erase.metrics.drift import DriftBin
 from graphlab.erase.training.strict import plain
+from graphlab.report.decoding import SIGNED
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +25,9 @@ class Mean:
     `left_out` images have no value, and are not in the mean.
     """
 
-    value: float
-    low: float
-    high: float
+    value: Annotated[float, SIGNED]
+    low: Annotated[float, SIGNED]
+    high: Annotated[float, SIGNED]
     count: int
     left_out: int = 0
 
@@ -118,12 +119,17 @@ class Evaluation:
             "concept": self.concept,
             "also": list(self.also),
             "config": plain(self.config),
-            "before": {part.judge: _judged(part) for part in self.before},
-            "after": {part.judge: _judged(part) for part in self.after},
+            "before": judged_dict(self.before),
+            "after": judged_dict(self.after),
             "structure": {group: asdict(value) for group, value in self.structure.items()},
             "distance": None if self.distance is None else asdict(self.distance),
             "drift": {text: [asdict(part) for part in bins] for text, bins in self.drift.items()},
         }
+
+
+def judged_dict(parts: Sequence[Judged]) -> dict[str, Any]:
+    """{judge: what it says} in values that JSON can write, shares as hits, count, value and interval."""
+    return {part.judge: _judged(part) for part in parts}
 
 
 def _judged(judged: Judged) -> dict[str, Any]:

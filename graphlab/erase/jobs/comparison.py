@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 
 from graphlab.erase.errors import EraseError
+from graphlab.erase.jobs.roles import role_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,37 @@ class Changed:
     entries: int
     changed: int
     outside: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedRole:
+    """All weights of a `role`: `changed_weights` of them hold an entry with other bits, `changed` of their `entries`
+    are such; `outside` of these where the mask lets none change, None without a mask."""
+
+    role: str
+    weights: int
+    changed_weights: int
+    entries: int
+    changed: int
+    outside: int | None
+
+
+def changed_roles(rows: Sequence[Changed]) -> tuple[ChangedRole, ...]:
+    """A row for every role of weights, in the order in which the weights come first."""
+    groups: dict[str, list[Changed]] = {}
+    for row in rows:
+        groups.setdefault(role_of(row.key), []).append(row)
+    return tuple(
+        ChangedRole(
+            role,
+            weights=len(group),
+            changed_weights=sum(bool(row.changed) for row in group),
+            entries=sum(row.entries for row in group),
+            changed=sum(row.changed for row in group),
+            outside=None if group[0].outside is None else sum(row.outside or 0 for row in group),
+        )
+        for role, group in groups.items()
+    )
 
 
 def changed_weights(

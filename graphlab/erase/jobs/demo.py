@@ -11,12 +11,12 @@ import torch
 from graphlab.erase.errors import EraseError
 from graphlab.erase.evaluation.config import EvaluationConfig
 from graphlab.erase.evaluation.judging import judged
-from graphlab.erase.evaluation.plan import Group, Plan, draw_plan, plan
+from graphlab.erase.evaluation.plan import draw_plan, plan
 from graphlab.erase.evaluation.result import Judged
 from graphlab.erase.evaluation.subject import BaseSubject
 from graphlab.erase.jobs.config import erase_config
 from graphlab.erase.jobs.output import claim_folder, drop
-from graphlab.erase.jobs.pictures import grid, write_png
+from graphlab.erase.jobs.pictures import COLUMNS, before_after, write_png
 from graphlab.erase.jobs.record import Record, hashes_of
 from graphlab.erase.jobs.saliency import MANIFEST, PARTIAL, Masked, make_mask
 from graphlab.erase.jobs.train import Erased, train_erased
@@ -28,8 +28,6 @@ from graphlab.erase.worlds.base_file import load_base, save_base
 from graphlab.erase.worlds.judges import Judge
 
 BASE, MASK, PICTURE, RECORD = "base.safetensors", "mask.safetensors", "before_after.png", "demo.json"
-COLUMNS = 8
-"""Images a row of the picture: of digits, what fits a terminal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +106,7 @@ def demo(
     erased = train_erased(source, settings, folder, mask=mask.path, force=True, on_progress=on_step)
     after_base = load_base(folder / ERASED)  # what was written, not what is in memory
     images = [draw_plan(BaseSubject(model), asked, base, counts) for model in (base, after_base)]
-    picture = grid(_rows(asked, *images))
+    picture = before_after(asked, *images)
     write_png(folder / PICTURE, picture)
     before, after = (tuple(judged(judge, base.world, asked, drawn) for judge in judges) for drawn in images)
     files = (folder / BASE, mask.path, mask.manifest, *erased.files, folder / PICTURE)
@@ -151,12 +149,3 @@ def values_of(how: DemoConfig) -> dict[str, object]:
         "maps": {"boundary": how.boundary, "seeds": list(range(how.seeds)), "batch": 10, "steps": 25},
         "training": {"iterations": how.steps, "rate": how.rate, "seed": how.seed, "path": path},
     }
-
-
-def _rows(asked: Plan, before: Mapping[Group, torch.Tensor], after: Mapping[Group, torch.Tensor]) -> list[torch.Tensor]:
-    """Rows of COLUMNS images: the concept before and after, and as many others, classes in turn."""
-    labels = asked["kept"].labels[:, -1].tolist()
-    firsts = [labels.index(label) for label in dict.fromkeys(labels)]
-    others = [*firsts, *(index for index in range(len(labels)) if index not in set(firsts))][:COLUMNS]
-    rows = [before["trained"][:COLUMNS], after["trained"][:COLUMNS]]
-    return rows if len(others) < COLUMNS else [*rows, before["kept"][others], after["kept"][others]]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from graphlab.erase.errors import EraseError
 from graphlab.erase.evaluation.config import EvaluationConfig
@@ -13,9 +15,10 @@ from graphlab.erase.evaluation.evaluating import evaluate
 from graphlab.erase.evaluation.plan import draw_plan, plan
 from graphlab.erase.evaluation.result import Evaluation
 from graphlab.erase.evaluation.subject import BaseSubject
-from graphlab.erase.jobs.comparison import Changed, changed_weights, outside
+from graphlab.erase.jobs.comparison import Changed, changed_roles, changed_weights, outside
 from graphlab.erase.jobs.drawing import Watched, drawing
 from graphlab.erase.jobs.memory import memory_told
+from graphlab.erase.jobs.pictures import before_after
 from graphlab.erase.jobs.record import made_of
 from graphlab.erase.jobs.train import mask_for
 from graphlab.erase.sources.of_base import BaseSource
@@ -30,15 +33,17 @@ from graphlab.erase.worlds.judges import Judge
 @dataclass(frozen=True)
 class BaseReport:
     """An evaluation for every concept, and which weights changed; `outside` counts entries that a mask lets none
-    change, None without a mask. `made` says what it was made of and with."""
+    change, None without a mask. `made` says what it was made of and with. `pictures` {concept: pixels} (height, width,
+    3) uint8 show some images before and after, as `before_after` lays them out."""
 
     evaluations: tuple[Evaluation, ...]
     changes: tuple[Changed, ...]
     outside: int | None
     made: Mapping[str, Any] = field(default_factory=dict)
+    pictures: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it in values that JSON can write."""
+        """All of it but the pictures, in values that JSON can write."""
         return {
             "made": dict(self.made),
             "evaluations": [found.to_dict() for found in self.evaluations],
@@ -80,11 +85,12 @@ def evaluate_base(
     plans = {concept: plan(base, concept, how, gone[concept]) for concept in named}
     images = sum(len(part.prompts) for asked in plans.values() for part in asked.values())
     drawn = drawing(2 * images, on_progress)
-    found = []
+    found, pictures = [], {}
     for concept, asked in plans.items():
         old, new = (draw_plan(Watched(BaseSubject(model), drawn), asked, base, how) for model in (base, erased))
         found.append(evaluate(base, erased, concept, judges, how, also=gone[concept], before=old, after=new))
-    return BaseReport(tuple(found), changes, beyond, made_of(source, other, mask))
+        pictures[concept] = before_after(asked, old, new)
+    return BaseReport(tuple(found), changes, beyond, made_of(source, other, mask), pictures)
 
 
 def changes_of(
@@ -99,4 +105,9 @@ def changes_of(
 def changes_dict(rows: Sequence[Changed], beyond: int | None) -> dict[str, Any]:
     """Which weights changed, in values that JSON can write."""
     changed = {row.key: {"entries": row.entries, "changed": row.changed} for row in rows if row.changed}
-    return {"changed": changed, "weights": len(rows), "changed_outside_mask": beyond}
+    return {
+        "changed": changed,
+        "roles": [asdict(row) for row in changed_roles(rows)],
+        "weights": len(rows),
+        "changed_outside_mask": beyond,
+    }

@@ -22,6 +22,7 @@ from graphlab.erase.jobs.comparison import Changed
 from graphlab.erase.jobs.drawing import Drawn, drawing
 from graphlab.erase.jobs.evaluate import changes_dict, changes_of
 from graphlab.erase.jobs.memory import memory_told
+from graphlab.erase.jobs.pictures import grid, smaller
 from graphlab.erase.jobs.record import made_of
 from graphlab.erase.metrics.drift import DriftBin, drift
 from graphlab.erase.metrics.structure import structure_kept
@@ -29,6 +30,9 @@ from graphlab.erase.sources.decoding import Decode
 from graphlab.erase.sources.source import ErasureSource, prompts_of
 from graphlab.erase.training.progress import OnProgress
 from graphlab.erase.training.strict import plain
+
+MOST_SHOWN, MOST_PIXELS = 4, 128
+"""Images a row of a picture, and pixels a side of one: enough to see by, and a tenth of a megabyte a picture."""
 
 PairJudge = Callable[[torch.Tensor, torch.Tensor, Sequence[str]], Mapping[str, float]]
 """Pictures before and after (images, 3, height, width) in [-1, 1] and the prompts of each to figures by name."""
@@ -61,7 +65,8 @@ class PairReport:
     """`drift` {"concept", "kept" or "empty": bins}; `structure` {"concept" or "kept": mean correlation of the low
     passes of a seed's two latents, None where all are flat}; `judged` {judge: {"concept" or "kept": its figures}};
     which weights changed, and how many entries `outside` of a mask, None without one. `made` says what it was made of
-    and with."""
+    and with. `pictures` {"concept" or "kept": pixels (height, width, 3) uint8} show some images before and, below them,
+    after; there are none without a decoder."""
 
     drift: Mapping[str, tuple[DriftBin, ...]]
     structure: Mapping[str, float | None]
@@ -71,9 +76,10 @@ class PairReport:
     prompts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     config: PairConfig = field(default_factory=PairConfig)
     made: Mapping[str, Any] = field(default_factory=dict)
+    pictures: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it in values that JSON can write."""
+        """All of it but the pictures, in values that JSON can write."""
         return {
             "made": dict(self.made),
             "config": plain(self.config),
@@ -101,8 +107,8 @@ def evaluate_pipeline(
     """What moved in `erased`, once `base`: predictions under prompts of `concepts`, under `kept` prompts and the empty
     one, images of both, and weights.
 
-    Latents are those that `base` draws. `judges` are shown pictures that `decode` makes. EraseError for no concept,
-    judges without a decoder, and models of other weights.
+    Latents are those that `base` draws. `judges` are shown pictures that `decode` makes, and so is whoever reads the
+    report. EraseError for no concept, judges without a decoder, and models of other weights.
     """
     how, found = config or PairConfig(), {"concept": prompts_of(base, concepts, ()), "kept": tuple(kept)}
     asked = {group: prompts for group, prompts in found.items() if prompts}
@@ -124,7 +130,14 @@ def evaluate_pipeline(
         prompts=asked,
         config=how,
         made=made_of(base, erased, mask),
+        pictures={} if decode is None else {group: _shown(decode, before[group], after[group], how) for group in asked},
     )
+
+
+def _shown(decode: Decode, before: torch.Tensor, after: torch.Tensor, how: PairConfig) -> torch.Tensor:
+    """The `grid` of MOST_SHOWN images before and after: the first of every prompt, then the second of each, ..."""
+    turns = sorted(range(len(before)), key=lambda index: (index % how.images, index))[:MOST_SHOWN]
+    return grid([smaller(decode(latents[turns]), MOST_PIXELS) for latents in (before, after)])
 
 
 def _drawn(

@@ -1,16 +1,23 @@
-"""Images side by side as one picture."""
+"""Images side by side as one picture, and pictures as the text of their PNG files."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
+import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 
 from graphlab.erase.errors import EraseError
+from graphlab.erase.evaluation.plan import Group, Plan
 
 GAP, PAPER = 1, 96
 """Pixels between images, and their grey (0 to 255)."""
+COLUMNS = 8
+"""Images a row of a picture: of digits, what fits a terminal."""
+MOST_SIDE = 4096
+"""Pixels a side of a picture that is read."""
 
 
 def grid(rows: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -30,6 +37,53 @@ def grid(rows: Sequence[torch.Tensor]) -> torch.Tensor:
             top, left = GAP + down * (height + GAP), GAP + across * (width + GAP)
             made[top : top + height, left : left + width] = image.permute(1, 2, 0)
     return made
+
+
+def before_after(
+    asked: Plan, before: Mapping[Group, torch.Tensor], after: Mapping[Group, torch.Tensor]
+) -> torch.Tensor:
+    """The `grid` of at most COLUMNS images of a plan: the concept before and after, and as many others.
+
+    The images of a column start from one noise. Others are left out where there are fewer of them.
+    """
+    labels = asked["kept"].labels[:, -1].tolist()
+    firsts = [labels.index(label) for label in dict.fromkeys(labels)]
+    count = min(COLUMNS, len(before["trained"]))
+    others = [*firsts, *(index for index in range(len(labels)) if index not in set(firsts))][:count]
+    rows = [before["trained"][:count], after["trained"][:count]]
+    return grid(rows if len(others) < count else [*rows, before["kept"][others], after["kept"][others]])
+
+
+def smaller(images: torch.Tensor, most: int) -> torch.Tensor:
+    """`images` (images, channels, height, width), every pixel the mean of as many as it takes for no side to be longer
+    than `most`; what is over is cut."""
+    step = -(-max(images.shape[-2:]) // most)
+    return torch.nn.functional.avg_pool2d(images, step) if step > 1 else images
+
+
+def png_text(pixels: torch.Tensor) -> str:
+    """`pixels` (height, width, 3) uint8 as a PNG file, in base 64."""
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.fromarray(pixels.numpy()).save(out, format="PNG", optimize=True)
+    return base64.b64encode(out.getvalue()).decode("ascii")
+
+
+def png_pixels(text: str) -> torch.Tensor:
+    """The pixels that `png_text` wrote; EraseError for anything else, and for more than MOST_SIDE a side."""
+    import numpy
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(base64.b64decode(text, validate=True)), formats=["PNG"]) as image:
+            if image.mode != "RGB" or max(image.size) > MOST_SIDE:
+                raise EraseError(f"a picture is {image.mode} of {image.size[0]} x {image.size[1]} pixels")
+            return torch.from_numpy(numpy.array(image))
+    except EraseError:
+        raise
+    except Exception as error:  # damage has as many names as there are chunks of a PNG file
+        raise EraseError("a picture is no PNG file in base 64") from error
 
 
 def write_png(path: Path, pixels: torch.Tensor, scale: int = 8) -> None:

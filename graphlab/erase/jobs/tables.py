@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from graphlab.erase.jobs.comparison import Changed
+from graphlab.erase.jobs.comparison import Changed, ChangedRole, changed_roles
 from graphlab.erase.jobs.demo import Demo
+from graphlab.erase.jobs.demo_report import DemoReport
 from graphlab.erase.jobs.fuse import FusedRow
-from graphlab.erase.jobs.roles import RoleRow, role_of
+from graphlab.erase.jobs.roles import RoleRow
 from graphlab.report.tables import Column, Table
 
 
@@ -22,23 +23,25 @@ def role_table(rows: Sequence[RoleRow]) -> Table:
 
 def change_table(rows: Sequence[Changed]) -> Table:
     """How many entries have other bits: a row for every role of weights."""
+    return changed_role_table(changed_roles(rows))
+
+
+def changed_role_table(rows: Sequence[ChangedRole]) -> Table:
+    """How many entries have other bits, of weights whose roles are known."""
     columns = (
         Column("role", number=False),
         *map(Column, ("weights", "changed", "entries", "changed", "outside the mask")),
     )
-    groups: dict[str, list[Changed]] = {}
-    for row in rows:
-        groups.setdefault(role_of(row.key), []).append(row)
     cells = tuple(
         (
-            role,
-            f"{len(group):,}",
-            f"{sum(bool(row.changed) for row in group):,}",
-            f"{sum(row.entries for row in group):,}",
-            f"{sum(row.changed for row in group):,}",
-            "-" if group[0].outside is None else f"{sum(row.outside or 0 for row in group):,}",
+            row.role,
+            f"{row.weights:,}",
+            f"{row.changed_weights:,}",
+            f"{row.entries:,}",
+            f"{row.changed:,}",
+            "-" if row.outside is None else f"{row.outside:,}",
         )
-        for role, group in groups.items()
+        for row in rows
     )
     return Table("What changed", columns, cells, note="weights that hold a changed entry, and entries; to the bit")
 
@@ -53,7 +56,7 @@ def fusion_table(rows: Sequence[FusedRow], names: Sequence[str]) -> Table:
     return Table("Edits", columns, cells, note="share of each edit that is missed: 0 % where it is met")
 
 
-def demo_table(made: Demo) -> Table:
+def demo_table(made: Demo | DemoReport) -> Table:
     """What each judge sees before and after."""
     columns = (Column("judge", number=False), Column("what", number=False), *map(Column, ("images", "before", "after")))
     cells = []

@@ -18,10 +18,14 @@ LEAST_IMAGES = 256
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """`hits` of `count` images; `value` is their quotient."""
+    """`hits` of `count` images; `value` is their quotient. EraseError for more hits than images."""
 
     hits: int
     count: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.hits <= self.count:
+            raise EraseError(f"{self.hits} of {self.count} images is no share")
 
     @property
     def value(self) -> float:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 
 from graphlab.erase.errors import EraseError
+from graphlab.report.decoding import SIGNED
 
 
 @dataclass(frozen=True, slots=True)
 class Distance:
     """`value`, and the `low` and `high` of its 95 % bootstrap interval."""
 
-    value: float
-    low: float
-    high: float
+    value: Annotated[float, SIGNED]
+    low: Annotated[float, SIGNED]
+    high: Annotated[float, SIGNED]
 
 
 def kernel_distance(first: torch.Tensor, second: torch.Tensor) -> float:

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Annotated
 
 import torch
 
 from graphlab.erase.denoiser import Denoiser
 from graphlab.erase.errors import EraseError
+from graphlab.report.decoding import SIGNED
 
 
 @dataclass(frozen=True, slots=True)
 class DriftBin:
     """Levels with `low` <= log SNR < `high`: the mean of |eps - eps*|^2 over pixels and `count` latents."""
 
-    low: float
-    high: float
+    low: Annotated[float, SIGNED]
+    high: Annotated[float, SIGNED]
     drift: float
     count: int
 

@@ -29,8 +29,11 @@ def test_erases_and_shows(steps: int, run: Run, base_path: Path, judge_path: Pat
     out = tmp_path / "demo"
     models = ("--base", str(base_path), "--judge", str(judge_path))
     few = ("--images", "8", "--kept-images", "1", "--steps", str(steps))
-    done = run("erase", "demo", "--concept", "three", *models, *few, "-o", str(out))
+    page, saved = tmp_path / "page.html", tmp_path / "saved.json"
+    reports = ("--html", str(page), "--json", str(saved))
+    done = run("erase", "demo", "--concept", "three", *models, *few, "-o", str(out), *reports)
     assert done.code == 0, done.err
+    assert run("report", str(saved), "-o", "-").out == page.read_text(encoding="utf-8")
     assert {file.name for file in out.iterdir()} >= FILES
     assert "Acc_e" in done.out
     made = json.loads((out / "demo.json").read_text())

@@ -22,7 +22,7 @@ def test_a_base_is_judged(run: Run, base_path: Path, judge_path: Path, tmp_path:
     assert run("erase", "saliency", *common, "-o", str(mask)).code == 0
     assert run("erase", "train", *common, "--mask", str(mask), "-o", out).code == 0
     command = ("erase", "evaluate", str(base_path), out, "--concept", "three", "--judge", str(judge_path), *FEW)
-    done = run(*command, "--mask", str(mask), "--json", "-")
+    done = run(*command, "--mask", str(mask), "--json", "-", "--html", str(tmp_path / "page.html"))
     assert done.code == 0, done.err
     found = json.loads(done.out)
     assert found["evaluations"][0]["after"]["cnn"]["acc_e"]["trained"]["count"] == 4
@@ -33,6 +33,11 @@ def test_a_base_is_judged(run: Run, base_path: Path, judge_path: Path, tmp_path:
     assert 0 < sum(row["changed"] for row in found["changed"].values()) <= read_mask(mask).set_entries
     assert "every change lies in the mask" in done.err
     assert "Acc_p of four" in done.err
+    assert len(found["pictures"]["three"]) < 20_000
+    (tmp_path / "found.json").write_text(done.out)
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert run("report", str(tmp_path / "found.json"), "-o", "-").out == page
+    assert page.count('alt="Grid of images, ') == 1
 
 
 def test_a_pipeline_is_compared(run: Run, tmp_path: Path, quick: Path) -> None:
@@ -45,7 +50,8 @@ def test_a_pipeline_is_compared(run: Run, tmp_path: Path, quick: Path) -> None:
     kept.write_text("a dog\na tree\n")
     judge.write_text("def score(before, after, prompts):\n    return {'pictures': len(before), 'of': len(prompts)}\n")
     few = ("--images", "1", "--steps", "2", "--keep", str(kept), "--judge", f"{judge}:score")
-    done = run("erase", "evaluate", *common, out, *few, "--json", str(tmp_path / "found.json"))
+    page = tmp_path / "page.html"
+    done = run("erase", "evaluate", *common, out, *few, "--json", str(tmp_path / "found.json"), "--html", str(page))
     assert done.code == 0, done.err
     assert "Drift of predictions" in done.out
     found = json.loads((tmp_path / "found.json").read_text())
@@ -55,6 +61,18 @@ def test_a_pipeline_is_compared(run: Run, tmp_path: Path, quick: Path) -> None:
     }
     assert found["changed_outside_mask"] is None
     assert (found["config"]["images"], found["made"]["mask_sha256"]) == (1, None)
+    assert set(found["pictures"]) == {"concept", "kept"}
+    assert run("report", str(tmp_path / "found.json"), "-o", "-").out == page.read_text(encoding="utf-8")
+    assert "a row before and a row after" in page.read_text(encoding="utf-8")
+
+
+def test_without_a_decoder_the_page_says_that_there_are_no_images(
+    run: Run, pipeline_path: Path, tmp_path: Path
+) -> None:
+    common = (str(pipeline_path), str(pipeline_path), "--concept", "a cat", "--images", "1", "--steps", "1")
+    done = run("erase", "evaluate", *common, "--html", str(tmp_path / "page.html"))
+    assert done.code == 0, done.err
+    assert "There are no images to show: " in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
 REFUSED = [
