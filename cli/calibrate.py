@@ -48,22 +48,22 @@ def show(found: Hardware, stream: Any) -> None:
     """What was measured: a row a table with its extreme times and its best rate."""
     from graphlab.cli.render import console, print_lines, print_table
     from graphlab.report.tables import Column, Table
-    from graphlab.units import format_count
+    from graphlab.units import format_count, format_seconds
 
     calibration = found.calibration
     assert calibration is not None
-    columns = (Column("operator", number=False), *(Column(head) for head in ("sizes", "shortest, us", "longest, us")))
+    columns = (Column("operator", number=False), *(Column(head) for head in ("sizes", "shortest", "longest")))
     rows = tuple(
         (
             name,
             str(len(table.points)),
-            f"{min(table.points.values()) * 1e6:.1f}",
-            f"{max(table.points.values()) * 1e6:.1f}",
+            format_seconds(min(table.points.values())),
+            format_seconds(max(table.points.values())),
         )
         for name, table in calibration.tables.items()
     )
     note = "medians over rounds; an operator of a few elements takes " + ", ".join(
-        f"{calibration.calls[name] * 1e6:.1f} us ({name})" for name in ("add", "view", "dropout")
+        f"{format_seconds(calibration.calls[name])} ({name})" for name in ("add", "view", "dropout")
     )
     out = console(stream)
     print_table(out, Table(found.title, columns, rows, note=note))
