@@ -1,13 +1,16 @@
-"""Captures made by the tests are shared between them and kept out of the user's cache."""
+"""Captures made by the tests are shared between them and kept out of the user's cache; so is one browser."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.browser import Browser, find_chromium
 
 # The same examples every time, and no verdict from how busy the machine is.
 settings.register_profile("graphlab", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -24,3 +27,21 @@ def pytest_configure(config: pytest.Config) -> None:
     # Nothing here is large enough for two threads, and where cores are few they wait for one another: twenty times
     # the time. Processes that tests start inherit it.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """One headless Chromium for all tests of a process; without one they are skipped."""
+    program = find_chromium()
+    if program is None:
+        pytest.skip("Chromium is not installed (Debian: chromium)")
+    started = Browser(program, tmp_path_factory.mktemp("profile"))
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: Browser) -> Iterator[Browser]:
+    """The browser, without the tabs of other modules."""
+    yield chromium
+    chromium.close_tabs()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,15 +14,13 @@ from graphlab.pages.pixels import result_pictures
 from graphlab.pages.profile import profile_document
 from graphlab.pages.rewrite import rewrite_document
 from graphlab.report.html import Document, Section, to_html
+from tests.browser import Browser, Page
 from tests.measuring.test_profile_data import GROWING, STEADY
 from tests.measuring.test_profile_data import report as profile_report
 from tests.pages.test_analysis import hostile
-from tests.report.html_browser import Browser, Page, find_chromium
 from tests.report.sample import report
 from tests.report.test_rewrite_schema import REPORT as REWRITE
 from tests.timing.sample_report import EVERYTHING
-
-pytestmark = pytest.mark.skipif(find_chromium() is None, reason="Chromium is not installed (Debian: chromium)")
 
 REACHABLE = "a, button, summary, select, input, [tabindex='0']"
 SHOWN = f'[...document.querySelectorAll("{REACHABLE}")].filter((e) => e.checkVisibility({{visibilityProperty: true}}))'
@@ -43,15 +40,6 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = tmp_path_factory.mktemp("pages") / "report.html"
     found.write_text(to_html(document()), encoding="utf-8")
     return found
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    program = find_chromium()
-    assert program is not None
-    started = Browser(program, tmp_path_factory.mktemp("profile"))
-    yield started
-    started.close()
 
 
 @pytest.fixture(scope="module")

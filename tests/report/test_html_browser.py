@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,10 +13,8 @@ from graphlab.report.figure import Column, Figure
 from graphlab.report.html import Document, Section, to_html
 from graphlab.report.html.cells import cell
 from graphlab.report.html.payload import rounded_rows, shown_unit
-from tests.report.html_browser import Browser, Page, find_chromium
+from tests.browser import Browser, Page
 from tests.report.html_document import breakdown, document, growth, operators
-
-pytestmark = pytest.mark.skipif(find_chromium() is None, reason="Chromium is not installed (Debian: chromium)")
 
 CHARTS = ("breakdown", "growth", "operators", "growth-2", "panels")
 MARKS = "document.querySelectorAll('#%s svg.marks :is(.mark-rect, .mark-line, .mark-symbol).role-mark path').length"
@@ -29,15 +26,6 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = tmp_path_factory.mktemp("html") / "a report.html"
     found.write_text(to_html(document()), encoding="utf-8")
     return found
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    program = find_chromium()
-    assert program is not None
-    started = Browser(program, tmp_path_factory.mktemp("profile"))
-    yield started
-    started.close()
 
 
 @pytest.fixture(scope="module")

@@ -23,23 +23,18 @@ from graphlab.report.data import Group
 from graphlab.viewers.data import Drawing
 from graphlab.viewers.model_explorer import OVERVIEW
 from graphlab.viewers.overlays import GRADIENT
-from tests.report.html_browser import Browser, Page, find_chromium
+from tests.browser import Browser, Page
 from tests.viewers.sample import HOSTILE, chain, diffusion, drawn, hostile
 
-pytestmark = [
-    pytest.mark.skipif(importlib.util.find_spec("model_explorer") is None, reason="ai-edge-model-explorer is missing"),
-    pytest.mark.skipif(find_chromium() is None, reason="Chromium is not installed (Debian: chromium)"),
-]
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("model_explorer") is None, reason="ai-edge-model-explorer is missing"
+)
 
 # JSON needs none of its adapters, of which PyTorch's and its 500 MB library take seconds to load.
 SERVE = (
     "import sys; sys.modules['torch'] = sys.modules['ai_edge_model_explorer_adapter'] = None; "
     "from model_explorer.cmdline import main; main()"
 )
-OPTIONS = (
-    "--use-angle=swiftshader", "--enable-unsafe-swiftshader",  # WebGL without a GPU
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost",  # the page counts its visitors elsewhere
-)  # fmt: skip
 TEXT = "(document.body?.innerText ?? '')"
 SECONDS = 60.0
 
@@ -70,15 +65,6 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     yield chosen
     process.terminate()
     process.wait(timeout=30)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    program = find_chromium()
-    assert program is not None
-    started = Browser(program, tmp_path_factory.mktemp("profile"), *OPTIONS)
-    yield started
-    started.close()
 
 
 def opened(browser: Browser, port: int, drawing: Drawing, folder: Path, limit: int | None = None) -> Page:

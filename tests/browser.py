@@ -15,6 +15,11 @@ from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SECONDS = 60.0
+OPTIONS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars",
+    "--use-angle=swiftshader", "--enable-unsafe-swiftshader",  # WebGL without a GPU
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost",  # nothing outside of this machine is reached
+)  # fmt: skip
 
 
 def find_chromium() -> str | None:
@@ -25,13 +30,10 @@ def find_chromium() -> str | None:
 class Browser:
     """One Chromium process; commands are JSON ended by a zero byte on file descriptors 3 and 4."""
 
-    def __init__(self, program: str, profile: Path, *more: str) -> None:
+    def __init__(self, program: str, profile: Path) -> None:
         read, self._write = (fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 20) for fd in os.pipe())
         self._read, write = (fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 20) for fd in os.pipe())
-        options = [
-            "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-            "--hide-scrollbars", "--remote-debugging-pipe", f"--user-data-dir={profile}", *more, "about:blank",
-        ]  # fmt: skip
+        options = [*OPTIONS, "--remote-debugging-pipe", f"--user-data-dir={profile}", "about:blank"]
         self._process = subprocess.Popen(
             ["bash", "-c", f'exec "$0" "$@" 3<&{read} 4>&{write}', program, *options],
             pass_fds=(read, write),
@@ -43,6 +45,7 @@ class Browser:
         self._buffer = b""
         self._number = 0
         self.events: list[dict[str, Any]] = []
+        self.tabs: list[str] = []
 
     def call(self, method: str, session: str | None = None, **parameters: Any) -> dict[str, Any]:
         """The result of one command; AssertionError with the browser's own words where it fails."""
@@ -69,6 +72,13 @@ class Browser:
         line, self._buffer = self._buffer.split(b"\0", 1)
         return dict(json.loads(line))
 
+    def close_tabs(self) -> None:
+        """Closes every tab of a Page, and forgets what happened in them."""
+        for target in self.tabs:
+            self.call("Target.closeTarget", targetId=target)
+        self.tabs.clear()
+        self.events.clear()
+
     def close(self) -> None:
         """Ends the process."""
         self._process.terminate()
@@ -83,6 +93,7 @@ class Page:
     def __init__(self, browser: Browser, path: Path | str, width: int, height: int = 900, **options: Any) -> None:
         self._browser = browser
         target = browser.call("Target.createTarget", url="about:blank")["targetId"]
+        browser.tabs.append(target)
         self._session = browser.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.call(f"{domain}.enable")
