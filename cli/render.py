@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 BAR_CELLS = 12
+"""How wide the bar of a whole is where there is room; a narrower terminal gets shorter bars, all on one scale."""
+LEAST_CELLS = 4
+"""With less room than this there are no bars."""
 
 
 def console(stream: TextIO) -> Console:
@@ -35,51 +39,71 @@ def literal(text: str, style: str = "") -> Text:
 
 
 def print_table(out: Console, table: Table) -> None:
-    """`table` with its title and note. Text columns fold to the width of the terminal, numbers never do."""
+    """`table` with its title and note. Text columns fold to the width of the terminal, numbers never do.
+
+    Where the table does not fit with its bars, heads of several words stand on several lines.
+    """
     from rich import box
     from rich.table import Table as RichTable
+    from rich.text import Text
 
+    heads = [column.head for column in table.columns]
+    if _room(out, table, heads) < (BAR_CELLS if table.shares is not None else 0):
+        heads = [_broken(table, index) for index in range(len(heads))]
     grid = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for index, column in enumerate(table.columns):
         grid.add_column(
-            literal(column.head),
+            Text("\n").join(map(literal, heads[index].split("\n"))),
             justify="right" if column.number else "left",
             no_wrap=column.number or column.whole,
             overflow="fold",
-            min_width=_column_width(table, index) if column.number or column.whole else None,
+            min_width=_column_width(table, index, heads) if column.number or column.whole else None,
         )
-    bars = table.shares if table.shares is not None and _room(out, table) else None
+    cells = min(BAR_CELLS, _room(out, table, heads))
+    bars = table.shares if table.shares is not None and cells >= LEAST_CELLS else None
     if bars is not None:
-        grid.add_column("", no_wrap=True)
+        grid.add_column("", no_wrap=True, min_width=cells)
     for number, row in enumerate(table.rows):
-        bar = [literal(_bar(out, bars[number]), "cyan")] if bars is not None else []
+        bar = [literal(_bar(out, bars[number], cells), "cyan")] if bars is not None else []
         grid.add_row(*map(literal, row), *bar)
     out.print()
     out.print(literal(table.title, "bold"))
-    if _least(table) > out.width:  # rich would let wide numbers push text columns out
-        grid.width = _least(table)
+    if _least(table, heads) > out.width:  # rich would let wide numbers push text columns out
+        grid.width = _least(table, heads)
     out.print(grid, crop=False)
     if table.note:
         out.print(literal(table.note, "dim"))
 
 
-def _column_width(table: Table, index: int) -> int:
-    return max([len(table.columns[index].head), *(len(row[index]) for row in table.rows)])
+def _broken(table: Table, index: int) -> str:
+    """The head of a column of numbers, broken between words to be no wider than they are where it can."""
+    column = table.columns[index]
+    if not column.number:
+        return column.head
+    longest = max(map(len, [*column.head.split(), *(row[index] for row in table.rows)]), default=1)
+    return "\n".join(textwrap.wrap(column.head, longest, break_on_hyphens=False)) or column.head
 
 
-def _least(table: Table) -> int:
+def _column_width(table: Table, index: int, heads: Sequence[str]) -> int:
+    """Cells of the widest line of a column as it is drawn: control characters take more than one."""
+    return max(literal(text).cell_len for text in [*heads[index].split("\n"), *(row[index] for row in table.rows)])
+
+
+def _least(table: Table, heads: Sequence[str]) -> int:
     """The width below which numbers would have to be cut: theirs, and 8 cells for each text column."""
-    widths = [(column.number or column.whole, _column_width(table, i)) for i, column in enumerate(table.columns)]
+    widths = [(column.number or column.whole, _column_width(table, i, heads)) for i, column in enumerate(table.columns)]
     return sum(width if whole else min(8, width) for whole, width in widths) + 2 * len(widths) - 1
 
 
-def _room(out: Console, table: Table) -> bool:
-    return out.width >= sum(_column_width(table, i) + 1 for i in range(len(table.columns))) + BAR_CELLS + 1
+def _room(out: Console, table: Table, heads: Sequence[str]) -> int:
+    """Cells that are left beside the columns under `heads`; below 0 where they do not fit. Bars stand apart."""
+    widths = [_column_width(table, index, heads) for index in range(len(heads))]
+    return out.width - sum(widths) - 2 * (len(widths) - (table.shares is None))
 
 
-def _bar(out: Console, share: float) -> str:
+def _bar(out: Console, share: float, cells: int) -> str:
     block = "\u2588" if out.encoding.lower().startswith("utf") else "#"
-    return block * round(share * BAR_CELLS)
+    return block * round(share * cells)
 
 
 def print_fields(out: Console, fields: Iterable[tuple[str, str]], title: str | None = None) -> None:

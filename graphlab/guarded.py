@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from graphlab.discovery.blame import blamed
 from graphlab.discovery.chosen import owner_of
-from graphlab.discovery.owner import PluginError, reason_of
-from graphlab.errors import GraphlabError
+from graphlab.discovery.owner import PluginError
 from graphlab.graph import Graph
 from graphlab.passes_base import Analysis, AnalysisInput
 from graphlab.plugins import called, registry
@@ -27,12 +27,8 @@ def run_analysis(analysis: Analysis[T], given: AnalysisInput) -> T:
         return analysis.run(given)
     who = called(analysis)
     watched = _Watched(given)
-    try:
+    with blamed(who):
         facts = analysis.run(watched.given)
-    except GraphlabError as error:
-        raise PluginError(f"{who}: {error.message}", hint=error.hint) from error
-    except (Exception, SystemExit) as error:  # a stranger's code can raise anything
-        raise PluginError(f"{who} failed: {reason_of(error)}") from error
     changed = watched.changed()
     if changed is not None:
         raise PluginError(f"{who} changed {changed}", hint="an analysis reads; what it finds it returns")

@@ -104,15 +104,15 @@ def registry() -> Registry[Hardware]:
     """
     claims: list[Entry[Hardware]] = []
     broken: list[Broken] = []
-    packages: list[tuple[str, Owner, Callable[[], object]]] = [
-        ("graphlab.devices", GRAPHLAB, lambda: import_module("graphlab.devices"))
+    packages: list[tuple[str, str, Owner, Callable[[], object]]] = [
+        ("graphlab.devices", "graphlab.devices", GRAPHLAB, lambda: import_module("graphlab.devices"))
     ]
-    packages += [(p.name, p.owner, partial(loaded, p)) for p in points("graphlab.devices")]
-    for name, owner, load in packages:
+    packages += [(p.name, p.where, p.owner, partial(loaded, p)) for p in points("graphlab.devices")]
+    for name, place, owner, load in packages:
         try:
             listed = _files(load())
         except PluginError as error:
-            broken.append(Broken(name, owner, name, error.message))
+            broken.append(Broken(name, owner, place, error.message))
             continue
         for file, where in listed:
             device = file.name.removesuffix(".toml").lower()
@@ -155,7 +155,7 @@ def load_device(source: str | os.PathLike[str]) -> Hardware:
     if path.suffix != ".toml" and not path.is_file():
         raise UnknownNameError(
             f"no device is called {text!r} and no such file exists",
-            hint=f"{nearest(text.lower(), device_names())}`graphlab devices` lists them; a path to a .toml works too",
+            hint=f"{nearest(text.lower(), device_names())}{known.listed}; a path to a .toml works too",
         )
     return read_device(path)
 

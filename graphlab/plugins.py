@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from graphlab.discovery.chosen import owner_of
+from graphlab.discovery import chosen
 from graphlab.discovery.classes import class_registry
 from graphlab.discovery.owner import PluginError
 from graphlab.discovery.registry import Entry, Registry
@@ -46,5 +46,4 @@ def own_pass(name: str) -> type[Pass]:
 
 def called(item: Pass) -> str:
     """What errors call `item`: by name, with the distribution or file it comes from where that is not graphlab."""
-    owner = owner_of(type(item), registry())
-    return f"pass {item.name}" if owner is None or owner.built_in else f"pass {item.name} of {owner}"
+    return chosen.called(item, registry())

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from graphlab.api import Source, one_stage, workload_of
-from graphlab.discovery.owner import reason_of
+from graphlab.discovery.blame import blamed
 from graphlab.errors import GraphlabError
 from graphlab.hoisting.result import HoistResult
 from graphlab.hoisting.stage_rewrite import StageResult, StageRewrite
@@ -72,7 +72,8 @@ def run_pass(
         return _split(RewriteResult(program), built, lambda: built.run(program), verify)
     if not isinstance(built, Rewrite):
         raise _no_rewrite(built)
-    result = built.run(program)
+    with blamed(called(built), hint="the program is unchanged"):
+        result = built.run(program)
     if not isinstance(result, RewriteResult):
         raise _unusable(built, result, "RewriteResult")
     return verified(program, result, [built], verify)
@@ -235,12 +236,8 @@ def _parts(item: StageRewrite, run: Callable[[], StageResult]) -> StageResult:
 
     A pass that approximates returns a ReuseResult and says so; one that says it is exact never does.
     """
-    try:
+    with blamed(called(item), hint="the program is unchanged"):
         made = run()
-    except GraphlabError:
-        raise
-    except (Exception, SystemExit) as error:  # a stranger's pass can raise anything
-        raise PluginError(f"{called(item)} failed: {reason_of(error)}", hint="the program is unchanged") from error
     if isinstance(made, ReuseResult) and item.exact:
         raise PluginError(f"{called(item)} reuses features and does not say so", hint="it needs exact = False")
     if not isinstance(made, HoistResult if item.exact else ReuseResult):
@@ -261,21 +258,21 @@ def _split(result: RewriteResult, by: StageRewrite, run: Callable[[], StageResul
     made = _parts(by, run)
     result = replace(result, seconds=(*result.seconds, (by.name, time.perf_counter() - start)))
     if isinstance(made, ReuseResult):
-        return _reused(result, made, verify)
+        return _reused(result, by, made, verify)
     if verify and made.modified:
         found = verify_split(result.program, made, _options(verify))
-        found.raise_for_error()
+        found.raise_for_error({by.name: called(by)})
         made = replace(made, verification=found)
     changes, skips = (*result.changes, *made.changes), (*result.skips, *made.skips)
     return replace(result, changes=changes, skips=skips, hoisted=made)
 
 
-def _reused(result: RewriteResult, made: ReuseResult, verify: Verify) -> RewriteResult:
-    """`result` with the approximate `made`, whose distance is measured where `verify` asks for it."""
+def _reused(result: RewriteResult, by: StageRewrite, made: ReuseResult, verify: Verify) -> RewriteResult:
+    """`result` with the approximate `made` of `by`, whose distance is measured where `verify` asks for it."""
     if verify and made.modified:
         made = measure(made, _options(verify))
         assert made.verification is not None
-        made.verification.raise_for_error()
+        made.verification.raise_for_error({by.name: called(by)})
     changes, skips = (*result.changes, *made.changes), (*result.skips, *made.skips)
     return replace(result, changes=changes, skips=skips, reused=made)
 
@@ -294,7 +291,7 @@ def verified(before: Program, result: RewriteResult, passes: Sequence[Rewrite], 
     if not verify:
         return result
     found = compare(before, result.program, result.changes, new_tensors=result.new_tensors, options=_options(verify))
-    found.raise_for_error()
+    found.raise_for_error({item.name: called(item) for item in passes})
     return replace(result, verification=found)
 
 

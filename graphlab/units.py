@@ -4,31 +4,31 @@ from __future__ import annotations
 
 _DECIMAL = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _BINARY = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
-_TIME = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"))
+_TIME = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
 
 
 def format_count(value: int | float, unit: str = "") -> str:
     """`value` with a decimal prefix and four significant digits: 803273441280, "FLOP" -> "803.3 GFLOP"."""
-    for scale, prefix in _DECIMAL:
-        if abs(value) >= scale:
-            return f"{value / scale:.4g} {prefix}{unit}".rstrip()
-    return f"{value:g} {unit}".rstrip()
+    found = _scaled(value, _DECIMAL)
+    return f"{found}{unit}".rstrip() if found is not None else f"{value:g} {unit}".rstrip()
 
 
 def format_bytes(value: int | float) -> str:
     """`value` bytes with a binary prefix: 1610612736 -> "1.5 GiB"."""
-    for scale, name in _BINARY:
-        if abs(value) >= scale:
-            return f"{value / scale:.4g} {name}"
-    return f"{value:g} B"
+    return _scaled(value, _BINARY) or f"{value:g} B"
 
 
 def format_seconds(value: float) -> str:
-    """`value` seconds in s, ms or us: 0.0123 -> "12.3 ms"."""
-    for scale, name in _TIME:
-        if abs(value) >= scale:
+    """`value` seconds in s, ms, us or ns: 0.0123 -> "12.3 ms"."""
+    return _scaled(value, _TIME) or (f"{value / 1e-9:.3g} ns" if value else "0 s")
+
+
+def _scaled(value: int | float, scales: tuple[tuple[float, str], ...]) -> str | None:
+    """`value` with four significant digits in the largest of `scales` that it reaches once rounded; None for none."""
+    for scale, name in scales:
+        if float(f"{abs(value) / scale:.4g}") >= 1:
             return f"{value / scale:.4g} {name}"
-    return f"{value / 1e-6:.3g} us" if value else "0 s"
+    return None
 
 
 def format_share(part: int | float, whole: int | float) -> str:

@@ -75,7 +75,8 @@ class Stage:
     cache keys on it, and an empty one is never cached. Stages with the same nonempty `weights` share theirs
     (prefill and decode): sums count them once. `square` says that the model only takes equal sides. The calls of
     one step run as one call at a multiple of the batch, as pipelines do guidance, unless `separate_calls` is set.
-    `holds_values` says that what `build` makes holds trained values, which stay whatever weights are named.
+    `holds_values` says that what `build` makes holds trained values, which stay whatever weights are named. `owner` is
+    who a stage comes from where that is a distribution or a file ("model mine of my-plugin 1.0"): errors begin with it.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Stage:
     square: bool = False
     separate_calls: bool = False
     holds_values: bool = False
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ class Workload:
                     f"unknown binding {name!r} for {self.name}",
                     hint=f"{nearest(name, known)}valid names: {', '.join(known) or 'none'}",
                 )
-            _check_range(known[name], value)
+            check_range(known[name], value)
         return replace(self, bindings={**self.bindings, **bindings})
 
     def stage(self, name: str) -> Stage:
@@ -180,7 +182,8 @@ MOST_BOUND = 2**31 - 1
 """The largest value a variable may be bound to: products of sizes past it overflow torch's element counts."""
 
 
-def _check_range(variable: Variable, value: int | float) -> None:
+def check_range(variable: Variable, value: int | float) -> None:
+    """BindingError, with what it takes, for a value that `variable` cannot have."""
     expected = f"at least {variable.minimum}"
     if variable.maximum is not None:
         expected += f", at most {variable.maximum}"

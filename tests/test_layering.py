@@ -38,6 +38,7 @@ roofline scaling module_rows
 report input_axes components architectures passes_base
 costing polynomial
 flow facts fused
+workload_fault
 ops hardware workload
 calibration
 program

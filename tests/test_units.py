@@ -34,7 +34,20 @@ def test_bytes(value: int, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.0, "0 s"), (0.0123, "12.3 ms"), (1.0, "1 s"), (2e-6, "2 us"), (5e-10, "0.0005 us"), (90.0, "90 s")],
+    [
+        (0.0, "0 s"),
+        (0.0123, "12.3 ms"),
+        (1.0, "1 s"),
+        (2e-6, "2 us"),
+        (90.0, "90 s"),
+        (1e-6, "1 us"),
+        (4.017655713585091e-09, "4.018 ns"),
+        (2.42e-8, "24.2 ns"),
+        (1e-9, "1 ns"),
+        (5e-10, "0.5 ns"),
+        (1.96e-12, "0.00196 ns"),
+        (-3e-8, "-30 ns"),
+    ],
 )
 def test_seconds(value: float, text: str) -> None:
     assert format_seconds(value) == text
@@ -43,6 +56,12 @@ def test_seconds(value: float, text: str) -> None:
 def test_share() -> None:
     assert format_share(1, 3) == "33.3 %"
     assert format_share(1, 0) == "-"
+
+
+def test_what_rounds_up_to_the_next_prefix_is_written_with_it() -> None:
+    assert (format_count(999_960, "FLOP"), format_count(999_949, "FLOP")) == ("1 MFLOP", "999.9 kFLOP")
+    assert (format_seconds(9.9996e-4), format_seconds(9.9994e-7)) == ("1 ms", "999.9 ns")
+    assert format_bytes(2**30 - 1) == "1 GiB"
 
 
 @pytest.mark.parametrize("value", [999_960, 999_999_999, 1_048_575, 2**30 - 1])

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+from graphlab.discovery.blame import blamed
 from graphlab.discovery.owner import Owner
-from graphlab.discovery.registry import Broken
+from graphlab.discovery.registry import Broken, Entry, Registry
+from graphlab.errors import GraphlabError
 from graphlab.hardware import Hardware
 from graphlab.rewriting.options import OptionHelp
+
+T = TypeVar("T")
 
 SCHEMA = "graphlab.plugins/1"
 """Version of the JSON layout; the number grows when a key changes meaning or disappears."""
@@ -63,9 +67,22 @@ def help_of(kind: type) -> str:
     return "" if text.startswith(f"{kind.__name__}(") else text
 
 
-def in_order(broken: Sequence[Broken]) -> tuple[Broken, ...]:
-    """`broken` as a listing has it."""
-    return tuple(sorted(broken, key=lambda item: (item.name, item.owner, item.where, item.reason)))
+def listing_of(kind: str, known: Registry[T], row: Callable[[Entry[T]], Plugin | None]) -> Listing:
+    """The listing of `known`: what `row` makes of each entry; one it raises for is among those that do not work."""
+    rows: list[Plugin] = []
+    broken: list[Broken] = list(known.broken)
+    for item in known.entries.values():
+        who = f"{known.noun} {item.name} of {item.owner}"
+        try:
+            with blamed(who, "cannot be listed"):
+                made = row(item)
+        except GraphlabError as error:
+            reason = error.message.removeprefix(who).removeprefix(":").strip()
+            broken.append(Broken(item.name, item.owner, item.where, reason))
+        else:
+            rows += [made] if made is not None else []
+    order = sorted(broken, key=lambda item: (item.name, item.owner, item.where, item.reason))
+    return Listing(kind, tuple(rows), tuple(order))
 
 
 def _plugin(item: Plugin, kind: str) -> dict[str, Any]:

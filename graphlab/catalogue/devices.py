@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from graphlab.catalogue.data import Listing, Plugin
-from graphlab.hardware import registry
+from graphlab.catalogue.data import Listing, Plugin, listing_of
+from graphlab.discovery.registry import Entry
+from graphlab.hardware import Hardware, registry
 
 
 def listing() -> Listing:
     """Every device whose peaks are known."""
-    known = registry()
-    rows = tuple(
-        Plugin(item.name, item.value.kind, item.value.title, item.owner, item.where, hardware=item.value)
-        for item in known.entries.values()
-    )
-    return Listing("devices", rows, known.broken)
+    return listing_of("devices", registry(), _device)
+
+
+def _device(item: Entry[Hardware]) -> Plugin:
+    device = item.value
+    return Plugin(item.name, device.kind, device.title, item.owner, item.where, hardware=device)

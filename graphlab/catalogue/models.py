@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from graphlab.catalogue.data import Listing, Plugin, in_order
-from graphlab.discovery.registry import Broken, Entry
-from graphlab.errors import GraphlabError
+from graphlab.catalogue.data import Listing, Plugin, listing_of
+from graphlab.discovery.registry import Entry
 from graphlab.models.registry import Model, registry
 from graphlab.rewriting.options import OptionHelp
 from graphlab.workload import Variable
@@ -12,21 +11,13 @@ from graphlab.workload import Variable
 
 def listing() -> Listing:
     """Every model that can be named. Those of other distributions are made, to see whether they can be."""
-    known = registry()
-    rows: list[Plugin] = []
-    broken: list[Broken] = list(known.broken)
-    for name, item in known.entries.items():
-        if name != item.value.name:
-            continue
-        try:
-            rows.append(_model(item))
-        except GraphlabError as error:
-            broken.append(Broken(name, item.owner, item.where, error.message))
-    return Listing("models", tuple(rows), in_order(broken))
+    return listing_of("models", registry(), _model)
 
 
-def _model(item: Entry[Model]) -> Plugin:
+def _model(item: Entry[Model]) -> Plugin | None:
     model = item.value
+    if item.name != model.name:  # an alias
+        return None
     aliases = tuple(alias for alias in model.aliases)
     options = tuple(map(_variable, model.workload().variables))
     return Plugin(model.name, model.kind, model.help, item.owner, item.where, options, aliases)

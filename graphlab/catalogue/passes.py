@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from graphlab.catalogue.data import Listing, Plugin, help_of
+from graphlab.catalogue.data import Listing, Plugin, help_of, listing_of
+from graphlab.discovery.registry import Entry
 from graphlab.hoisting.stage_rewrite import StageRewrite
 from graphlab.passes_base import Analysis, Pass
 from graphlab.plugins import registry
@@ -11,14 +12,12 @@ from graphlab.rewriting.options import options_of
 
 def listing() -> Listing:
     """Every installed pass."""
-    known = registry()
-    rows = tuple(
-        Plugin(
-            item.name, _kind(item.value), help_of(item.value), item.owner, item.where, options_of(item.value)
-        )
-        for item in known.entries.values()
-    )  # fmt: skip
-    return Listing("passes", rows, known.broken)
+    return listing_of("passes", registry(), _pass)
+
+
+def _pass(item: Entry[type[Pass]]) -> Plugin:
+    kind = item.value
+    return Plugin(item.name, _kind(kind), help_of(kind), item.owner, item.where, options_of(kind))
 
 
 def _kind(kind: type[Pass]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from graphlab.discovery.classes import place_of
 from graphlab.discovery.contract import class_fault
@@ -12,6 +12,12 @@ from graphlab.discovery.registry import Registry
 from graphlab.discovery.spec import Spec
 
 T = TypeVar("T")
+
+
+class Named(Protocol):
+    """A plug-in that is a class: it has a name."""
+
+    name: ClassVar[str]
 
 
 def class_from(spec: Spec, known: Registry[type[T]], base: type[T], *, own: bool = False) -> type[T]:
@@ -46,3 +52,14 @@ def owner_of(kind: type[T], known: Registry[type[T]]) -> Owner | None:
     if address is not None:
         return Owner(address.rpartition(":")[0].replace("\\", "/").rpartition("/")[2])
     return next((item.owner for item in known.entries.values() if item.value is kind), None)
+
+
+def called(item: Named, known: Registry[Any]) -> str:
+    """What errors call `item`: by name, with the distribution or file it comes from where that is not graphlab."""
+    return called_class(type(item), known)
+
+
+def called_class(kind: type[Named], known: Registry[Any]) -> str:
+    """What errors call something of the class `kind`."""
+    owner = owner_of(kind, known)
+    return f"{known.noun} {kind.name}" if owner is None or owner.built_in else f"{known.noun} {kind.name} of {owner}"

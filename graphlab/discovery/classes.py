@@ -12,6 +12,7 @@ from functools import partial
 from types import ModuleType
 from typing import TypeGuard, TypeVar
 
+from graphlab.discovery.blame import contained
 from graphlab.discovery.contract import class_fault
 from graphlab.discovery.owner import PluginError, reason_of
 from graphlab.discovery.points import Point, points
@@ -73,11 +74,9 @@ def submodules(package: ModuleType) -> Iterator[ModuleType | PluginError]:
 
 def _imported(load: Callable[[], object]) -> object:
     try:
-        with redirect_stdout(sys.stderr):  # standard output is the report's
+        with redirect_stdout(sys.stderr), contained():  # standard output is the report's
             return load()
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # a stranger's import can raise anything, SystemExit too
+    except Exception as error:  # a stranger's import can raise anything
         raise PluginError(f"it cannot be imported: {reason_of(error)}") from error
 
 

@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 from types import ModuleType
 
+from graphlab.discovery.blame import contained
 from graphlab.discovery.owner import PluginError, reason_of
 from graphlab.names import nearest
 
@@ -56,13 +57,12 @@ def _executed(path: Path, place: str, name: str, digest: str) -> ModuleType:
     setattr(module, _DIGEST, digest)
     sys.modules[name] = module  # dataclasses with string annotations look their module up
     try:
-        with redirect_stdout(sys.stderr):  # standard output is the report's
+        with redirect_stdout(sys.stderr), contained():  # standard output is the report's
             spec.loader.exec_module(module)
-    except KeyboardInterrupt:
+    except BaseException as error:  # half a module is left nowhere, not by an interrupt either
         sys.modules.pop(name, None)
-        raise
-    except BaseException as error:  # a user's file can raise anything at import, SystemExit too
-        sys.modules.pop(name, None)
+        if not isinstance(error, Exception):
+            raise
         raise PluginError(f"{path} cannot be imported: {reason_of(error)}", hint=_hint(error, path)) from error
     return module
 
@@ -89,9 +89,14 @@ def file_attribute(path: Path, name: str, what: str) -> object:
     )
 
 
+def is_file_module(module: ModuleType) -> bool:
+    """Whether `module` is a user's file."""
+    return hasattr(module, _DIGEST)
+
+
 def file_address(kind: type) -> str | None:
     """ "path/file.py:Class" of a class that came from a user's file, with the whole path; None for any other."""
     module = sys.modules.get(kind.__module__)
-    if module is None or not hasattr(module, _DIGEST):
+    if module is None or not is_file_module(module):
         return None
     return f"{module.__file__}:{kind.__name__}"

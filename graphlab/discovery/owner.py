@@ -12,6 +12,10 @@ class PluginError(GraphlabError):
     """A plug-in that cannot be imported, breaks its contract, or shares its name with another."""
 
 
+class Stopped(Exception):
+    """Code of others tried to end the process; the text says how."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Owner:
     """A distribution by name and version, or a user's file by its path as it was given (no version)."""
@@ -38,5 +42,9 @@ def reason_of(error: BaseException) -> str:
         return " ".join(str(error).split())
     if isinstance(error, SystemExit):
         return f"it called sys.exit({error.code!r})"
+    if isinstance(error, KeyboardInterrupt):
+        return "it raised KeyboardInterrupt"
+    if isinstance(error, Stopped):
+        return str(error)
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import Distribution, EntryPoint, distributions
 
@@ -39,11 +39,15 @@ def all_points() -> tuple[Point, ...]:
     found: list[Point] = []
     for distribution in distributions():
         owner = _owner(distribution)
+        listed = tuple(_points_of(distribution, owner))
+        if owner == GRAPHLAB and listed and not any(point.value.startswith(PREFIX) for point in listed):
+            owner = Owner(f"another {owner.name}", _version(distribution))  # it has the name and none of the code
+            listed = tuple(replace(point, owner=owner) for point in listed)
         key = re.sub(r"[-_.]+", "-", owner.name).lower()
         if key in seen:  # further back on the path: not the one that is imported
             continue
         seen.add(key)
-        found += _points_of(distribution, owner)
+        found += listed
     return tuple(sorted(found, key=lambda p: (not p.owner.built_in, str(p.owner), p.name, p.value)))
 
 
@@ -54,12 +58,18 @@ def points(group: str) -> tuple[Point, ...]:
 
 def _owner(distribution: Distribution) -> Owner:
     name: str | None = None
-    version: str | None = None
     with suppress(Exception):  # metadata that is missing or no text
-        name, version = distribution.metadata["Name"], distribution.metadata["Version"]
+        name = distribution.metadata["Name"]
     if name and re.sub(r"[-_.]+", "-", name).lower() == GRAPHLAB.name:
         return GRAPHLAB  # of the code that runs, which an old installation's metadata may not know
-    return Owner(str(name) if name else "a distribution without a name", str(version) if version else None)
+    return Owner(str(name) if name else "a distribution without a name", _version(distribution))
+
+
+def _version(distribution: Distribution) -> str | None:
+    with suppress(Exception):  # as for its name
+        found = distribution.metadata["Version"]
+        return str(found) if found else None
+    return None
 
 
 def _points_of(distribution: Distribution, owner: Owner) -> Iterator[Point]:

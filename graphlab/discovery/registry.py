@@ -74,6 +74,12 @@ class Registry(Generic[T]):
         return f"{nearest(name, known)}known: {', '.join(known) or 'none installed'}{many}"
 
     @property
+    def listed(self) -> str:
+        """Where to find what there is, and why some of it does not work."""
+        many = f", {len(self.broken)} of which do not work" if self.broken else ""
+        return f"`{self.command}` lists them{many}"
+
+    @property
     def command(self) -> str:
         """The command that lists these."""
         return f"graphlab {self.noun}{'es' if self.noun.endswith('s') else 's'}"

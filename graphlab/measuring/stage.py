@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 
 import torch
@@ -26,6 +24,7 @@ from graphlab.report.profile_data import (
     StageProfile,
     interpolation_weights,
 )
+from graphlab.sources.build import module_of
 from graphlab.sources.stage import axis_sizes, program_for, tensor_inputs
 from graphlab.stage_analysis import changing
 from graphlab.workload import Stage, Workload
@@ -71,8 +70,7 @@ def prepare_stage(workload: Workload, stage: Stage, device: torch.device, *, tru
     """
     built = stage
     if stage.build is not None:
-        with redirect_stdout(sys.stderr):  # what a constructor prints is no part of a report
-            module = stage.build()
+        module = module_of(stage)
         built = replace(stage, build=lambda: module)
     steps = workload.steps(stage)
     sampled = sampled_steps(steps, change=changing(stage))

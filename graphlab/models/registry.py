@@ -6,19 +6,24 @@ A module with a `MODELS` tuple contributes its own, whoever it belongs to.
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from functools import cache
 from types import ModuleType
 
+from graphlab.discovery.blame import blamed
 from graphlab.discovery.classes import loaded, submodules
 from graphlab.discovery.contract import name_fault
-from graphlab.discovery.owner import GRAPHLAB, Owner, PluginError, reason_of
+from graphlab.discovery.owner import GRAPHLAB, Owner, PluginError
 from graphlab.discovery.points import Point, points
 from graphlab.discovery.registry import Broken, Entry, Registry, registry_of
 from graphlab.errors import UnknownNameError
 from graphlab.names import nearest
+from graphlab.sources.owned import owned
 from graphlab.workload import Workload
+from graphlab.workload_fault import workload_fault
 
 GROUP = "graphlab.models"
 NOUN = "model"
@@ -84,7 +89,7 @@ def find_model(name: str) -> Model:
         return known.find(name, fold=True).value
     raise UnknownNameError(
         f"no built-in model is called {name!r} and no such file exists",
-        hint=f"{nearest(wanted, known.entries)}`graphlab models` lists them",
+        hint=f"{nearest(wanted, known.entries)}{known.listed}",
     )
 
 
@@ -152,27 +157,27 @@ def _watched(entry: Entry[Model]) -> Model:
     """The model, checked when its workload is made where it is a stranger's."""
     if entry.owner.built_in:
         return entry.value
-    return replace(entry.value, workload=_Checked(entry.value, entry.owner))
+    return replace(entry.value, workload=_Checked(entry.value, entry.owner, entry.where))
 
 
 @dataclass(frozen=True, slots=True)
 class _Checked:
-    """What makes the workload of a stranger's model, and says whose it is when that goes wrong."""
+    """What makes the workload of a stranger's model, and says whose it is when that goes wrong.
+
+    `where` is the module that lists the model.
+    """
 
     model: Model
     owner: Owner
+    where: str
 
     def __call__(self) -> Workload:
-        """The workload; captures of it are kept apart from those of other distributions and versions."""
-        who = f"model {self.model.name!r} of {self.owner}"
-        try:
+        """The workload; captures of it are kept apart from those of other distributions, versions and code."""
+        who = f"{NOUN} {self.model.name} of {self.owner}"
+        with redirect_stdout(sys.stderr), blamed(who, "cannot be made"):
             made: object = self.model.workload()
-        except (Exception, SystemExit) as error:  # a stranger's function can raise anything
-            raise PluginError(f"{who} cannot be made: {reason_of(error)}") from error
-        if not isinstance(made, Workload):
-            raise PluginError(f"{who} is a {type(made).__name__} where a graphlab.Workload belongs")
-        stages = tuple(
-            replace(stage, identity=f"{self.owner} {stage.identity}") if stage.identity else stage
-            for stage in made.stages
-        )
-        return replace(made, stages=stages)
+        fault = workload_fault(made)
+        if fault is not None:
+            raise PluginError(f"{who}: {fault}")
+        assert isinstance(made, Workload)
+        return owned(made, who, self.where)

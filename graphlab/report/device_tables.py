@@ -39,18 +39,18 @@ def rates_table(device: Hardware) -> Table:
 
 def calibration_table(title: str, calibration: Calibration) -> Table:
     """A row an operator: how many sizes were measured, the shortest and the longest time."""
-    columns = (Column("operator", number=False), *(Column(head) for head in ("sizes", "shortest, us", "longest, us")))
+    columns = (Column("operator", number=False), *(Column(head) for head in ("sizes", "shortest", "longest")))
     rows = tuple(
         (
             name,
             str(len(table.points)),
-            f"{min(table.points.values()) * 1e6:.1f}",
-            f"{max(table.points.values()) * 1e6:.1f}",
+            format_seconds(min(table.points.values())),
+            format_seconds(max(table.points.values())),
         )
         for name, table in calibration.tables.items()
         if table.points
     )
-    calls = ", ".join(f"{calibration.calls[name] * 1e6:.1f} us ({name})" for name in DISPATCH)
+    calls = ", ".join(f"{format_seconds(calibration.calls[name])} ({name})" for name in DISPATCH)
     note = f"medians over rounds; an operator of a few elements takes {calls}"
     return Table(title, columns, rows, note=note)
 

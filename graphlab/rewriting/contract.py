@@ -27,7 +27,8 @@ def check_graph(
     try:
         after.lint()
     except Exception as error:  # torch raises RuntimeError and ValueError with the node's name
-        raise GraphlabError(f"{who} left a broken graph: {error}") from error
+        said = str(error).partition("\n")[0]  # torch adds the whole graph
+        raise GraphlabError(f"{who} left a broken graph: {said[:300]}") from error
     for node in after.nodes:
         if writes(node):
             raise GraphlabError(f"{who} made {node.name}, which writes in place")

@@ -6,13 +6,16 @@ Backends are spelled the same way: what is said of a pass holds for any class wi
 from __future__ import annotations
 
 import dataclasses
+import enum
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Protocol, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from graphlab.discovery.chosen import class_from
+from graphlab.discovery.blame import blamed
+from graphlab.discovery.chosen import Named, called_class, class_from
 from graphlab.discovery.files import file_address
+from graphlab.discovery.owner import PluginError
 from graphlab.discovery.registry import Registry
 from graphlab.discovery.spec import parse_spec
 from graphlab.errors import GraphlabError, UnknownNameError
@@ -20,13 +23,6 @@ from graphlab.names import nearest
 from graphlab.passes_base import Pass
 from graphlab.plugins import registry
 from graphlab.report.decoding import SIGNED
-
-
-class Named(Protocol):
-    """What has options: a class with a name."""
-
-    name: ClassVar[str]
-
 
 T = TypeVar("T", bound=Named)
 
@@ -73,7 +69,7 @@ def made_from(spec: str, known: Registry[type[T]], base: type[T], *, own: bool =
     With `own` graphlab asks, not a user: a name of its own is its own, whoever else claims it.
     """
     kind = class_from(parse_spec(spec), known, base, own=own)
-    return build(kind, split_spec(spec)[1], known.noun)
+    return build(kind, split_spec(spec)[1], known)
 
 
 def split_spec(spec: str) -> tuple[str, dict[str, str]]:
@@ -93,8 +89,12 @@ def split_spec(spec: str) -> tuple[str, dict[str, str]]:
     return parsed.name, values
 
 
-def build(kind: type[T], values: Mapping[str, Any], noun: str = "pass") -> T:
-    """An instance of `kind` with options `values`, texts or values of the right type; `noun` is what errors call it."""
+def build(kind: type[T], values: Mapping[str, Any], known: Registry[Any] | None = None) -> T:
+    """An instance of `kind` with options `values`, texts or values of the right type.
+
+    `known` are the plug-ins of its kind, passes without: errors say what it is and who it comes from.
+    """
+    who = called_class(kind, known if known is not None else registry())
     fields: dict[str, dataclasses.Field[Any]] = {}
     if dataclasses.is_dataclass(kind):
         fields = {field.name: field for field in dataclasses.fields(kind) if field.init}
@@ -103,18 +103,17 @@ def build(kind: type[T], values: Mapping[str, Any], noun: str = "pass") -> T:
     for name, value in values.items():
         key = name.replace("-", "_")
         if key not in fields:
-            known = f"{nearest(key, fields)}options: {', '.join(fields)}" if fields else "it has no options"
-            raise UnknownNameError(f"{noun} {kind.name} has no option {name!r}", hint=known)
-        given[key] = _value(f"{noun} {kind.name}", fields[key], types[key], value)
+            hint = f"{nearest(key, fields)}options: {', '.join(fields)}" if fields else "it has no options"
+            raise UnknownNameError(f"{who} has no option {name!r}", hint=hint)
+        given[key] = _value(who, fields[key], types[key], value)
     for field in fields.values():
         if field.name not in given and field.default is field.default_factory is dataclasses.MISSING:
-            raise OptionError(f"{noun} {kind.name} needs {field.name}=...", hint=field.metadata.get("help"))
+            raise OptionError(f"{who} needs {field.name}=...", hint=field.metadata.get("help"))
     try:
-        return kind(**given)
-    except GraphlabError as error:
-        raise OptionError(f"{noun} {kind.name}: {error.message}", hint=error.hint) from error
-    except Exception as error:  # the checks of a stranger's __post_init__
-        raise OptionError(f"{noun} {kind.name} cannot be made: {type(error).__name__}: {error}") from error
+        with blamed(who, "cannot be made"):  # the checks of a stranger's __post_init__
+            return kind(**given)
+    except PluginError as error:
+        raise OptionError(error.message, hint=error.hint) from error
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -165,8 +164,15 @@ def _default(field: dataclasses.Field[Any]) -> str | None:
         return None
     if value is None or value == ():
         return "none"
-    if isinstance(value, bool):
-        return str(value).lower()
+    return str(value).lower() if isinstance(value, bool) else _text(value)
+
+
+def _text(value: Any) -> str:
+    """`value` as one would write it."""
+    if value is None:
+        return "none"
+    if isinstance(value, enum.Enum):
+        return str(value.value)
     return "+".join(value) if isinstance(value, tuple) else str(value)
 
 
@@ -181,7 +187,7 @@ def _value(owner: str, field: dataclasses.Field[Any], kind: Any, value: Any) -> 
     low, high, choices = limits.get("minimum"), limits.get("maximum"), limits.get("choices") or ()
     numeric = isinstance(parsed, (int, float)) and not isinstance(parsed, bool)
     outside = numeric and ((low is not None and not parsed >= low) or (high is not None and not parsed <= high))
-    if outside or (choices and parsed not in choices):
+    if outside or (choices and parsed is not None and parsed not in choices):
         raise OptionError(f"{owner}: {field.name}={value} is not {expected}")
     return parsed
 
@@ -190,6 +196,8 @@ def _parsed(kind: Any, value: Any) -> Any:
     if typing.get_origin(kind) is tuple:
         return tuple(value.split("+")) if isinstance(value, str) else tuple(value)
     members = [item for item in typing.get_args(kind) if item is not type(None)]
+    if members and (value is None or str(value).lower() == "none"):
+        return None
     base = members[0] if members else kind
     if base is bool:
         if isinstance(value, bool):
@@ -217,6 +225,8 @@ def _expected(field: dataclasses.Field[Any], kind: Any) -> str:
         return f"one of {', '.join(limits['choices'])}"
     members = [item for item in typing.get_args(kind) if item is not type(None)]
     base = members[0] if members else kind
+    if isinstance(base, type) and issubclass(base, enum.Enum):
+        return f"one of {', '.join(member.value for member in base)}"
     words = {bool: "true or false", int: "an integer", float: "a number", Path: "a path", str: "a text"}
     text = words.get(base, getattr(base, "__name__", str(base)))
     low, high = limits.get("minimum"), limits.get("maximum")
@@ -244,5 +254,4 @@ def spelled(item: Named) -> str:
         return item.name
     fields = dataclasses.fields(item)
     changed = [(f.name, getattr(item, f.name)) for f in fields if f.init and getattr(item, f.name) != _given(f)]
-    texts = [(name, "+".join(value) if isinstance(value, tuple) else value) for name, value in changed]
-    return ",".join([item.name, *(f"{name}={text}" for name, text in texts)])
+    return ",".join([item.name, *(f"{name}={_text(value)}" for name, value in changed)])

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from graphlab.errors import GraphlabError
+from graphlab.plugins import called
 from graphlab.program import Program
 from graphlab.rewriting.draft import Draft
 from graphlab.rewriting.options import own_pass_from
@@ -126,16 +127,31 @@ class _Run:
             form = _form(self.draft)
             if form in seen:
                 self.round(passes)
-                names = _opponents(self.draft.changes[seen[form] :])
-                raise GraphlabError(
-                    f"passes undo each other: {' and '.join(names)} change the program back to what it was",
-                    hint="leave one of them out; the program is unchanged",
-                )
+                raise _circle(_opponents(self.draft.changes[seen[form] :]), passes)
             seen[form] = len(self.draft.changes)
         raise GraphlabError(
-            f"no fixed point: after {MOST_ROUNDS} rounds {' and '.join(active)} still change the program",
+            f"no fixed point: after {MOST_ROUNDS} rounds {_named(active, passes)} still change the program",
             hint=f"a pass has to find nothing in its own result: leave {active[-1]} out; the program is unchanged",
         )
+
+
+def _circle(names: Sequence[str], passes: Sequence[Rewrite]) -> GraphlabError:
+    """The error of the passes `names`, which change a program back to what it was."""
+    if len(names) == 1:
+        return GraphlabError(
+            f"pass {_named(names, passes)} changes its own result back to what it was, and would do so for ever",
+            hint="a pass has to find nothing in its own result; the program is unchanged",
+        )
+    return GraphlabError(
+        f"passes undo each other: {_named(names, passes)} change the program back to what it was",
+        hint="leave one of them out; the program is unchanged",
+    )
+
+
+def _named(names: Sequence[str], passes: Sequence[Rewrite]) -> str:
+    """The names, those of passes that are not graphlab's own with who they come from."""
+    known = {item.name: called(item).removeprefix("pass ") for item in passes}
+    return " and ".join(known.get(name, name) for name in names)
 
 
 def _opponents(changes: Sequence[Change]) -> list[str]:

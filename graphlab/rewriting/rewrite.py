@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from graphlab.discovery.owner import reason_of
-from graphlab.errors import GraphlabError
+from graphlab.discovery.blame import blamed
 from graphlab.passes_base import Pass
 from graphlab.plugins import PluginError, called
 from graphlab.program import Program
@@ -49,30 +48,53 @@ class Rewrite(Pass):
         """
         before, draft.pass_name = len(draft.changes), self.name
         draft.skips = [skip for skip in draft.skips if skip.pass_name != self.name]  # those of its last run
-        try:
+        as_it_was = _Calls(draft.graph)
+        with blamed(called(self), hint="the program is unchanged"):
             returned: object = self.apply(draft)
-        except GraphlabError as error:
-            raise GraphlabError(f"{called(self)}: {error.message}", hint=error.hint) from error
-        except (Exception, SystemExit) as error:  # a stranger's can raise anything; the program is unharmed
-            raise GraphlabError(
-                f"{called(self)} failed: {reason_of(error)}", hint="the program is unchanged"
-            ) from error
         if returned is not None:
             raise PluginError(
                 f"{called(self)} returned a {type(returned).__name__}, expected nothing",
                 hint="`apply` edits the draft it is given",
             )
-        try:
+        with blamed(called(self)):
             draft.check(called(self))
-        except GraphlabError as error:
-            if error.message.startswith(called(self)):
-                raise
-            raise GraphlabError(f"{called(self)}: {error.message}", hint=error.hint) from error
+        for node in as_it_was.unread():
+            draft.erase_dead(node)
+        if len(draft.changes) == before and as_it_was.changed():
+            raise PluginError(
+                f"{called(self)} changed the graph and did not say so",
+                hint="`draft.replace`, `draft.rewire` and `draft.set_weights` change it and keep the account",
+            )
         return len(draft.changes) - before
 
     def entry(self, draft: Draft) -> str:
         """The line this pass adds to a program's history."""
         return f"{spelled(self)}{f'; {CHANGED_WEIGHTS}' if self.name in draft.reweighting else ''}"
+
+
+class _Calls:
+    """What every node of a graph calls with what, to tell later whether that is still so, and which nodes are new.
+
+    Nodes that were added and that nobody of these reads change nothing, and neither does taking out unread ones.
+    """
+
+    def __init__(self, graph: torch.fx.Graph) -> None:
+        self._graph = graph
+        self._nodes = [(node, node.target, node.args, node.kwargs) for node in graph.nodes]
+
+    def changed(self) -> bool:
+        """Whether a node that is still there calls something else, or with something else."""
+        return any(
+            not node._erased and (node.target, node.args, node.kwargs) != (target, args, kwargs)
+            for node, target, args, kwargs in self._nodes
+        )
+
+    def unread(self) -> list[torch.fx.Node]:
+        """The new nodes that nobody reads."""
+        known = {node for node, *_ in self._nodes}
+        return [
+            node for node in self._graph.nodes if not node.users and node.op == "call_function" and node not in known
+        ]
 
 
 class Peephole(Rewrite):

@@ -8,11 +8,14 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from graphlab.discovery.files import file_attribute
+from graphlab.discovery.blame import blamed
+from graphlab.discovery.files import file_attribute, file_module
 from graphlab.discovery.owner import PluginError
-from graphlab.errors import GraphlabError, SourceError
+from graphlab.errors import SourceError
 from graphlab.sources.bare import program_workload
+from graphlab.sources.owned import owned
 from graphlab.workload import Workload
+from graphlab.workload_fault import workload_fault
 
 
 def function_workload(path: Path, name: str, source: str, *, dynamic: bool = True) -> Workload:
@@ -25,9 +28,13 @@ def function_workload(path: Path, name: str, source: str, *, dynamic: bool = Tru
 
     from graphlab.sources.module import capture
 
-    made = _call(path, name)
+    function = user_function(path, name)
+    made = _call(function, source)
     if isinstance(made, Workload):
-        return made
+        fault = workload_fault(made)
+        if fault is not None:
+            raise SourceError(f"{source}: {fault}")
+        return owned(made, source, file_module(path).__name__)
     module, args, kwargs = _triple(made, source)
     if not isinstance(module, torch.nn.Module):
         raise SourceError(f"{source} returned a {type(module).__name__} where a torch.nn.Module belongs")
@@ -61,12 +68,9 @@ def user_function(path: Path, name: str) -> Callable[..., Any]:
     return found
 
 
-def _call(path: Path, name: str) -> Any:
-    function = user_function(path, name)
+def _call(function: Callable[..., Any], source: str) -> Any:
     try:
-        with redirect_stdout(sys.stderr):
+        with redirect_stdout(sys.stderr), blamed(source):
             return function()
-    except GraphlabError:
-        raise
-    except Exception as error:  # and when called
-        raise SourceError(f"{path}:{name} failed: {type(error).__name__}: {error}") from error
+    except PluginError as error:
+        raise SourceError(error.message, hint=error.hint) from error

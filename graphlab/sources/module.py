@@ -7,7 +7,7 @@ import inspect
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from io import StringIO
 from typing import Any
 
@@ -62,7 +62,7 @@ def export(
     """torch.export of `module`, non-strict first and strict where that fails; CaptureError when neither works."""
     failures: list[Exception] = []
     for mode in (True,) if strict else (False, True):
-        with _quiet(), _constants_bound(module, inputs[1]) as kwargs:
+        with _quiet(), _dispatching(shapes), _constants_bound(module, inputs[1]) as kwargs:
             try:
                 return torch.export.export(module, inputs[0], kwargs, dynamic_shapes=shapes, strict=mode)
             except Exception as error:  # torch.export raises anything a forward raises, and its own kinds
@@ -145,6 +145,20 @@ def by_parameter(module: torch.nn.Module, shapes: Mapping[str, Any]) -> dict[str
     nested = {name: value for name, value in shapes.items() if name not in parameters and value is not None}
     plain = {name: value for name, value in shapes.items() if name in parameters}
     return {**plain, rest: nested} if rest is not None and nested else plain | nested
+
+
+def _dispatching(shapes: Any) -> AbstractContextManager[Any]:
+    """torch without its cache of fake results where sizes are symbols.
+
+    Looking a result up there hashes and rebuilds every size, which takes longer than working the result out anew: a
+    third of a symbolic capture. Of whole numbers it is cheap and is kept.
+    """
+    if shapes is None:
+        return nullcontext()
+    from torch._dynamo import config  # a second of import, which torch.export spends at its first call anyway
+
+    patched: AbstractContextManager[Any] = config.patch(fake_tensor_cache_enabled=False)
+    return patched
 
 
 @contextmanager

@@ -8,20 +8,21 @@ guards before it is used; substituting past a guard gives wrong numbers in silen
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator, Mapping
-from contextlib import redirect_stdout
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch.export import Dim
 
+from graphlab.discovery.blame import blamed
+from graphlab.discovery.owner import PluginError
 from graphlab.errors import BindingError, CaptureError
 from graphlab.graph import Graph
 from graphlab.program import Program
 from graphlab.sources import cache
 from graphlab.sources.arguments import example_arguments
+from graphlab.sources.build import module_of
 from graphlab.sources.guards import broken_guard
 from graphlab.sources.module import by_parameter, capture
 from graphlab.symbolic import evaluate_text, names_in
@@ -123,9 +124,9 @@ def program_for(
         key = cache.key(stage, attempt, symbolic) if disk else None
         found = cache.load(key)
         if found is None:
-            module = module if module is not None else _build(stage)
+            module = module if module is not None else module_of(stage)
             try:
-                found = _from_one(stage, _capture(module, stage, attempt, symbolic))
+                found = _from_one(stage, _captured(module, stage, attempt, symbolic))
             except CaptureError as error:
                 if not symbolic:
                     raise
@@ -136,7 +137,8 @@ def program_for(
         if broken is None:
             return _with_notes(found, reasons if not found.graph.symbols else [])
         reasons.append(f"{label}: needs {broken}")
-    raise CaptureError(f"no capture of {stage.name} holds at {dict(values)}: {'; '.join(reasons)}")
+    who = f"{stage.owner}: " if stage.owner else ""
+    raise CaptureError(f"{who}no capture of {stage.name} holds at {dict(values)}: {'; '.join(reasons)}")
 
 
 def _fixed(stage: Stage, program: Program, sizes: Mapping[str, int]) -> Program:
@@ -203,20 +205,28 @@ def _double_batch(values: Values) -> dict[str, Any]:
 
 
 def _spread(values: Values, *, square: bool) -> dict[str, Any]:
-    """`values` at batch 2 with the width three quarters of an equal height, on the same grid."""
+    """`values` at batch 2 with the width one and a half times an equal height, which keeps the most factors of 2.
+
+    A width that a network halves as often as it can is then still halved as often: another would be captured in vain.
+    """
     spread = _double_batch(values)
     height, width = spread.get("height"), spread.get("width")
     if not square and height is not None and width == height and int(height) % 4 == 0:
-        spread["width"] = int(width) * 3 // 4
+        spread["width"] = int(width) * 3 // 2
     if "batch" in spread:
         spread["batch"] = 2
     return spread
 
 
-def _build(stage: Stage) -> torch.nn.Module:
-    assert stage.build is not None
-    with redirect_stdout(sys.stderr):  # what a constructor prints is no part of a report
-        return stage.build()
+def _captured(module: torch.nn.Module, stage: Stage, values: Values, symbolic: bool) -> Program:
+    """`_capture`; CaptureError says who the stage comes from, where somebody is known."""
+    if not stage.owner:
+        return _capture(module, stage, values, symbolic)
+    try:
+        with blamed(stage.owner):
+            return _capture(module, stage, values, symbolic)
+    except PluginError as error:
+        raise CaptureError(error.message, hint=error.hint) from error
 
 
 def _capture(module: torch.nn.Module, stage: Stage, values: Values, symbolic: bool) -> Program:

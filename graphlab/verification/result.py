@@ -9,6 +9,7 @@ from graphlab.errors import GraphlabError
 
 MODES = ("auto", "whole", "regions")
 GIB = 1 << 30
+_NOBODY: Mapping[str, str] = {}
 
 
 class VerificationError(GraphlabError):
@@ -94,18 +95,22 @@ class Verification:
         """Whether everything was compared and equal."""
         return self.ok and not self.unchecked
 
-    def raise_for_error(self) -> None:
-        """VerificationError naming the pass and the nodes when the programs differ or nothing was compared."""
+    def raise_for_error(self, who: Mapping[str, str] = _NOBODY) -> None:
+        """VerificationError naming the pass and the nodes when the programs differ or nothing was compared.
+
+        `who` says what to call a pass: {its name: "pass mine of my-plugin 1.0"}.
+        """
         if self.ok:
             return
         broken = self.broken
         if broken is None:
             raise VerificationError("nothing could be compared", hint="; ".join(self.unchecked) or None)
-        who = f"pass {broken.pass_name} broke" if broken.pass_name else "the programs differ at"
+        named = who.get(broken.pass_name, f"pass {broken.pass_name}")  # several are "one then another"
+        what = f"{named} broke" if broken.pass_name else "the programs differ at"
         where = broken.before if broken.before == broken.after else f"{broken.before}, now {broken.after}"
         kind = "in float64" if broken.precision == "float64" else "in the model's dtype"
         reason = f": {broken.why}" if broken.why else ""
         raise VerificationError(
-            f"{who} {where}: relative error {broken.error:.3g} {kind}, {broken.bound:.3g} allowed{reason}",
+            f"{what} {where}: relative error {broken.error:.3g} {kind}, {broken.bound:.3g} allowed{reason}",
             hint="the program before is unchanged",
         )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
-from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +11,7 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 from torch.overrides import TorchFunctionMode
 
+from graphlab.sources.build import module_of
 from graphlab.verification.draws import has_values
 from graphlab.workload import Stage
 
@@ -48,9 +47,8 @@ def built(stage: Stage) -> Built:
     if stage.program is not None:
         exported = stage.program.exported
         return Built() if exported is None else _of_program(exported)
-    assert stage.build is not None
-    with torch.no_grad(), _RealBuffers(), redirect_stdout(sys.stderr):
-        module = stage.build()
+    with torch.no_grad(), _RealBuffers():
+        module = module_of(stage)
     return _of_module(module)
 
 

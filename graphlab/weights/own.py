@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
-from contextlib import redirect_stdout
 from functools import cache
 from pathlib import Path
 
 import torch
 
+from graphlab.sources.build import module_of
 from graphlab.sources.sniff import STATE_DICTS, sniff
 from graphlab.verification.draws import has_values
 from graphlab.weights.casting import described
@@ -84,9 +83,8 @@ def _built_state(stage: Stage) -> Callable[[], Mapping[str, torch.Tensor]]:
 
     @cache
     def state() -> Mapping[str, torch.Tensor]:
-        assert stage.build is not None
-        with torch.no_grad(), redirect_stdout(sys.stderr):
-            module = stage.build()
+        with torch.no_grad():
+            module = module_of(stage)
         buffers = dict(module.named_buffers(remove_duplicate=False))
         return {**buffers, **dict(module.named_parameters(remove_duplicate=False))}
 

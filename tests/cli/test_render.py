@@ -55,3 +55,25 @@ def test_wide_numbers_never_push_a_text_column_out(width: int, monkeypatch: pyte
     lines = stream.getvalue().splitlines()
     assert "some.mod" in lines[4]
     assert lines[4].count("1" * 12) == 7
+
+
+def shown(table: Table, width: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.setenv("COLUMNS", str(width))
+    stream = io.StringIO()
+    print_table(console(stream), table)
+    return [line.rstrip() for line in stream.getvalue().splitlines()]
+
+
+def test_heads_break_between_words_where_the_table_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = (Column("category", number=False), Column("materialized bytes"), Column("FLOP"))
+    table = Table("t", columns, (("linear", "24.25 KiB", "131.1 k"),))
+    assert shown(table, 80, monkeypatch)[2] == "category  materialized bytes     FLOP"
+    assert shown(table, 34, monkeypatch)[2:4] == ["          materialized", "category         bytes     FLOP"]
+
+
+@pytest.mark.parametrize(("width", "cells"), [(80, 12), (29, 10), (24, 5), (22, 0)])
+def test_bars_are_on_one_scale_that_the_room_allows(width: int, cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = (Column("name", number=False), Column("share"))
+    rows = (("a" * 8, "100.0 %"), ("b", "50.0 %"))
+    lines = shown(Table("t", columns, rows, (1.0, 0.5)), width, monkeypatch)
+    assert [sum(line.count(block) for block in "\u2588#") for line in lines[4:6]] == [cells, round(cells / 2)]

@@ -324,7 +324,7 @@ def test_markdown_holds_everything_shown(run: Any, saved: Path) -> None:
         (("-o", "lost/out.pt2"), "cannot write lost/out.pt2: there is no folder"),
         (("--json", "lost/r.json"), "cannot write lost/r.json: there is no folder"),
         (("--invariant", "text"), "no level splits the stage"),
-        (("-O3", "--invariant", "texts"), "the program has no input 'texts' (did you mean 'text'?"),
+        (("-O3", "--invariant", "texts"), "pass hoist-loop-invariants: the program has no input 'texts' (did you mean"),
     ],
     ids=words,
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,8 @@ def golden_rows() -> Iterator[Any]:
 @pytest.mark.parametrize(("model", "name", "row"), list(golden_rows()))
 def test_full_size_equals_the_oracle(model: str, name: str, row: dict[str, int]) -> None:
     workload = bound(model)
-    report = stage_report(analyze_stage(workload, workload.stage(name), Options(dynamic=False)), Options())
+    first = replace(workload.stage(name), steps=1)  # sums over all steps would capture a decoder again, symbolically
+    report = stage_report(analyze_stage(workload, first, Options(dynamic=False)), Options())
     assert report.flops_per_step == row["flops"]
     assert report.parameters == row["parameters"]
     assert report.unknown == ()

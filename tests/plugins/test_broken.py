@@ -35,6 +35,7 @@ def reasons(listing: Any) -> dict[str, str]:
 PASSES = {
     "raises at import": ("raise RuntimeError('no driver')", "thing", "cannot be imported: RuntimeError: no driver"),
     "exits at import": ("import sys; sys.exit(3)", "thing", r"cannot be imported: it called sys.exit\(3\)"),
+    "interrupts at import": ("raise KeyboardInterrupt", "thing", "cannot be imported: it raised KeyboardInterrupt"),
     "does not parse": ("def f(:", "thing", "cannot be imported: SyntaxError"),
     "needs what is not there": ("import nothing_of_that_name", "thing", "ModuleNotFoundError"),
     "holds nothing": ("x = 3", "thing", "it holds no pass: no class derives from graphlab.passes_base.Pass"),
@@ -76,6 +77,51 @@ PASSES = {
         "  limits: list[int] = field(default_factory=list)\n  def apply(self, draft): ...",
         "p",
         "its option limits is of a type that cannot be written as text",
+    ),
+    "an enum of numbers for an option": (
+        "import enum\nclass E(enum.Enum):\n  A = 1\n@dataclass(frozen=True)\nclass P(Rewrite):\n"
+        "  name: ClassVar[str] = 'p'\n  mode: E = E.A\n  def apply(self, draft): ...",
+        "p",
+        "its option mode is of a type that cannot be written as text",
+    ),
+    "options that can change": (
+        "@dataclass\nclass P(Rewrite):\n  name: ClassVar[str] = 'p'\n  limit: int = 3\n  def apply(self, draft): ...",
+        "p",
+        r"its options can change while it runs: decorate the class with @dataclass\(frozen=True\)",
+    ),
+    **{
+        f"an option with {what}": (
+            "@dataclass(frozen=True)\nclass P(Rewrite):\n  name: ClassVar[str] = 'p'\n"
+            f"  limit: int = {default}\n  def apply(self, draft): ...",
+            "p",
+            message,
+        )
+        for what, default, message in (
+            (
+                "a default of another type",
+                "option('three', 'x')",
+                "the default of its option limit is a str, which its",
+            ),
+            ("None for a default", "None", "the default of its option limit is a NoneType, which its type"),
+            ("true for a default", "True", "the default of its option limit is a bool, which its type"),
+            (
+                "a default that raises",
+                "field(default_factory=lambda: 1 / 0)",
+                "the default of its option limit cannot be made: ZeroDivisionError",
+            ),
+            (
+                "a text for a minimum",
+                "option(3, 'x', minimum='0')",
+                "the minimum of its option limit is '0', not a num",
+            ),
+            ("numbers for choices", "option(1, 'x', choices=(1, 2))", "the choices of its option limit are no texts"),
+            ("a number for its help", "option(1, 7)", "the help of its option limit is a int, not a text"),
+        )
+    },
+    "exact that is a text": (
+        "class P(Rewrite):\n  name = 'p'\n  exact = 'no'\n  def apply(self, draft): ...",
+        "p",
+        "its exact is 'no', not a bool",
     ),
     "annotations that cannot be read": (
         "@dataclass(frozen=True)\nclass P(Rewrite):\n  name: ClassVar[str] = 'p'\n  limit: 'Nowhere' = 3\n"
@@ -151,6 +197,17 @@ def test_a_list_of_entry_points_that_cannot_be_read(add: Add) -> None:
     assert find_pass("cost")
 
 
+def test_a_distribution_that_takes_graphlabs_name_takes_nothing_else(add: Add) -> None:
+    """It lies first on the path, where an installer would look."""
+    text = HEAD + "class P(Rewrite):\n  name = 'fuse-gelu'\n  def apply(self, draft): ..."
+    add("Graphlab", {"bad_module.py": text}, POINT, "9.9")
+    listed = passes.listing()
+    reason = "another graphlab 9.9: the name is that of a pass of graphlab, which keeps it"
+    assert reasons(listed) == {"fuse-gelu": reason}
+    assert {str(item.owner) for item in listed.plugins} == {f"graphlab {graphlab.__version__}"}
+    assert own_pass("fuse-gelu").__module__ == "graphlab.passes.rewrite.fuse_gelu"
+
+
 def test_what_is_printed_at_import_is_not_in_the_list(add: Add, capsys: pytest.CaptureFixture[str]) -> None:
     add(
         "loud",
@@ -163,7 +220,7 @@ def test_what_is_printed_at_import_is_not_in_the_list(add: Add, capsys: pytest.C
     assert "hello" not in out
 
 
-MODEL = "from graphlab.models import Model\nfrom graphlab import Workload\n"
+MODEL = "from graphlab.models import Model\nfrom graphlab import Stage, TensorInput, Variable, Workload\n"
 MODELS = {
     "no models": ("x = 3", "thing", "it holds no model: no module has a MODELS tuple"),
     "no tuple": ("MODELS = 3", "thing", "its MODELS is a int, not a tuple"),
@@ -173,6 +230,14 @@ MODELS = {
     "aliases in a list": ("MODELS = (Model('m', 'help', lambda: None, ['n']),)", "m", "its aliases are a list"),
     "no workload": ("MODELS = (Model('m', 'help', lambda: 3),)", "m", "is a int where a graphlab.Workload belongs"),
     "raises": ("MODELS = (Model('m', 'help', lambda: 1 / 0),)", "m", "cannot be made: ZeroDivisionError"),
+    "interrupts": (
+        "def w(): raise KeyboardInterrupt\nMODELS = (Model('m', 'help', w),)", "m", "made: it raised KeyboardInterrupt"
+    ),
+    "stages that are none": ("MODELS = (Model('m', 'help', lambda: Workload('m', 'm', (3,))),)", "m", "a int is among"),
+    "steps of what is not there": (
+        "s = Stage('s', 'float32', {}, build=list, steps='n')\nMODELS = (Model('m', 'help', lambda: "
+        "Workload('m', 'm', (s,), (Variable('batch', 1, 'rows'),))),)", "m", "its stage s: its steps: 'n' needs n"
+    ),
     "graphlab's own name": (
         "MODELS = (Model('flux', 'help', lambda: Workload('m', 'm', ())),)", "flux",
         "the name is that of a model of graphlab, which keeps it",
@@ -191,7 +256,9 @@ def test_a_model_that_does_not_work(case: str, add: Add) -> None:
 
 
 def test_another_name_that_is_taken_costs_only_that_name(add: Add) -> None:
-    code = "MODELS = (Model('m', 'help', lambda: Workload('m', 'm', ()), ('sd15', 'mm')),)"
+    stage = "Stage('s', 'float32', {}, build=list)"
+    made = f"Workload('m', 'm', ({stage},), (Variable('batch', 1, 'rows'),))"
+    code = f"MODELS = (Model('m', 'help', lambda: {made}, ('sd15', 'mm')),)"
     alias = next(a for item in models.listing().plugins for a in item.aliases)
     add("half", {"bad_module.py": MODEL + code.replace("sd15", alias)}, "[graphlab.models]\nthing = bad_module\n")
     assert graphlab.load("MM").name == "m"
@@ -249,6 +316,10 @@ BACKENDS = {
     "cannot say": (
         BACKEND.replace("return None", "return 1 / 0"),
         "cannot say whether it can run here: ZeroDivisionError",
+    ),
+    "cannot be made": (
+        BACKEND.replace("    def unav", "    def __post_init__(self): raise SystemExit(3)\n    def unav"),
+        r"cannot be made: it called sys.exit(3)",
     ),
     "abstract": (BACKEND.replace("    def lower(self, program, values): return 3\n", ""), "it does not define lower"),
 }

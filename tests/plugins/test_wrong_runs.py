@@ -11,6 +11,7 @@ from torch import nn
 import graphlab
 from graphlab.errors import GraphlabError
 from graphlab.program import Program
+from graphlab.verification.result import VerificationError
 
 HEAD = """
 from typing import ClassVar
@@ -32,6 +33,23 @@ REWRITES = {
     "returns": ("    return draft.program", "returned a Program, expected nothing .*`apply` edits the draft"),
     "raises": ("    raise KeyError('lost')", "failed: KeyError: 'lost' .the program is unchanged"),
     "exits": ("    raise SystemExit(3)", r"failed: it called sys.exit\(3\)"),
+    "interrupts": ("    raise KeyboardInterrupt", r"failed: it raised KeyboardInterrupt"),
+    "changes an argument and does not say so": (
+        "    node = next(draft.calls(aten.linear.default)); node.args = (node.args[0], node.args[1])",
+        "changed the graph and did not say so .`draft.replace`, ",
+    ),
+    "changes a reader and does not say so": (
+        "    node = next(draft.calls(aten.relu.default))\n"
+        "        node.replace_all_uses_with(draft.call(aten.abs.default, node.args[0], at=node))",
+        "changed the graph and did not say so",
+    ),
+    "breaks the order": (
+        "    node = next(draft.calls(aten.relu.default))\n"
+        "        draft.graph.erase_node(draft.call(aten.relu.default, node, at=node.next))\n"
+        "        late = draft.call(aten.relu.default, node.args[0], at=node.next)\n"
+        "        node.args = (late,)",
+        r"left a broken graph: Argument 'relu_default_1' of Node 'relu' was used before it has been defined.*ordered$",
+    ),
     "own error": (
         "    from graphlab.errors import GraphlabError\n        raise GraphlabError('no head', hint='add one')",
         r": no head \(add one\)",
@@ -60,6 +78,45 @@ def test_a_rewrite(case: str, program: Program, tmp_path: Path) -> None:
         graphlab.run_pass(f"{path}:Mine", program)
     assert "\n" not in str(failed.value)
     assert str(program.exported and program.exported.graph) == before
+
+
+WRONG = """
+class Mine(Rewrite):
+    name = "mine"
+    def apply(self, draft):
+        for node in draft.calls(aten.relu.default):
+            draft.replace(node, draft.call(aten.{op}.default, node.args[0], at=node), "why not")
+"""
+
+
+def test_a_rewrite_that_changes_values_is_found_and_named(program: Program, tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(HEAD + WRONG.format(op="abs"))
+    assert graphlab.run_pass(f"{path}:Mine", program).modified  # nobody asked
+    with pytest.raises(VerificationError, match=r"pass mine of mine\.py broke relu, now abs_default: relative error"):
+        graphlab.run_pass(f"{path}:Mine", program, verify=True)
+
+
+def test_a_rewrite_that_never_ends_is_named(program: Program, tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(HEAD + WRONG.format(op="relu"))
+    with pytest.raises(GraphlabError, match=r"pass mine of mine\.py changes its own result back to what it was"):
+        graphlab.rewrite(program, level=0, passes=[f"{path}:Mine"])
+
+
+def test_unread_nodes_that_a_pass_leaves_are_taken_out(program: Program, tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    left = "draft.call(aten.sin.default, node.args[0], at=node)"
+    path.write_text(
+        f"{HEAD}\nclass Mine(Rewrite):\n    name = 'mine'\n    def apply(self, draft):\n"
+        f"        node = next(draft.calls(aten.relu.default)); {left}\n"
+    )
+    assert not graphlab.run_pass(f"{path}:Mine", program).modified
+    path.write_text(HEAD + WRONG.format(op="relu").replace("draft.replace", f"{left}; draft.replace"))
+    result = graphlab.run_pass(f"{path}:Mine", program)
+    assert result.program.exported is not None
+    calls = [node.name for node in result.program.exported.graph.nodes if node.op == "call_function"]
+    assert calls == ["linear", "relu_default"]
 
 
 def test_a_peephole_that_returns_no_node(program: Program, tmp_path: Path) -> None:
@@ -97,6 +154,7 @@ def test_a_stage_rewrite(body: str, message: str, program: Program, tmp_path: Pa
 
 ANALYSES = {
     "raises": ("1 / 0", "failed: ZeroDivisionError"),
+    "interrupts": ("raise KeyboardInterrupt", "failed: it raised KeyboardInterrupt"),
     "returns nothing": ("pass", "returned None, which is no fact"),
     "returns an object": ("return {'relu': {'a': [object()]}}", r"what no report can hold: relu\.a\[0\] is a object"),
     "keys that are no text": ("return {('a', 1): 2}", "a key of it is a tuple"),

@@ -292,6 +292,7 @@ def test_a_report_without_figures_has_no_script() -> None:
         (None, "s", "\N{EN DASH}"),
         (0.0123, "s", "12.3 ms"),
         (0.0, "s", "0 s"),
+        (4.0177e-09, "s", "4.018 ns"),
         (1610612736, "B", "1.5 GiB"),
         (803273441280, "FLOP", "803.3 GFLOP"),
         (0.254527, "FLOP/B", "0.2545 FLOP/B"),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from graphlab.report.figure import Column, Figure
 from graphlab.report.html import Document, Section, to_html
 from graphlab.report.html.cells import cell
 from graphlab.report.html.payload import rounded_rows, shown_unit
@@ -71,6 +72,21 @@ def test_script_and_python_write_the_same_cells(wide: Page, name: str) -> None:
     ]
     rows = f"[...document.querySelectorAll('#{name} tbody tr')]"
     assert wide.evaluate(f"{rows}.map((row) => [...row.cells].map((cell) => cell.textContent))") == expected
+
+
+def test_script_and_python_agree_at_the_edges_of_prefixes(browser: Browser, tmp_path: Path) -> None:
+    seconds = (0.0, 1.96e-12, 4.0177e-09, 9.9994e-07, 9.99966e-07, 1e-06, 9.9996e-04, 0.0123, 90.0)
+    counts = (0, 999, 999_949, 999_960, 2**40, 2**30 - 1, 1023, 803_273_441_280, 10**15)
+    rows = tuple({"s": s, "f": n, "b": n} for s, n in zip(seconds, counts, strict=True))
+    columns = (Column("s", "time", "s"), Column("f", "FLOP", "FLOP"), Column("b", "bytes", "B"))
+    figure = Figure("edges", "edges", "", columns, rows, None)
+    path = tmp_path / "edges.html"
+    path.write_text(to_html(Document("edges", sections=(Section("edges", figures=(figure,)),))), encoding="utf-8")
+    page = Page(browser, path, 1280)
+    for place, column in enumerate(columns):
+        expected = [cell(row[column.key], column.unit) for row in rows]
+        assert page.evaluate(COLUMN % ("edges", place)) == expected
+    assert cell(4.0177e-09, "s") == "4.018 ns"
 
 
 def test_sorting_goes_by_the_number_not_its_text(fresh: Page) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from torch._dynamo import config as dynamo_config
 
 import graphlab
 from graphlab.errors import BindingError, CaptureError
@@ -70,6 +71,21 @@ def test_wrappers_are_inlined_and_symbols_named_after_input_axes() -> None:
     assert {node.target for node in program.graph.weights} == {"conv.weight", "conv.bias", "proj.weight", "proj.bias"}
     assert program.graph.by_name["linear"].source.startswith("test_module.py:")
     assert program.graph.by_name["linear"].modules[-1] == ("proj", "torch.nn.modules.linear.Linear")
+
+
+def test_results_at_symbolic_sizes_are_not_cached_and_at_numbers_they_are() -> None:
+    cached: list[bool] = []
+
+    class Recorded(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            cached.append(dynamo_config.fake_tensor_cache_enabled)
+            return x + 1
+
+    module = Recorded()
+    for dynamic in ("auto", False):
+        graphlab.capture(module, (torch.ones(2, 3),), dynamic=dynamic)
+    module(torch.ones(2, 3))
+    assert cached == [False, True, True]
 
 
 def test_a_branch_on_a_size_is_a_guard_and_a_binding_past_it_is_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +11,9 @@ from torch import nn
 
 from graphlab.errors import BindingError, CaptureError
 from graphlab.graph import Graph
+from graphlab.program import Program
 from graphlab.sources import cache
+from graphlab.sources.module import capture
 from graphlab.sources.stage import mismatch, program_for
 from graphlab.workload import Stage, TensorInput, Variable, Workload
 
@@ -51,6 +54,27 @@ def test_one_capture_serves_every_size_its_guards_allow() -> None:
     again = program_for(stage(), {"batch": 3, "height": 32, "width": 20}, candidates=(program,))
     assert again is program
     assert set(program.graph.symbols) == {"x.d0", "x.d2", "x.d3"}
+
+
+class Halved(nn.Module):
+    """Three halvings, and another way where a side does not take them."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.avg_pool2d(x, 8) if x.shape[2] % 8 == 0 and x.shape[3] % 8 == 0 else x.relu()
+
+
+@pytest.mark.parametrize("side", [16, 24, 64, 72])
+def test_a_square_is_captured_once_on_its_own_grid(side: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[object] = []
+
+    def counted(*args: Any, **kwargs: Any) -> Program:
+        seen.append(args)
+        return capture(*args, **kwargs)
+
+    monkeypatch.setattr("graphlab.sources.stage.capture", counted)
+    program = program_for(stage(build=Halved, identity="halved"), {"batch": 1, "height": side, "width": side})
+    assert set(program.graph.symbols) == {"x.d0", "x.d2", "x.d3"}
+    assert len(seen) == (1 if side % 16 == 0 else 2)
 
 
 class Growing(nn.Module):

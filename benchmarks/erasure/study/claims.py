@@ -48,11 +48,12 @@ def endpoints(rows: Sequence[Row], judge: str = "report") -> dict[tuple[str, str
 
 
 def claims(parts: Mapping[str, Sequence[Row]]) -> tuple[Claim, ...]:
-    """Every comparison of `parts` {part: rows}. One without enough pairs counts in Holm's correction with p = 1."""
+    """Every comparison that was named, from `parts` {part: rows}. One without enough pairs, or of a part that is not
+    there, counts in Holm's correction with p = 1: what is claimed without it stays claimed with it."""
     made = [
-        _claim(part, first, second, quantity, endpoints(rows))
-        for part, rows in parts.items()
-        for first, second in COMPARED[part]
+        _claim(part, first, second, quantity, endpoints(parts.get(part, ())))
+        for part, compared in COMPARED.items()
+        for first, second in compared
         for quantity in QUANTITIES
     ]
     p_values = {_name(claim): 1.0 if claim.found is None else claim.found.p for claim in made}

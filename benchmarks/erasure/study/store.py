@@ -51,11 +51,10 @@ def spread(folder: Path, part: Part) -> int:
         return 0
     by_run: dict[tuple[str, ...], list[Row]] = {}
     for row in read(path):
-        rate = row["rate"] if row["stage"] == "tune" else ""
-        by_run.setdefault((*(row[name] for name in NAMED), rate), []).append(row)
-    new = [run for run in runs(part) if not is_done(folder, run) and _named(run) in by_run]
+        by_run.setdefault(row_names(row), []).append(row)
+    new = [run for run in runs(part) if not is_done(folder, run) and named_by(run) in by_run]
     for run in new:
-        write_rows(folder, run, by_run[_named(run)])
+        write_rows(folder, run, by_run[named_by(run)])
     return len(new)
 
 
@@ -67,7 +66,13 @@ def read(path: Path) -> list[Row]:
         return list(csv.DictReader(file))
 
 
-def _named(run: Run) -> tuple[str, ...]:
+def row_names(row: Mapping[str, str]) -> tuple[str, ...]:
+    """What names the run of a row within its part: equal to `named_by` of that run."""
+    return (*(row[name] for name in NAMED), row["rate"] if row["stage"] == "tune" else "")
+
+
+def named_by(run: Run) -> tuple[str, ...]:
+    """What names a run within its part."""
     return (
         run.stage,
         run.base,

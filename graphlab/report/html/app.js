@@ -5,7 +5,7 @@ const KINDS = ['baseline', 'fused'];
 const PREFIXED = ['FLOP', 'FLOP/s', 'FLOP/B', 'B/s'];
 const DECIMAL = [[1e15, 'P'], [1e12, 'T'], [1e9, 'G'], [1e6, 'M'], [1e3, 'k']];
 const BINARY = [[2 ** 40, 'TiB'], [2 ** 30, 'GiB'], [2 ** 20, 'MiB'], [2 ** 10, 'KiB']];
-const TIME = [[1, 's'], [1e-3, 'ms'], [1e-6, 'us']];
+const TIME = [[1, 's'], [1e-3, 'ms'], [1e-6, 'us'], [1e-9, 'ns']];
 const grouped = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 const collator = new Intl.Collator('en', { numeric: true });
 const narrow = matchMedia('(max-width: 600px)');
@@ -19,7 +19,7 @@ function significant(value, digits) {
 }
 
 function scaled(value, scales, digits, unit, rest) {
-  const found = scales.find(([scale]) => Math.abs(value) >= scale);
+  const found = scales.find(([scale]) => Number((Math.abs(value) / scale).toPrecision(4)) >= 1);
   return found ? `${significant(value / found[0], digits)} ${found[1]}${unit}` : rest();
 }
 
@@ -27,7 +27,7 @@ function cellText(value, unit) {
   if (value === null) return '\u2013';
   if (typeof value === 'boolean') return value ? 'yes' : 'no';
   if (typeof value === 'string') return value;
-  if (unit === 's') return scaled(value, TIME, 4, '', () => value ? `${significant(value / 1e-6, 3)} us` : '0 s');
+  if (unit === 's') return scaled(value, TIME, 4, '', () => value ? `${significant(value / 1e-9, 3)} ns` : '0 s');
   if (unit === 'B') return scaled(value, BINARY, 4, '', () => `${significant(value, 6)} B`);
   if (unit === 'share') return `${(100 * value).toFixed(1)} %`;
   if (PREFIXED.includes(unit)) return scaled(value, DECIMAL, 4, unit, () => `${significant(value, 4)} ${unit}`);

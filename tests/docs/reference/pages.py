@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from tests.docs.reference import catalogue, commands, devices, models, python_names
+from tests.docs.reference import catalogue, commands, devices, erasure, models, python_names
 
 _PAGES = {
     "api.md": python_names.page,
@@ -12,6 +12,7 @@ _PAGES = {
     "commands.md": commands.page,
     "devices.md": devices.page,
     catalogue.NAME: catalogue.page,
+    erasure.NAME: erasure.page,
 }
 
 NAMES = tuple(_PAGES)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
-from benchmarks.erasure.study.claims import claims, endpoints
+from benchmarks.erasure.study.claims import Claim, claims, endpoints
 from benchmarks.erasure.study.endpoint import Endpoint, bracket, curve_of, endpoint, score
 from benchmarks.erasure.study.report import report
 from benchmarks.erasure.study.runs import ATTACKED, CONCEPTS, MAIN, PARTS, RATES, Run, runs, tuned_as
@@ -23,10 +24,18 @@ JUDGES = ("cnn", "report")
 def row(acc_e: float, structure: float, worst: float, **about: object) -> dict[str, object]:
     """A checkpoint as rows have it, by both judges; the base has the concept whole and every class too."""
     made: dict[str, object] = {"base": "b", "base_sha256": "1", "structure": structure, "kid_after": 0.1, **about}
+    made |= {f"drift_{name}": "-4:0.25 -0.5:0.5" for name in ("concept", "kept", "empty")}
+    made["report_replaced"] = "nine:0.5 three:0.25"
     for judge in JUDGES:
         made |= {f"{judge}_{name}": 1.0 for name in ("acc_e_before", "worst_before", "acc_p", "valid", "h_c")}
         made |= {f"{judge}_acc_e": acc_e, f"{judge}_acc_e_unseen": acc_e, f"{judge}_worst": worst}
     return made
+
+
+def named(run: Run) -> dict[str, object]:
+    """What rows of a run are named by."""
+    about: dict[str, object] = {"base": run.base, "base_sha256": run.base, "concepts": "+".join(run.concepts)}
+    return {**about, "stage": run.stage, "method": run.method, "seed": run.seed}
 
 
 def text(made: dict[str, object]) -> dict[str, str]:
@@ -163,21 +172,26 @@ def test_a_gathered_file_is_enough_to_go_on(tmp_path: Path) -> None:
     assert gather(tmp_path / "two", "digits").read_bytes() == kept
 
 
-def rows_with(gain: float) -> list[dict[str, str]]:
-    """Reports of all methods of the digits, each at its endpoint; ant keeps `gain` more structure than the others."""
+def rows_with(gain: float, part: Literal["digits", "world"] = "digits") -> list[dict[str, str]]:
+    """Reports of all methods of a part, each at its endpoint; ant keeps `gain` more structure than the others."""
     made = []
-    for method in MAIN["digits"]:
-        for index, concept in enumerate(CONCEPTS["digits"]):
+    for method in MAIN[part]:
+        for index, concept in enumerate(CONCEPTS[part]):
             for seed in range(5):
                 noise = 0.01 * ((7 * index + 3 * seed + len(method)) % 5)
                 structure = 0.5 + noise + (gain if method == "ant" else 0.0)
-                about = {"part": "digits", "stage": "report", "method": method, "concept": concept, "seed": seed}
+                about = {"part": part, "stage": "report", "method": method, "concept": concept, "seed": seed}
                 made.append(text(row(0.2, structure, 0.8 + noise, rate=1e-4, **about)))
     return made
 
 
+def by_name(found: tuple[Claim, ...]) -> dict[tuple[str, str, str], Claim]:
+    """The claims about digits."""
+    return {(claim.first, claim.second, claim.quantity): claim for claim in found if claim.part == "digits"}
+
+
 def test_a_large_difference_is_claimed_and_none_is_not() -> None:
-    found = {(claim.first, claim.second, claim.quantity): claim for claim in claims({"digits": rows_with(0.3)})}
+    found = by_name(claims({"digits": rows_with(0.3)}))
     better = found["ant", "esd", "structure"]
     assert better.holds
     assert better.found is not None
@@ -185,7 +199,20 @@ def test_a_large_difference_is_claimed_and_none_is_not() -> None:
     assert 0.28 < better.found.mean < 0.32
     assert not found["ant", "esd", "worst"].holds
     assert found["ant+intersection-9", "ant", "structure"].holds, "worse is a claim as well"
-    assert len(found) == 10
+
+
+def test_what_is_claimed_of_one_part_does_not_hang_on_the_other() -> None:
+    """Comparisons of a part that is not there count as if they came out with nothing."""
+    for gain in (0.3, 0.003):
+        digits = rows_with(gain)
+        alone = claims({"digits": digits})
+        assert len(alone) == 18
+        assert [claim.pairs for claim in alone if claim.part == "world"] == [0] * 8
+        assert not any(claim.holds for claim in alone if claim.part == "world")
+        for other in (0.3, 0.0):
+            both = claims({"digits": digits, "world": rows_with(other, "world")})
+            assert all(later.holds for first, later in zip(alone, both, strict=True) if first.holds)
+            assert all(claim.pairs == 15 for claim in both)
 
 
 def test_without_endpoints_nothing_is_claimed() -> None:
@@ -193,7 +220,7 @@ def test_without_endpoints_nothing_is_claimed() -> None:
     for index, made in enumerate(part for part in rows if part["method"] == "esd"):
         if index < 6:
             made["report_acc_e"] = "0.5"
-    found = {(claim.first, claim.second, claim.quantity): claim for claim in claims({"digits": rows})}
+    found = by_name(claims({"digits": rows}))
     assert found["ant", "esd", "structure"].found is None
     assert not found["ant", "esd", "structure"].holds
     assert found["ant", "esd", "structure"].pairs == 15
@@ -208,13 +235,19 @@ def test_the_report_shows_every_concept_and_says_what_is_missing(tmp_path: Path)
     for run in runs("digits"):
         key = (run.method, run.concepts[0], str(run.seed))
         if run.stage == "report" and key in by_key:
-            write_rows(tmp_path, run, [by_key[key]])
+            write_rows(tmp_path, run, [{**by_key[key], **named(run)}])
     gather(tmp_path, "digits")
     for index, run in enumerate(runs("attacks")):
-        made_of = {"base": "b", "base_sha256": "1", "method": run.method}
-        write_rows(tmp_path, run, [{**made_of, "relearnt_after": "" if index % 2 else 5, "inverted": 0.25}])
+        write_rows(tmp_path, run, [{**named(run), "relearnt_after": "" if index % 2 else 5, "inverted": 0.25}])
     gather(tmp_path, "attacks")
     made = report(tmp_path)
+    assert f"90 of {len(runs('digits'))} runs are done" in made
+    assert f"0 of {len(runs('world'))} runs are done" in made
+    assert "| ant | three | nine 0.50, three 0.25 | 0.250 0.500 | 0.250 0.500 | 0.250 0.500 |" in made
+    whole = report(tmp_path, whole=True)
+    assert "| ant |" in whole, "attacks are all there"
+    assert "drawn instead" not in whole
+    assert "### Claims" not in whole
     for concept in CONCEPTS["digits"]:
         assert f"| ant | {concept} | 5 of 5 | 0.8" in made
     assert "| digits | ant - esd | structure | +0.3" in made
@@ -229,8 +262,8 @@ def test_the_report_shows_every_concept_and_says_what_is_missing(tmp_path: Path)
 
 def test_rows_of_two_models_of_one_name_are_not_mixed(tmp_path: Path) -> None:
     first, second = runs("digits")[:2]
-    write_rows(tmp_path, first, [{"base": "b", "base_sha256": "1"}])
-    write_rows(tmp_path, second, [{"base": "b", "base_sha256": "2"}])
+    write_rows(tmp_path, first, [{**named(first), "rate": "", "base": "b", "base_sha256": "1"}])
+    write_rows(tmp_path, second, [{**named(second), "rate": "", "base": "b", "base_sha256": "2"}])
     gather(tmp_path, "digits")
     with pytest.raises(EraseError, match="two models called b"):
         report(tmp_path)

@@ -1,0 +1,1 @@
+"""Finding plug-ins, and running the code of others."""
