@@ -31,6 +31,7 @@ from graphlab.report.diff_data import DiffReport
 from graphlab.report.export_data import SCHEMA as EXPORT
 from graphlab.report.export_data import ExportReport
 from graphlab.report.html import Document, to_html
+from graphlab.report.older import rewrite_of
 from graphlab.report.profile_data import SCHEMA as PROFILE
 from graphlab.report.profile_data import ProfileReport
 from graphlab.report.report_file import read_value
@@ -43,7 +44,7 @@ def _analysis(data: dict[str, Any]) -> Document:
 
 
 def _rewrite(data: dict[str, Any]) -> Document:
-    return rewrite_document(decode(RewriteReport, data, names={"pass_name": "pass"}))
+    return rewrite_document(decode(RewriteReport, rewrite_of(data), names={"pass_name": "pass"}))
 
 
 def _bench(data: dict[str, Any]) -> Document:

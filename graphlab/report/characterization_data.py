@@ -16,7 +16,8 @@ SCHEMA = "graphlab.characterization/1"
 class StageRow:
     """One stage over a generation. `seconds` are estimates, of all its calls, with baseline and fused attention.
 
-    `seconds_compiled` is None where the device's time model cannot tell.
+    `flops` are without those of `unknown_nodes`, the calls of one call's graph that have no rule, and None where none
+    has one. `seconds_compiled` is None where the device's time model cannot tell.
     """
 
     name: str
@@ -24,13 +25,14 @@ class StageRow:
     steps: int
     calls: int
     parameters: int
-    flops: int
+    flops: int | None
     bytes_baseline: int
     bytes_fused: int
     seconds_baseline: float
     seconds_fused: float
     seconds_compiled: float | None
     idle_fused: float
+    unknown_nodes: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Every field by name."""
@@ -47,7 +49,7 @@ class ModelRow:
     bindings: Mapping[str, int | float]
     parameters: int
     weight_bytes: int
-    flops: int
+    flops: int | None
     bytes_baseline: int
     bytes_fused: int
     peak_bytes_baseline: int
@@ -57,6 +59,7 @@ class ModelRow:
     seconds_compiled: float | None
     idle_fused: float
     stages: tuple[StageRow, ...]
+    unknown_nodes: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Every field by name."""
