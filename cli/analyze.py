@@ -144,6 +144,7 @@ def show(report: AnalysisReport, by: str, depth: int, top: int | None, stream: A
     from graphlab.cli.render import console, print_fields, print_lines, print_table
     from graphlab.report.facts_table import facts_tables
     from graphlab.report.tables import binding_rows, report_tables
+    from graphlab.report.wording import expression_text
 
     out = console(stream)
     head = [("workload", report.workload), ("source", report.source)]
@@ -155,7 +156,7 @@ def show(report: AnalysisReport, by: str, depth: int, top: int | None, stream: A
     for stage in report.stages:
         for table in facts_tables(stage, top):
             print_table(out, table)
-    print_lines(out, "FLOPs of one call", [f"{s.name}: {s.flops_expression}" for s in report.stages if s.scaling])
+    print_lines(out, "FLOPs of one call", [f"{s.name}: {expression_text(s)}" for s in report.stages if s.scaling])
     print_lines(out, "Assumptions", report.assumptions)
     print_lines(out, "Notes", [f"{stage.name}: {note}" for stage in report.stages for note in stage.notes])
 

@@ -41,14 +41,14 @@ def literal(text: str, style: str = "") -> Text:
 def print_table(out: Console, table: Table) -> None:
     """`table` with its title and note. Text columns fold to the width of the terminal, numbers never do.
 
-    Where the table does not fit with its bars, heads of several words stand on several lines.
+    Where the table does not fit, heads of several words stand on several lines.
     """
     from rich import box
     from rich.table import Table as RichTable
     from rich.text import Text
 
     heads = [column.head for column in table.columns]
-    if _room(out, table, heads) < (BAR_CELLS if table.shares is not None else 0):
+    if _room(out, table, heads) < 0:
         heads = [_broken(table, index) for index in range(len(heads))]
     grid = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for index, column in enumerate(table.columns):
@@ -59,7 +59,7 @@ def print_table(out: Console, table: Table) -> None:
             overflow="fold",
             min_width=_column_width(table, index, heads) if column.number or column.whole else None,
         )
-    cells = min(BAR_CELLS, _room(out, table, heads))
+    cells = min(BAR_CELLS, _room(out, table, heads) - 2)  # bars stand apart
     bars = table.shares if table.shares is not None and cells >= LEAST_CELLS else None
     if bars is not None:
         grid.add_column("", no_wrap=True, min_width=cells)
@@ -96,9 +96,9 @@ def _least(table: Table, heads: Sequence[str]) -> int:
 
 
 def _room(out: Console, table: Table, heads: Sequence[str]) -> int:
-    """Cells that are left beside the columns under `heads`; below 0 where they do not fit. Bars stand apart."""
+    """Cells that are left beside the columns under `heads`; below 0 where they do not fit."""
     widths = [_column_width(table, index, heads) for index in range(len(heads))]
-    return out.width - sum(widths) - 2 * (len(widths) - (table.shares is None))
+    return out.width - sum(widths) - 2 * (len(widths) - 1)
 
 
 def _bar(out: Console, share: float, cells: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from graphlab.graph import Dim
@@ -128,3 +128,13 @@ class AttentionTraffic:
     materialized: Dim
     fused: Dim
     score_bytes: Dim
+
+
+def known_sum(amounts: Iterable[int | None]) -> int | None:
+    """The sum of the `amounts` that are known; None where there are some and none of them is.
+
+    Where only some are None, calls without a rule, the sum is a lower bound: what shows it says how many are not in it.
+    """
+    found = list(amounts)
+    known = [amount for amount in found if amount is not None]
+    return sum(known) if known or not found else None

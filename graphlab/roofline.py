@@ -108,7 +108,7 @@ def estimate_stage(
     estimate = Estimate(
         seconds=compute + memory,
         bound="compute" if compute > memory else "memory",
-        intensity=report.flops_per_step / report.bytes_per_step.fused if report.bytes_per_step.fused else 0.0,
+        intensity=_intensity(report),
         ridge=(hardware.peak(report.dtype) or hardware.peak_flops["float32"]) / hardware.bandwidth,
         seconds_total=compute * more_flops + memory * more_bytes,
         seconds_materialized=sum(time.seconds for time in plain.values()),
@@ -126,8 +126,15 @@ def with_estimate(report: StageReport, traffic: Mapping[str, AttentionTraffic], 
     return replace(report, estimate=estimate, notes=(*report.notes, *notes), nodes=nodes)
 
 
-def _ratio(total: int, one: int, calls: int) -> float:
-    return calls if not one or total == one * calls else total / one
+def _intensity(report: StageReport) -> float | None:
+    """FLOP per byte of one call, attention fused; None where no FLOP is known."""
+    if report.flops_per_step is None:
+        return None
+    return report.flops_per_step / report.bytes_per_step.fused if report.bytes_per_step.fused else 0.0
+
+
+def _ratio(total: int | None, one: int | None, calls: int) -> float:
+    return calls if not one or total is None or total == one * calls else total / one
 
 
 def _notes(report: StageReport, hardware: Hardware, *, varying: bool) -> Iterable[str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from graphlab.costing import node_costs, total_bytes
-from graphlab.facts import AttentionSite, NodeCost
+from graphlab.facts import AttentionSite, NodeCost, known_sum
 from graphlab.graph import Dim, Graph
 from graphlab.polynomial import Exact, Polynomials
 
@@ -16,13 +16,14 @@ from graphlab.polynomial import Exact, Polynomials
 class StagePolynomials:
     """Exact polynomials of one call of a stage, on the residue class of its bindings.
 
-    `sizes` turns size text into polynomials; `graph` is the stage's graph with such sizes.
+    `sizes` turns size text into polynomials; `graph` is the stage's graph with such sizes. FLOP are without those of
+    calls without a rule, and None where no call has one.
     """
 
     sizes: Polynomials
     graph: Graph
-    flops: Exact
-    pointwise_flops: Exact
+    flops: Exact | None
+    pointwise_flops: Exact | None
     bytes_materialized: Exact
     bytes_fused: Exact
 
@@ -47,11 +48,15 @@ def stage_polynomials(
     def exact(total: Any) -> Exact:
         return Exact(sizes.restore(total))
 
+    def known(amounts: Iterable[Dim | None]) -> Exact | None:
+        total = known_sum(amounts)
+        return None if total is None else exact(total)
+
     return StagePolynomials(
         sizes=sizes,
         graph=symbolic,
-        flops=exact(sum(cost.flops or 0 for cost in costs.values())),
-        pointwise_flops=exact(sum(cost.pointwise_flops or 0 for cost in costs.values())),
+        flops=known(cost.flops for cost in costs.values()),
+        pointwise_flops=known(cost.pointwise_flops for cost in costs.values()),
         bytes_materialized=exact(materialized),
         bytes_fused=exact(fused),
     )

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from graphlab.errors import OpRuleError
-from graphlab.facts import AttentionSite, AttentionTraffic, MemoryFacts, NodeCost
+from graphlab.facts import AttentionSite, AttentionTraffic, MemoryFacts, NodeCost, known_sum
 from graphlab.graph import Graph, Node
 from graphlab.input_axes import axis_names
 from graphlab.module_rows import module_rows
 from graphlab.pipeline import Facts
+from graphlab.polynomial import Exact
 from graphlab.program import Program
 from graphlab.report.data import (
     AttentionRow,
@@ -154,8 +155,8 @@ def stage_report(analysis: StageAnalysis, options: Options) -> StageReport:
         dtype=stage.dtype,
         parameters=sum(node.out.numel for node in graph.weights if node.kind == "parameter"),
         weight_bytes=_weight_bytes(graph),
-        flops_per_step=sum(cost.flops or 0 for cost in analysis.costs.values()),
-        pointwise_flops_per_step=sum(cost.pointwise_flops or 0 for cost in analysis.costs.values()),
+        flops_per_step=known_sum(cost.flops for cost in analysis.costs.values()),
+        pointwise_flops_per_step=known_sum(cost.pointwise_flops for cost in analysis.costs.values()),
         flops_total=sums.flops,
         pointwise_flops_total=sums.pointwise,
         bytes_per_step=one_call,
@@ -165,7 +166,7 @@ def stage_report(analysis: StageAnalysis, options: Options) -> StageReport:
         cache_bytes=analysis.cache_bytes(),
         weights=stage.weights or stage.name,
         symbols={name: int(analysis.values[name]) for name in polynomials.sizes.symbols},
-        flops_expression=str(polynomials.flops.expression),
+        flops_expression=None if polynomials.flops is None else str(polynomials.flops.expression),
         bytes_expression={
             "materialized": str(polynomials.bytes_materialized.expression),
             "fused": str(polynomials.bytes_fused.expression),
@@ -184,10 +185,15 @@ def stage_report(analysis: StageAnalysis, options: Options) -> StageReport:
 
 
 class _Sums:
-    """Costs of a whole generation of one stage: every step at its own bindings, guards checked at each."""
+    """Costs of a whole generation of one stage: every step at its own bindings, guards checked at each.
+
+    FLOP are None where no call of the stage has a rule.
+    """
 
     def __init__(self, analysis: StageAnalysis, options: Options) -> None:
-        self.flops = self.pointwise = self.materialized = self.fused = 0
+        self.flops: int | None = 0
+        self.pointwise: int | None = 0
+        self.materialized = self.fused = 0
         workload, stage = analysis.workload, analysis.stage
         if not changing(stage):
             self._add(analysis.polynomials, analysis.values, workload.calls(stage))
@@ -198,8 +204,8 @@ class _Sums:
             self._add(self._polynomials(captured, values, options), values, workload.calls_per_step(stage, step))
 
     def _add(self, polynomials: StagePolynomials, values: Mapping[str, int | float], times: int) -> None:
-        self.flops += polynomials.flops(values) * times
-        self.pointwise += polynomials.pointwise_flops(values) * times
+        self.flops = _plus(self.flops, polynomials.flops, values, times)
+        self.pointwise = _plus(self.pointwise, polynomials.pointwise_flops, values, times)
         self.materialized += polynomials.bytes_materialized(values) * times
         self.fused += polynomials.bytes_fused(values) * times
 
@@ -222,6 +228,11 @@ class _Sums:
         found = stage_polynomials(program.graph, facts.result("cost"), facts.result("attention"), axes, values)
         captured.append(replace(captured[0], program=program, values=values, facts=facts, polynomials=found))
         return found
+
+
+def _plus(total: int | None, exact: Exact | None, values: Mapping[str, int | float], times: int) -> int | None:
+    """`total` and `times` the value of `exact`; None where either is unknown."""
+    return None if total is None or exact is None else total + exact(values) * times
 
 
 def changing(stage: Stage) -> bool:
@@ -364,7 +375,7 @@ def _site_sizes(graph: Graph, site: AttentionSite, costs: Mapping[str, NodeCost]
 
 
 def _scaling(polynomials: StagePolynomials, values: Mapping[str, int | float]) -> Iterator[Scaling]:
-    if not polynomials.flops.is_polynomial:
+    if polynomials.flops is None or not polynomials.flops.is_polynomial:
         return
     free = {symbol.name for symbol in polynomials.flops.expression.free_symbols}
     groups = {name: (name,) for name in polynomials.sizes.symbols if name in free}

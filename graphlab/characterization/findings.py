@@ -256,6 +256,8 @@ def _intensity(suite: Characterization) -> tuple[str, Sequence[str]]:
     for run in suite.models:
         for stage in run.stages:
             call = stage.run.first
+            if not call.counted:
+                continue
             found = (call.flops / max(call.bytes["fused"], 1), f"{run.name} {stage.name}")
             if stage.family == "diffusion":
                 diffusion.append(found)
@@ -269,7 +271,8 @@ def _intensity(suite: Characterization) -> tuple[str, Sequence[str]]:
     names = ("least denoiser", "most denoiser", "least decoder", "most decoder")
     lines = [f"{end}, {name}: {value:.4g} FLOP a byte" for end, (value, name) in zip(names, ends, strict=True)]
     nearest, farthest = ends[0][0] / ends[3][0], ends[1][0] / ends[2][0]
-    return _verdict([nearest > 10, farthest > 10]), [*lines, f"ratios {nearest:.3g} to {farthest:.3g}"]
+    lines.append(f"ratios {nearest:.3g} to {farthest:.3g}, of calls of the first step")
+    return _verdict([nearest > 10, farthest > 10]), lines
 
 
 def _swept(suite: Characterization) -> Sequence[ModelRun]:

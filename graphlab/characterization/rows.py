@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from graphlab.characterization.data import BASELINE, FUSED, Characterization, ModelRun, StageSeries
+from graphlab.facts import known_sum
 from graphlab.report.characterization_data import ModelRow, StageRow
 
 COMPILED = "compiled"
@@ -22,7 +23,7 @@ def _model_row(suite: Characterization, run: ModelRun) -> ModelRow:
         bindings=run.workload.values(),
         parameters=run.parameters,
         weight_bytes=run.weight_bytes,
-        flops=sum(stage.flops for stage in stages),
+        flops=known_sum(stage.flops for stage in stages),
         bytes_baseline=sum(stage.bytes_baseline for stage in stages),
         bytes_fused=sum(stage.bytes_fused for stage in stages),
         peak_bytes_baseline=run.peak_bytes("materialized"),
@@ -32,6 +33,7 @@ def _model_row(suite: Characterization, run: ModelRun) -> ModelRow:
         seconds_compiled=_sum([stage.seconds_compiled for stage in stages]),
         idle_fused=sum(stage.idle_fused for stage in stages),
         stages=stages,
+        unknown_nodes=sum(stage.unknown_nodes for stage in stages),
     )
 
 
@@ -48,11 +50,12 @@ def _stage_row(suite: Characterization, run: ModelRun, stage: StageSeries) -> St
         steps=len(stage.run.steps),
         calls=sum(step.repeats for step in stage.run.steps),
         parameters=stage.run.first.parameters,
-        flops=stage.run.total(lambda call: call.flops),
+        flops=stage.run.flops,
         bytes_baseline=stage.run.total(lambda call: call.bytes["materialized"]),
         bytes_fused=stage.run.total(lambda call: call.bytes["fused"]),
         seconds_baseline=suite.time(run, stage, BASELINE).seconds,
         seconds_fused=fused.seconds,
         seconds_compiled=suite.time(run, stage, COMPILED).seconds if COMPILED in suite.model.runtimes else None,
         idle_fused=fused.idle,
+        unknown_nodes=stage.run.unknown_nodes,
     )

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from graphlab.diffing.entries import Entry
 from graphlab.diffing.reading import Saved
-from graphlab.diffing.side import Groups, Part, Side, Value, Values, added
-from graphlab.report.data import Group, NodeRow, grouped
+from graphlab.diffing.side import Groups, Part, Side, Value, Values, added, timed
+from graphlab.report.data import NodeRow, grouped
 from graphlab.report.decoding import ReportFileError
 from graphlab.report.diff_data import AttentionShape, Compared, GivenAs
+from graphlab.report.group import Group
 
 CALL, GENERATION = "call", "generation"
 _NO_CALLS = (
     "the report was written when reports held no calls, so nothing is compared by op, module or call: write it again "
     "with `graphlab analyze --json`"
 )
+
+_SUMS = {"category": "categories", "role": "roles"}
+"""{what groups are by: the key of their sums}."""
 
 
 def is_bare(report: Entry) -> bool:
@@ -59,9 +64,9 @@ def analysis_side(saved: Saved, stage: str | None, per: str, given_as: GivenAs, 
 def _calls(stage: Entry) -> tuple[NodeRow, ...]:
     """The calls of the stage; ReportFileError where they are not those that its categories and roles sum up."""
     rows = stage["nodes"].decoded(tuple[NodeRow, ...])
-    for by, key in (("category", "categories"), ("role", "roles")):
+    for by, key in _SUMS.items():
         sums = {name: _whole(group) for name, group in grouped(rows, by).items()}
-        if sums != {name: _whole(item.decoded(Group)) for name, item in stage[key].items()}:
+        if sums != {name: _whole(_group(item)) for name, item in stage[key].items()}:
             raise ReportFileError(
                 f"{stage.label}: {stage.path}.nodes: the calls do not add up to {stage.path}.{key}",
                 hint="was it edited? write the report again",
@@ -70,13 +75,18 @@ def _calls(stage: Entry) -> tuple[NodeRow, ...]:
 
 
 def _whole(group: Group) -> tuple[int, ...]:
-    return group.nodes, group.flops, group.pointwise_flops, group.bytes
+    """What is compared of a group; FLOP that are unknown were 0 in files of older versions."""
+    return group.nodes, group.flops or 0, group.pointwise_flops or 0, group.bytes
+
+
+def _group(item: Entry) -> Group:
+    return item.decoded(Group, {"unknown": "unknown_nodes"})
 
 
 def _part(stage: Entry, calls: tuple[NodeRow, ...] | None, per: str) -> Part:
     unknown = sum(item["nodes"].whole() for item in stage["unknown"].each())
     attention = tuple(item.decoded(AttentionShape) for item in stage["attention"].each())
-    texts = {"flops": stage["flops_expression"].text()}
+    texts = {"flops": stage["flops_expression"].maybe(Entry.text) or "unknown"}
     texts |= {f"bytes {name}": item.text() for name, item in stage["bytes_expression"].items()}
     settings = {"dtype": stage["dtype"].text(), "batch": stage["batch"].shown()}
     if per == GENERATION:
@@ -101,8 +111,8 @@ def _values(stage: Entry, attention: tuple[AttentionShape, ...], unknown: int, p
     seconds = stage["estimate"].maybe(lambda item: item["seconds" if per == CALL else "seconds_total"].number())
     fused = sum(item.fused for item in attention)
     return {
-        "flops": Value(stage[f"flops_{times}"].whole(), unknown),
-        "pointwise": Value(stage[f"pointwise_flops_{times}"].whole(), unknown),
+        "flops": Value(stage[f"flops_{times}"].maybe(Entry.whole), unknown),
+        "pointwise": Value(stage[f"pointwise_flops_{times}"].maybe(Entry.whole), unknown),
         "bytes": Value(moved["fused"].whole()),
         "bytes_materialized": Value(moved["materialized"].whole()),
         "peak_memory": Value(peak["fused"].whole()),
@@ -110,7 +120,7 @@ def _values(stage: Entry, attention: tuple[AttentionShape, ...], unknown: int, p
         "cache_bytes": Value(stage["cache_bytes"].whole()),
         "params": Value(stage["parameters"].whole()),
         "weight_bytes": Value(sum(item.whole() for _, item in stage["weight_bytes"].items())),
-        "seconds": Value(seconds, unknown),
+        "seconds": timed(seconds, unknown),
         "nodes": Value(sum(item["nodes"].whole() for _, item in stage["categories"].items())),
         "attention": Value(len(attention)),
         "attention_fused": Value(fused),
@@ -120,20 +130,31 @@ def _values(stage: Entry, attention: tuple[AttentionShape, ...], unknown: int, p
 
 
 def _groups(stage: Entry, calls: Sequence[NodeRow] | None, unknown: int) -> Groups:
-    """Costs of one call. Without `calls` it is not known in which roles those without a rule are: each may hold all."""
-    in_roles = {name: group.unknown for name, group in grouped(calls, "role").items()} if calls is not None else {}
-    found: dict[str, Mapping[str, Values]] = {
-        "category": {
-            name: _costs(item.decoded(Group), unknown if name == "other" else 0)
-            for name, item in stage["categories"].items()
-        },
-        "role": {
-            name: _costs(item.decoded(Group), in_roles.get(name, unknown)) for name, item in stage["roles"].items()
-        },
-    }
-    for by in ("op", "module") if calls is not None else ():
-        found[by] = {name: _costs(group, group.unknown) for name, group in grouped(calls or (), by).items()}
+    """Costs of one call by category and role, and where its `calls` are read by op and module.
+
+    Where they are not, one of the two sides was written when sums did not say in which roles the `unknown` calls
+    without a rule are: each may hold all of them, on both sides.
+    """
+    if calls is None:
+        return {
+            "category": {name: _costs(group, group.unknown) for name, group in _groups_of(stage["categories"])},
+            "role": {name: _costs(_counted(group), unknown) for name, group in _groups_of(stage["roles"])},
+        }
+    found: dict[str, Mapping[str, Values]] = {}
+    for by in ("category", "role", "op", "module"):
+        groups = grouped(calls, by)
+        names = [name for name, _ in stage[_SUMS[by]].items()] if by in _SUMS else groups
+        found[by] = {name: _costs(groups[name], groups[name].unknown) for name in names}
     return found
+
+
+def _groups_of(sums: Entry) -> Iterator[tuple[str, Group]]:
+    return ((name, _group(item)) for name, item in sums.items())
+
+
+def _counted(group: Group) -> Group:
+    """`group` with what is counted of its FLOP: 0 where that is nothing."""
+    return replace(group, flops=group.flops or 0, pointwise_flops=group.pointwise_flops or 0)
 
 
 def _costs(group: Group, uncounted: int) -> Values:
@@ -142,7 +163,7 @@ def _costs(group: Group, uncounted: int) -> Values:
         "flops": Value(group.flops, uncounted),
         "pointwise": Value(group.pointwise_flops, uncounted),
         "bytes_materialized": Value(group.bytes),
-        "seconds": Value(group.seconds, uncounted),
+        "seconds": timed(group.seconds, uncounted),
     }
 
 

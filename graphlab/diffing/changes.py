@@ -30,10 +30,13 @@ def _ordered(names: Iterable[str]) -> list[str]:
 
 
 def _absent(value: Value) -> Value:
-    """What a stage or group that is not there costs: nothing, where that is known at all. It has no measured time."""
+    """What a stage or group that is not there costs: nothing, where that is known at all. It has no measured time.
+
+    Where it is there and all of its calls are without a rule, it is known to be nothing where it is not.
+    """
     if value.measured:
         return Value(None, measured=True, why="it is on one side alone")
-    return Value(None) if value.number is None else NOTHING
+    return Value(None) if value.number is None and not value.uncounted else NOTHING
 
 
 def _change(name: str, a: Value, b: Value) -> Change:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from graphlab.diffing.entries import Entry
 from graphlab.diffing.reading import Saved
-from graphlab.diffing.side import Part, Side, Value, Values
+from graphlab.diffing.side import Part, Side, Value, Values, timed
 from graphlab.report.diff_data import Compared, GivenAs
 
 _STAGE = {
@@ -53,4 +53,10 @@ def _model(model: Entry, stage: str | None) -> Part:
 
 
 def _values(item: Entry, keys: dict[str, str]) -> Values:
-    return {name: Value(item[key].maybe(Entry.number)) for name, key in keys.items()}
+    """The quantities `keys`; files of older versions do not say how many calls have no rule."""
+    told = item.has("unknown_nodes")
+    unknown = item["unknown_nodes"].whole() if told else 0
+    found = {name: Value(item[key].maybe(Entry.number)) for name, key in keys.items()}
+    found |= {name: timed(value.number, unknown) for name, value in found.items() if name.startswith("seconds")}
+    found["flops"] = Value(found["flops"].number, unknown)
+    return {**found, "uncounted": Value(unknown)} if told else found

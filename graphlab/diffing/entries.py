@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -59,9 +59,9 @@ class Entry:
         """The objects of a list that are called `name`; all of them for None."""
         return [item for item in self.each() if name in (None, item["name"].text())]
 
-    def decoded(self, kind: type[T]) -> T:
-        """The entry as the dataclass, or the tuple of them, that wrote it."""
-        return decode(kind, self.value, f"{self.label}: {self.path}")
+    def decoded(self, kind: type[T], names: Mapping[str, str] | None = None) -> T:
+        """The entry as the dataclass, or the tuple of them, that wrote it; `names` {field: key} where they differ."""
+        return decode(kind, self.value, f"{self.label}: {self.path}", names)
 
     def text(self) -> str:
         """The entry, which is a text."""

@@ -36,11 +36,13 @@ def _missing(rule: Rule, change: Change) -> Iterator[str]:
         ("b", change.b, change.uncounted_b),
     )
     for name, number, uncounted in sides[1:] if rule.mode == "level" else sides:
-        if number is None:
-            why = change.timing.why if change.timing is not None and change.timing.why else "it is not told"
-            yield f"{name} has no number ({why})"
+        if uncounted and number is None:
+            yield f"none of {name}'s {uncounted} calls has a rule"
         elif uncounted:
             yield f"{name} has {uncounted} calls without a rule, which are in no number"
+        elif number is None:
+            why = change.timing.why if change.timing is not None and change.timing.why else "it is not told"
+            yield f"{name} has no number ({why})"
 
 
 def _value(mode: str, a: Number | None, b: Number | None) -> Fraction | float:

@@ -9,7 +9,7 @@ from graphlab.diffing.rules import Rule, Step
 from graphlab.facts import ROLES
 from graphlab.names import nearest
 from graphlab.ops.rule import CATEGORIES
-from graphlab.report.diff_data import Change, DiffReport, GroupDiff, PartDiff
+from graphlab.report.diff_data import Change, DiffReport, GroupDiff, PartDiff, quantity_name
 
 _BY_NAME = ("category", "role", "stage", "candidate", "program")
 """Kinds of group whose names need no kind in front; names of ops and modules are too many to be told apart."""
@@ -20,6 +20,12 @@ _FIXED = {"category": CATEGORIES, "role": ROLES}
 
 def places(rule: Rule, report: DiffReport) -> list[tuple[str, Change]]:
     """(where, change) of everything `rule` is about; PlaceError where there is nothing of that name on either side."""
+    known = quantity_name(report.kind, rule.quantity)
+    if rule.alias not in ("", known):
+        raise PlaceError(
+            f"rule {rule.text!r}: reports of `graphlab {report.kind}` have no {rule.alias}",
+            hint=f"they have {known}, or {rule.quantity} for short",
+        )
     if not rule.steps and report.total(rule.quantity) is not None:
         return [(rule.quantity, _of(report.totals, rule, "the total"))]
     parts, steps = _parts(rule, report)

@@ -18,7 +18,7 @@ class Quantity:
 QUANTITIES = (
     Quantity("flops", "FLOP", "FLOP of contractions"),
     Quantity("pointwise", "FLOP", "FLOP of everything else"),
-    Quantity("bytes", "B", "bytes read and written, attention scores kept on the chip"),
+    Quantity("bytes", "B", "bytes read and written, attention scores kept on the chip; of a rewrite as it is spelled"),
     Quantity("bytes_materialized", "B", "bytes read and written, attention scores in memory"),
     Quantity("peak_memory", "B", "largest sum of activations alive at once, attention fused", adds=False),
     Quantity("peak_memory_materialized", "B", "the same with attention scores in memory", adds=False),
@@ -39,3 +39,5 @@ QUANTITIES = (
 )
 BY_NAME = {item.name: item for item in QUANTITIES}
 """{name: Quantity}, in the order they are shown."""
+ALIASES = {"bytes_fused": "bytes", "bytes_spelled": "bytes"}
+"""{name that readers are shown, which says which bytes are meant: name of the quantity}."""

@@ -12,6 +12,7 @@ from graphlab.diffing.errors import DiffError
 from graphlab.report import bench_data, characterization_data, diff_data, export_data, profile_data, rewrite_data
 from graphlab.report.data import SCHEMA as ANALYSIS
 from graphlab.report.decoding import ReportFileError
+from graphlab.report.older import analysis_of, rewrite_of
 from graphlab.report.report_file import read_value
 
 SCHEMAS = {
@@ -22,6 +23,8 @@ SCHEMAS = {
     bench_data.SCHEMA: "bench",
 }
 """{schema that is read: the command that writes it}."""
+_MENDED = {"analyze": analysis_of, "rewrite": rewrite_of}
+"""{command: what older versions wrote otherwise, as it is written now}."""
 OTHERS = {export_data.SCHEMA: "export", diff_data.SCHEMA: "diff"}
 """Schemas of commands whose reports are not compared."""
 
@@ -62,7 +65,7 @@ def saved(found: dict[str, Any], label: str) -> Saved:
     kind = SCHEMAS.get(schema)
     if kind is None:
         _refuse(schema, label)
-    return Saved(label, kind, Entry(found, label))
+    return Saved(label, kind, Entry(_MENDED[kind](found) if kind in _MENDED else found, label))
 
 
 def _refuse(schema: str, label: str) -> NoReturn:

@@ -38,8 +38,8 @@ def _figures(item: Entry) -> Values:
     unknown = item["unknown"].whole()
     fused, spelled = item["attention_fused"].whole(), item["attention_spelled"].whole()
     return {
-        "flops": Value(item["flops"].whole(), unknown),
-        "pointwise": Value(item["pointwise_flops"].whole(), unknown),
+        "flops": Value(item["flops"].maybe(Entry.whole), unknown),
+        "pointwise": Value(item["pointwise_flops"].maybe(Entry.whole), unknown),
         "bytes": Value(item["bytes"].whole()),
         "weight_bytes": Value(item["weight_bytes"].whole()),
         "nodes": Value(item["nodes"].whole()),

@@ -20,7 +20,7 @@ from fractions import Fraction
 from typing import Any, Literal, NoReturn
 
 from graphlab.diffing.errors import RuleError
-from graphlab.diffing.quantities import BY_NAME
+from graphlab.diffing.quantities import ALIASES, BY_NAME
 from graphlab.names import nearest
 from graphlab.units import SCALES
 
@@ -51,7 +51,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule that fails where it is true. `limit` is in base units, or a share for `mode` "relative"."""
+    """A rule that fails where it is true. `limit` is in base units, or a share for `mode` "relative".
+
+    `alias` is the one of ALIASES that it calls its `quantity` by, "" for none.
+    """
 
     text: str
     steps: tuple[Step, ...]
@@ -59,6 +62,7 @@ class Rule:
     operator: str
     mode: Literal["relative", "absolute", "level"]
     limit: Fraction
+    alias: str = ""
 
     def true(self, value: Any) -> bool:
         """Whether `value`, a Fraction, an int or a float, breaks the rule; infinity does as numbers go."""
@@ -76,13 +80,14 @@ class _Parser:
         self.at = 0
 
     def rule(self) -> Rule:
-        steps, quantity = self._path()
+        steps, written = self._path()
+        quantity, alias = (ALIASES[written], written) if written in ALIASES else (written, "")
         sign = self._take(_OPERATOR, "an operator: > >= < <= == !=")
         mode, limit = self._number(quantity)
         self._skip()
         if self.at < len(self.text):
             self._fail("the end of the rule")
-        return Rule(self.text.strip(), steps, quantity, sign, mode, limit)
+        return Rule(self.text.strip(), steps, quantity, sign, mode, limit, alias)
 
     def _path(self) -> tuple[tuple[Step, ...], str]:
         steps: list[Step] = []
@@ -94,9 +99,10 @@ class _Parser:
                 break
             self.at += 1
             steps.append(step)
-        if step.kind is not None or step.name not in BY_NAME:
+        names = (*BY_NAME, *ALIASES)
+        if step.kind is not None or step.name not in names:
             self.at = start
-            self._fail("a quantity", f"{nearest(step.name, BY_NAME)}quantities: {', '.join(BY_NAME)}")
+            self._fail("a quantity", f"{nearest(step.name, names)}quantities: {', '.join(names)}")
         return tuple(steps), step.name
 
     def _step(self) -> Step:

@@ -12,7 +12,8 @@ from graphlab.report.diff_data import AttentionShape, Compared, Number, total
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A quantity of one side; a `number` of None is unknown. `uncounted` calls without a rule are not in it.
+    """A quantity of one side; a `number` of None is unknown. `uncounted` calls without a rule are not in it: where no
+    call has one, `number` is None and they are all there is.
 
     `measured` numbers come with `samples`, one a round, the interval of their median, and `why` where there are none.
     """
@@ -27,6 +28,12 @@ class Value:
 
 UNKNOWN = Value(None)
 NOTHING = Value(0)
+
+
+def timed(seconds: Number | None, uncounted: int) -> Value:
+    """Ideal or predicted `seconds`, in which `uncounted` calls are by their bytes alone; unknown without a device."""
+    return Value(seconds, uncounted if seconds is not None else 0)
+
 
 Values = Mapping[str, Value]
 Groups = Mapping[str, Mapping[str, Values]]
@@ -72,13 +79,12 @@ class Side:
 
 
 def added(values: Iterable[Value]) -> Value:
-    """The sum of `values`; unknown where one of them is."""
+    """The sum of `values`; unknown where one of them is, but for calls without a rule, which are left out and told."""
     items = list(values)
     why = next((item.why for item in items if item.why), "")
     measured = any(item.measured for item in items)
-    return Value(
-        total([item.number for item in items]), sum(item.uncounted for item in items), measured=measured, why=why
-    )
+    number, uncounted = total([(item.number, item.uncounted) for item in items])
+    return Value(number, uncounted, measured=measured, why=why)
 
 
 def summed(parts: Sequence[Part]) -> Values:

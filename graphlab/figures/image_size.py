@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from graphlab.characterization.data import Characterization
 from graphlab.characterization.sweeps import Sweep, sweep_images
+from graphlab.facts import known_sum
 from graphlab.figures.charts import FADED, colour, facets, picks, quantity, tooltip
 from graphlab.figures.crossings import crossings, exponent
 from graphlab.figures.notes import NO_SWEEPS, distinct, places, why_empty
@@ -63,7 +64,7 @@ def image_size(suite: Characterization) -> Figure:
     )
 
 
-Parts = dict[str, tuple[float, int]]
+Parts = dict[str, tuple[float, int | None]]
 
 
 def _points(suite: Characterization, sweep: Sweep, way: Way) -> list[Parts]:
@@ -71,9 +72,9 @@ def _points(suite: Characterization, sweep: Sweep, way: Way) -> list[Parts]:
     found = []
     for point in sweep.points:
         seconds = predict(point.call, suite.model, way.runtime).by(_group)
-        flops: dict[str, int] = {}
+        flops: dict[str, list[int | None]] = {}
         for kernel in point.call.run(way.key):
-            flops[_group(kernel)] = flops.get(_group(kernel), 0) + kernel.flops
+            flops.setdefault(_group(kernel), []).append(kernel.flops if kernel.known else None)
         members = {
             "convolution": ("convolution",),
             **SCOPES,
@@ -81,7 +82,10 @@ def _points(suite: Characterization, sweep: Sweep, way: Way) -> list[Parts]:
         }
         found.append(
             {
-                part: (sum(seconds.get(name, 0.0) for name in names), sum(flops.get(name, 0) for name in names))
+                part: (
+                    sum(seconds.get(name, 0.0) for name in names),
+                    known_sum(amount for name in names for amount in flops.get(name, ())),
+                )
                 for part, names in members.items()
             }
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from graphlab.characterization.data import Characterization, ModelRun
+from graphlab.facts import known_sum
 from graphlab.figures.charts import FADED, colour, picks, quantity, tooltip
 from graphlab.figures.notes import why_empty
 from graphlab.figures.ways import WAY_HELP, WAYS, Way
@@ -64,7 +65,7 @@ def _row(suite: Characterization, run: ModelRun, way: Way) -> dict[str, Value]:
         "family": run.family,
         "attention": way.label,
         "parameters": run.parameters,
-        "flops": run.total(lambda call: call.flops),
+        "flops": known_sum(stage.run.flops for stage in run.stages),
         "bytes": run.total(lambda call: call.bytes[way.key]),
         "memory_bytes": run.weight_bytes + run.peak_bytes(way.key),
         "seconds": suite.seconds(run, way.runtime),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from graphlab.characterization.data import Characterization
@@ -58,11 +59,24 @@ def check_figures(names: Iterable[str] | None) -> None:
 def figure(name: str, suite: Characterization) -> Figure:
     """The figure `name` of `suite`; UnknownNameError with the nearest name otherwise."""
     check_figures([name])
-    return FIGURES[name](suite)
+    return _told(FIGURES[name](suite), suite)
 
 
 def figures(suite: Characterization, names: Iterable[str] | None = None) -> tuple[Figure, ...]:
     """The figures `names` of `suite`, all of them in the order of the report by default, each once."""
     wanted = list(FIGURES) if names is None else list(dict.fromkeys(names))
     check_figures(wanted)
-    return tuple(FIGURES[name](suite) for name in wanted)
+    return tuple(figure(name, suite) for name in wanted)
+
+
+def _told(found: Figure, suite: Characterization) -> Figure:
+    """`found` with a note on every stage whose FLOP are not all known, where it shows FLOP or what is made of them."""
+    if not found.rows or not any(column.unit.startswith("FLOP") for column in found.columns):
+        return found
+    notes = (
+        f"{run.name} {stage.name}: FLOPs are without those of {stage.run.unknown_nodes} calls that have no rule"
+        for run in suite.models
+        for stage in run.stages
+        if stage.run.unknown_nodes
+    )
+    return replace(found, notes=(*found.notes, *notes))

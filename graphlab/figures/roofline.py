@@ -47,7 +47,7 @@ def roofline(suite: Characterization) -> Figure:
 
 
 def _points(suite: Characterization, run: ModelRun, stage: StageSeries) -> Iterator[dict[str, Value]]:
-    flops, dtype = stage.run.total(lambda call: call.flops), stage.run.first.dtype
+    flops, dtype = stage.run.flops, stage.run.first.dtype
     if not flops:
         return
     for way in WAYS:
@@ -105,7 +105,9 @@ def _missing(suite: Characterization) -> Iterator[str]:
             yield f"{suite.hardware.name} has no published peak for {dtype}: no roof is drawn, float32's bounds it"
     for run in suite.models:
         for stage in run.stages:
-            if not stage.run.total(lambda call: call.flops):
+            if stage.run.flops is None:
+                yield f"{run.name} {stage.name} has no call with a rule, and so no intensity that is known"
+            elif not stage.run.flops:
                 yield f"{run.name} {stage.name} computes no contraction and has no intensity"
 
 
@@ -117,9 +119,10 @@ def _spread(points: Sequence[Mapping[str, Value]]) -> Iterator[str]:
             found.setdefault(str(point["family"]), []).append(float(point["intensity"] or 0))
     if {"diffusion", "language decode"} <= found.keys():
         ratios = [diffusion / max(found["language decode"]) for diffusion in found["diffusion"]]
+        ends = dict.fromkeys(f"{ratio:.1f}" for ratio in (min(ratios), max(ratios)))
         yield (
-            f"diffusion stages have {min(ratios):.1f} to {max(ratios):.1f} times the arithmetic intensity of language "
-            "decoding (fused attention)"
+            f"diffusion stages have {' to '.join(ends)} times the arithmetic intensity of language decoding, over a "
+            "generation (fused attention)"
         )
 
 

@@ -49,7 +49,9 @@ def steps(suite: Characterization) -> Figure:
 
 def _rows(suite: Characterization, run: ModelRun, stage: StageSeries) -> Iterator[Mapping[str, Value]]:
     series = stage.run
-    columns: dict[str, list[int] | list[float]] = {"flops": series.series(lambda call: call.flops)}
+    columns: dict[str, list[int] | list[float]] = {}
+    if series.first.counted:
+        columns["flops"] = series.series(lambda call: call.flops)
     for way in WAYS:
         columns[f"bytes_{way.label}"] = series.series(_of("bytes", way.key))
         columns[f"peak_bytes_{way.label}"] = series.level(_of("peak_bytes", way.key))
@@ -57,7 +59,7 @@ def _rows(suite: Characterization, run: ModelRun, stage: StageSeries) -> Iterato
     columns["cache_bytes"] = series.level(lambda call: call.cache_bytes)
     columns["length"] = series.level(_longest)
     for place, step in enumerate(series.steps):
-        own = {key: values[place] for key, values in columns.items()}
+        own = {"flops": None, **{key: values[place] for key, values in columns.items()}}
         yield {"model": run.name, "stage": stage.name, "step": step.index, "masked": step.values.get("masked"), **own}
 
 

@@ -96,6 +96,16 @@ class StageRun:
         return sum(self.series(quantity))
 
     @property
+    def flops(self) -> int | None:
+        """FLOP of contractions over the whole generation, `unknown_nodes` left out; None where no call has a rule."""
+        return self.total(lambda call: call.flops) if self.first.counted else None
+
+    @property
+    def unknown_nodes(self) -> int:
+        """Calls of one call's graph without a rule."""
+        return self.first.unknown_nodes
+
+    @property
     def first(self) -> StageCall:
         """The call of the first step."""
         return self.calls[0]

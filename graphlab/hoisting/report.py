@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from graphlab.facts import known_sum
 from graphlab.graph import Graph
 from graphlab.hoisting.result import BoundaryValue, HoistedModule, HoistReport, HoistResult, PartCost
 from graphlab.hoisting.symbols import Symbols
@@ -48,8 +49,8 @@ def part_cost(facts: Facts) -> PartCost:
     """What one call costs at the sizes of `facts`."""
     costs, graph = facts.result("cost"), facts.graph
     return PartCost(
-        flops=sum(cost.flops or 0 for cost in costs.values()),
-        pointwise_flops=sum(cost.pointwise_flops or 0 for cost in costs.values()),
+        flops=known_sum(cost.flops for cost in costs.values()),
+        pointwise_flops=known_sum(cost.pointwise_flops for cost in costs.values()),
         weight_bytes=sum(node.out.nbytes for node in graph.weights),
         parameters=sum(node.out.numel for node in graph.weights if node.kind == "parameter"),
         nodes=len(graph.calls),
@@ -87,12 +88,16 @@ def _modules(facts: Mapping[str, Facts]) -> tuple[HoistedModule, ...]:
         for node in graph.calls:
             key = (node.modules[-1][0] if node.modules else "", part)
             known = found.get(key, HoistedModule(key[0], part, 0, 0, 0))
+            flops = costs[node.name].flops
             gone = [w for w in owners.get(node.name, ()) if w not in stays and w not in counted]
             counted.update(gone)
             numel = sum(sizes[weight] for weight in gone)
-            flops = costs[node.name].flops or 0
             found[key] = replace(
-                known, nodes=known.nodes + 1, flops=known.flops + flops, parameters=known.parameters + numel
+                known,
+                nodes=known.nodes + 1,
+                flops=known_sum([known.flops, flops] if known.nodes else [flops]),
+                parameters=known.parameters + numel,
+                unknown=known.unknown + (flops is None),
             )
     return tuple(found.values())
 

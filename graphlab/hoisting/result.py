@@ -33,10 +33,13 @@ class BoundaryValue:
 
 @dataclass(frozen=True, slots=True)
 class PartCost:
-    """One call of a part: FLOP of contractions and of the rest, bytes and count of the weights it reads, nodes."""
+    """One call of a part: FLOP of contractions and of the rest, bytes and count of the weights it reads, nodes.
 
-    flops: int
-    pointwise_flops: int
+    FLOP are None where no call has a rule.
+    """
+
+    flops: int | None
+    pointwise_flops: int | None
     weight_bytes: int
     parameters: int
     nodes: int
@@ -46,13 +49,17 @@ class PartCost:
 
 @dataclass(frozen=True, slots=True)
 class HoistedModule:
-    """What left the step of one module: calls, their FLOP, and parameters no step reads any more."""
+    """What left the step of one module: calls, their FLOP, and parameters no step reads any more.
+
+    FLOP are without those of the `unknown` calls, which have no rule; None where none of them has one.
+    """
 
     module: str
     part: str
     nodes: int
-    flops: int
+    flops: int | None
     parameters: int
+    unknown: int = 0
 
 
 @dataclass(frozen=True, slots=True)

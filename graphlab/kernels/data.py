@@ -152,6 +152,16 @@ class StageCall:
         return found
 
     @property
+    def unknown_nodes(self) -> int:
+        """Calls without a rule: `flops` and `pointwise_flops` are without theirs."""
+        return sum(not kernel.known for kernel in self.run("fused"))
+
+    @property
+    def counted(self) -> bool:
+        """Whether any call has a rule; where there are calls and none has, `flops` say nothing."""
+        return any(kernel.known for kernel in self.run("fused")) or not self.order["fused"]
+
+    @property
     def attention_calls(self) -> list[Attention]:
         """Attentions in call order."""
         return [self.attentions[index] for index in self.attention_order]

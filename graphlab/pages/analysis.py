@@ -25,6 +25,7 @@ from graphlab.report.tables import (
     stages_table,
     unknown_table,
 )
+from graphlab.report.wording import expression_text
 
 
 def analysis_document(report: AnalysisReport) -> Document:
@@ -64,13 +65,13 @@ def _stage(stage: StageReport) -> Iterator[Section]:
 
 
 def _growth(stage: StageReport) -> Section:
-    lines = [f"FLOP = {stage.flops_expression}"]
-    lines += [f"bytes, {attention} = {text}" for attention, text in stage.bytes_expression.items()]
+    lines = [f"FLOP = {expression_text(stage)}"]
+    lines += [f"{attention} bytes = {text}" for attention, text in stage.bytes_expression.items()]
     listing = Listing(f"{stage.name}: one call as an expression", tuple(lines), note="in the sizes that are symbols")
     figure = growth_figure(stage)
     return Section(
         f"{stage.name}: growth",
-        () if stage.scaling else ("Every size is fixed in this capture; one with symbols says how costs grow.",),
+        () if stage.symbols else ("Every size is fixed in this capture; one with symbols says how costs grow.",),
         tables=plains((scaling_table(stage),)),
         listings=(listing,),
         figures=(figure,) if figure is not None else (),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from graphlab.report.data import NodeRow, StageReport
 from graphlab.report.figure import Column, Figure, Value
+from graphlab.report.wording import SPELLED_BYTES
 
 MOST_CALLS = 5000
 
@@ -21,7 +22,7 @@ COLUMNS = (
     Column("dtype", "dtype"),
     Column("flops", "FLOP", "FLOP", "of contractions; unknown without a rule"),
     Column("pointwise", "pointwise", "FLOP", "of everything else"),
-    Column("bytes", "bytes", "B", "read and written"),
+    Column("bytes", SPELLED_BYTES, "B", "read and written by the call itself: a fused attention no scores"),
     Column("seconds", "ideal time", "s", "of a whole attention on its node", estimate=True),
 )
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from graphlab.figures.charts import COLOURS, nominal, tooltip
-from graphlab.report.diff_data import DiffReport, PartDiff
-from graphlab.report.diff_tables import change_cells, diff_fields, rule_lines, text_lines
+from graphlab.report.diff_data import DiffReport, PartDiff, quantity_name
+from graphlab.report.diff_tables import UNCOUNTED, change_cells, diff_fields, rule_lines, text_lines
 from graphlab.report.diff_writers import head_tables, part_lists, part_tables
 from graphlab.report.figure import Column, Figure, Value
 from graphlab.report.html import Document, Listing, Section, plains
@@ -55,8 +55,16 @@ def changes_figure(report: DiffReport) -> Figure:
         columns=COLUMNS,
         rows=tuple(rows),
         chart=_chart(len(drawn)) if drawn else None,
-        notes=() if rows else ("no number differs",),
+        notes=tuple(_notes(report, rows)),
     )
+
+
+def _notes(report: DiffReport, rows: Sequence[object]) -> Iterator[str]:
+    if not rows:
+        yield "no number differs"
+    changes = [*report.totals, *(item for part in report.parts for item in part.changes)]
+    if any(item.changed and (item.uncounted_a or item.uncounted_b) for item in changes):
+        yield UNCOUNTED
 
 
 def _rows(report: DiffReport) -> Iterator[dict[str, Value]]:
@@ -65,7 +73,8 @@ def _rows(report: DiffReport) -> Iterator[dict[str, Value]]:
     for name, item in found:
         if item.changed:
             a, b, change, _ = change_cells(item)
-            yield {"place": f"{name}: {item.quantity}", "a": a, "b": b, "change": change, "change_share": item.share}
+            place = f"{name}: {quantity_name(report.kind, item.quantity)}"
+            yield {"place": place, "a": a, "b": b, "change": change, "change_share": item.share}
 
 
 def _chart(count: int) -> dict[str, Any]:

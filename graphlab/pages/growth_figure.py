@@ -30,6 +30,8 @@ def growth_figure(stage: StageReport) -> Figure | None:
     axes = [item.symbol for item in stage.scaling][:MOST_AXES]
     rows = tuple(row for axis in axes for row in _rows(stage, axis))
     notes = ["from the expression of FLOP; whether the capture's guards allow a size is not asked"]
+    if stage.unknown:
+        notes.append(f"FLOP without those of {stage.unknown_nodes} calls that have no rule")
     if len(stage.scaling) > MOST_AXES:
         notes.append(f"{MOST_AXES} of {len(stage.scaling)} sizes are drawn")
     return Figure(
@@ -70,7 +72,9 @@ def _members(stage: StageReport, axis: str) -> list[str]:
 
 
 def _flops(stage: StageReport, sizes: Mapping[str, int]) -> int | None:
-    """None where the expression cannot be worked out at `sizes`."""
+    """None where there is no expression, or it cannot be worked out at `sizes`."""
+    if stage.flops_expression is None:
+        return None
     try:
         value = evaluate_any(stage.flops_expression, sizes)
     except BindingError:

@@ -44,6 +44,7 @@ from graphlab.report.explain import ExplanationReport
 from graphlab.report.export_data import SCHEMA as EXPORT
 from graphlab.report.export_data import ExportReport
 from graphlab.report.html import Document
+from graphlab.report.older import rewrite_of
 from graphlab.report.profile_data import SCHEMA as PROFILE
 from graphlab.report.profile_data import ProfileReport
 from graphlab.report.rewrite_data import SCHEMA as REWRITE
@@ -67,7 +68,7 @@ def _explanation(saved: Saved) -> Document:
 
 
 def _rewrite(saved: Saved) -> Document:
-    return rewrite_document(decode(RewriteReport, saved.data, names={"pass_name": "pass"}))
+    return rewrite_document(decode(RewriteReport, rewrite_of(saved.data), names={"pass_name": "pass"}))
 
 
 def _bench(saved: Saved) -> Document:

@@ -9,7 +9,8 @@ from graphlab.figures.charts import colour, tooltip
 from graphlab.pages.module_sums import ModuleSum, heaviest, left_out, module_sums
 from graphlab.report.data import StageReport
 from graphlab.report.figure import Column, Figure, Value
-from graphlab.units import format_bytes, format_count, format_seconds
+from graphlab.report.wording import MATERIALIZED_BYTES, count_text, time_text
+from graphlab.units import format_bytes, format_count
 
 MOST_BOXES = 400
 LEAST = 1 / 1000
@@ -27,13 +28,13 @@ COLUMNS = (
     Column("share_to", "to", help="right end of its box"),
 )
 
-_Amount = tuple[Callable[[ModuleSum], float], Callable[[float], str]]
+_Amount = tuple[Callable[[ModuleSum], float], Callable[[ModuleSum], str]]
 _MEASURES: dict[str, _Amount] = {
-    "ideal time": (lambda row: row.cost.seconds or 0.0, format_seconds),
-    "FLOP": (lambda row: row.cost.flops, lambda value: format_count(value, "FLOP")),
-    "bytes": (lambda row: row.cost.bytes, format_bytes),
-    "parameters": (lambda row: row.parameters, format_count),
-    "attention FLOP": (lambda row: row.attention_flops, lambda value: format_count(value, "FLOP")),
+    "ideal time": (lambda row: row.cost.seconds or 0.0, lambda row: time_text(row.cost)),
+    "FLOP": (lambda row: row.cost.flops or 0, lambda row: count_text(row.cost.flops, row.cost.unknown, "FLOP")),
+    MATERIALIZED_BYTES: (lambda row: row.cost.bytes, lambda row: format_bytes(row.cost.bytes)),
+    "parameters": (lambda row: row.parameters, lambda row: format_count(row.parameters)),
+    "attention FLOP": (lambda row: row.attention_flops, lambda row: format_count(row.attention_flops, "FLOP")),
 }
 
 
@@ -51,7 +52,7 @@ def module_figure(stage: StageReport) -> Figure:
         columns=COLUMNS,
         rows=rows,
         chart=_chart(measures, 1 + max(row.level for kept, _ in shown.values() for row in kept)) if rows else None,
-        notes=tuple(_notes(shown, len(sums))),
+        notes=tuple(_notes(shown, sums)),
     )
 
 
@@ -62,11 +63,16 @@ def _wide(sums: Sequence[ModuleSum], amount: Callable[[ModuleSum], float]) -> tu
     return heaviest(wide, MOST_BOXES, amount, lambda row: row.level), len(wide)
 
 
-def _notes(shown: dict[str, tuple[list[ModuleSum], int]], whole: int) -> Iterator[str]:
+def _notes(shown: dict[str, tuple[list[ModuleSum], int]], sums: Sequence[ModuleSum]) -> Iterator[str]:
+    whole = len(sums)
     for name, (kept, wide) in shown.items():
-        left = whole - wide
+        unknown = sum(row.cost.flops is None for row in sums) if name == "FLOP" else 0
+        calls = sums[0].cost.unknown if name == "FLOP" else 0
+        left = whole - wide - unknown
         small = f"{left:,} of {whole:,} modules have less than {LEAST:.1%} and no box" if left else ""
-        said = "; ".join(filter(None, (small, left_out(len(kept), wide, name))))
+        dark = f"the FLOP of {unknown:,} of {whole:,} modules are unknown: they have no box" if unknown else ""
+        partly = f"without those of {calls} calls that have no rule" if calls else ""
+        said = "; ".join(filter(None, (small, dark, partly, left_out(len(kept), wide, name))))
         if said:
             yield f"{name}: {said}"
 
@@ -88,7 +94,7 @@ def _rows(stage: str, measure: str, rows: Sequence[ModuleSum]) -> Iterator[dict[
             "module_class": row.module_class,
             "level": row.level + 1,
             "calls": row.cost.nodes,
-            "amount": text(amount(row)),
+            "amount": text(row),
             "share": share,
             "share_from": start,
             "share_to": start + share,

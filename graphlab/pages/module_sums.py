@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from graphlab.report.data import Group, StageReport
+from graphlab.report.data import StageReport
+from graphlab.report.group import Group
 
 T = TypeVar("T")
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from graphlab.pages.module_sums import ModuleSum, heaviest, left_out, module_sums
-from graphlab.report.data import Group, StageReport
+from graphlab.report.data import StageReport
+from graphlab.report.group import Group
 from graphlab.report.html import TreeRow, TreeTable
-from graphlab.units import format_bytes, format_count, format_seconds, format_share
+from graphlab.report.tables import left_out as unknown_note
+from graphlab.report.wording import MATERIALIZED_BYTES, UNKNOWN, count_text, time_text
+from graphlab.units import format_bytes, format_count, format_share
 
 MOST_ROWS = 1500
 """Modules that the tree holds; the lighter ones of a larger stage are added up in those around them."""
@@ -17,41 +20,42 @@ def module_tree(stage: StageReport) -> TreeTable:
     whole = sums[0].cost
     shown = heaviest(sums, MOST_ROWS, lambda row: _amounts(row.cost)[_measure(whole)], lambda row: row.level)
     timed = whole.seconds is not None
-    heads = ("class", "calls", "params", "FLOP", "attention FLOP", "bytes", *(["ideal time"] if timed else []), "share")
-    note = f"of one call, with everything in the module; shares of {_measure(whole)}; bytes: scores in memory"
-    unknown = "; +: calls without a rule, whose FLOP are unknown" if whole.unknown else ""
+    time = ["ideal time"] if timed else []
+    heads = ("class", "calls", "params", "FLOP", "attention FLOP", MATERIALIZED_BYTES, *time, "share")
+    note = (
+        f"of one call, with everything in the module; shares of {_measure(whole)}; materialized: attention scores in "
+    )
+    note += f"memory; {unknown_note(timed)}" if whole.unknown else "memory"
     return TreeTable(
         f"{stage.name}: modules",
         ("module", *heads),
         tuple(TreeRow(row.level, row.name or stage.name, _cells(row, whole)) for row in shown),
         texts=("class",),
-        note="; ".join(filter(None, (note + unknown, left_out(len(shown), len(sums), _measure(whole))))),
+        note="; ".join(filter(None, (note, left_out(len(shown), len(sums), _measure(whole))))),
     )
 
 
 def _measure(whole: Group) -> str:
     if whole.seconds:
         return "ideal time"
-    return "FLOP" if whole.flops else "bytes"
+    return "FLOP" if whole.flops else MATERIALIZED_BYTES
 
 
 def _amounts(cost: Group) -> dict[str, float]:
-    """What shares may be of."""
-    return {"ideal time": cost.seconds or 0.0, "FLOP": cost.flops, "bytes": cost.bytes}
+    """What shares may be of; of FLOP, those that are known."""
+    return {"ideal time": cost.seconds or 0.0, "FLOP": cost.flops or 0, MATERIALIZED_BYTES: cost.bytes}
 
 
 def _cells(row: ModuleSum, whole: Group) -> tuple[str, ...]:
-    cost = row.cost
-    flops = "unknown" if cost.nodes and cost.nodes == cost.unknown else format_count(cost.flops)
-    time = [format_seconds(cost.seconds or 0.0)] if whole.seconds is not None else []
-    share = (_amounts(cost)[_measure(whole)], _amounts(whole)[_measure(whole)])
+    cost, measure = row.cost, _measure(whole)
+    share = format_share(_amounts(cost)[measure], _amounts(whole)[measure])
     return (
         row.module_class,
         f"{cost.nodes:,}",
         format_count(row.parameters),
-        flops + "+" * (0 < cost.unknown < cost.nodes),
+        count_text(cost.flops, cost.unknown),
         format_count(row.attention_flops),
         format_bytes(cost.bytes),
-        *time,
-        format_share(*share),
+        *([time_text(cost)] if whole.seconds is not None else []),
+        UNKNOWN if measure == "FLOP" and cost.flops is None else share,
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from graphlab.figures.charts import COLOURS, nominal, tooltip
 from graphlab.report.figure import Column, Figure, Value
 from graphlab.report.rewrite_data import StageRewrite
+from graphlab.report.wording import SPELLED_BYTES
 from graphlab.units import format_bytes, format_count
 
 MOST_BARS = 24
@@ -47,19 +48,21 @@ SKIP_COLUMNS = (
 def before_after_figure(stage: StageRewrite) -> Figure:
     """A bar a measure: what is left of it."""
     before, after = stage.before, stage.after
-    measures = (
+    measures: tuple[tuple[str, int | None, int | None, Callable[[int], str]], ...] = (
         ("calls", before.nodes, after.nodes, str),
         ("FLOP", before.flops, after.flops, format_count),
         ("pointwise FLOP", before.pointwise_flops, after.pointwise_flops, format_count),
-        ("bytes", before.bytes, after.bytes, format_bytes),
+        (SPELLED_BYTES, before.bytes, after.bytes, format_bytes),
         ("peak activations", before.peak_bytes, after.peak_bytes, format_bytes),
         ("weights", before.weight_bytes, after.weight_bytes, format_bytes),
     )
     rows: list[dict[str, Value]] = [
         {"measure": name, "before_text": text(old), "after_text": text(new), "share": new / old}
         for name, old, new, text in measures
-        if old
+        if old and new is not None
     ]
+    left = before.unknown or after.unknown
+    told = f"FLOP without those of calls without a rule: {before.unknown} before, {after.unknown} after"
     return Figure(
         name=f"{stage.name}-before-after",
         title=f"{stage.name}: what is left",
@@ -67,6 +70,7 @@ def before_after_figure(stage: StageRewrite) -> Figure:
         columns=FIGURE_COLUMNS,
         rows=tuple(rows),
         chart=_shares(len(rows)) if rows else None,
+        notes=(told,) if left else (),
     )
 
 

@@ -10,6 +10,7 @@ from graphlab.figures.charts import FADED, MANY_COLOURS, picks, quantity, toolti
 from graphlab.report.data import Estimate, NodeRow, StageReport
 from graphlab.report.figure import Column, Figure, Value
 from graphlab.report.rewrite_data import pattern
+from graphlab.report.wording import ALL_FLOP, FUSED_BYTES
 
 COLUMNS = (
     Column("kind", "kind", help="a group of calls, or a point of the device's roof"),
@@ -17,19 +18,22 @@ COLUMNS = (
     Column("op", "op"),
     Column("modules", "modules", help="numbers of a path as *"),
     Column("calls", "calls", help="an attention counts as one"),
-    Column("flops", "FLOP", "FLOP", "contractions and everything else"),
-    Column("bytes", "bytes", "B", "moved, attention fused"),
+    Column("flops", ALL_FLOP, "FLOP", "contractions and everything else"),
+    Column("bytes", FUSED_BYTES, "B", "moved, attention fused"),
     Column("intensity", "arithmetic intensity", "FLOP/B"),
     Column("flop_per_s", "attainable", "FLOP/s", "FLOP over ideal time; of the roof, what it allows", estimate=True),
     Column("seconds", "ideal time", "s", "of one call of the stage", estimate=True),
     Column("share", "share", help="of the ideal time", estimate=True),
-    Column("bound", "bound", help="which side of the ridge it is on"),
+    Column("bound", "bound", help="what most of the ideal time goes to: arithmetic or traffic", estimate=True),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class _Point:
-    """Calls alike: of one op in modules of one pattern; `flops` is None where one of them has no rule."""
+    """Calls alike: of one op in modules of one pattern; `flops` is None where one of them has no rule.
+
+    `compute` are those of `seconds` in which arithmetic takes longer than traffic.
+    """
 
     category: str
     op: str
@@ -38,6 +42,7 @@ class _Point:
     flops: int | None = 0
     nbytes: int = 0
     seconds: float = 0.0
+    compute: float = 0.0
 
 
 def roofline_figure(stage: StageReport) -> Figure | None:
@@ -45,10 +50,12 @@ def roofline_figure(stage: StageReport) -> Figure | None:
     estimate = stage.estimate
     if estimate is None:
         return None
-    points = sorted(_points(stage), key=lambda point: (-point.seconds, point.category, point.modules, point.op))
+    points = sorted(
+        _points(stage, estimate), key=lambda point: (-point.seconds, point.category, point.modules, point.op)
+    )
     whole = sum(point.seconds for point in points)
     drawn = [point for point in points if point.flops and point.nbytes and point.seconds]
-    rows = [_row(point, whole, estimate) for point in points]
+    rows = [_row(point, whole) for point in points]
     if drawn:
         rows += list(_roof(drawn, estimate))
     notes = [f"a call at its roofline takes no overhead; the ridge is at {estimate.ridge:.4g} FLOP/B"]
@@ -63,7 +70,7 @@ def roofline_figure(stage: StageReport) -> Figure | None:
         name=f"{stage.name}-roofline",
         title=f"{stage.name}: roofline",
         caption="One point a group of calls of one op in modules alike; its size is its share of the ideal time. Left "
-        "of the ridge memory bounds it, right of it arithmetic.",
+        "of the ridge memory bounds what runs at the peak of the stage's dtype, right of it arithmetic.",
         columns=COLUMNS,
         rows=tuple(rows),
         chart=_chart(estimate) if drawn else None,
@@ -71,7 +78,7 @@ def roofline_figure(stage: StageReport) -> Figure | None:
     )
 
 
-def _points(stage: StageReport) -> Iterator[_Point]:
+def _points(stage: StageReport, estimate: Estimate) -> Iterator[_Point]:
     """Calls alike together; those of one attention are one call that moves what a fused kernel does."""
     moved = {row.node: row.bytes_fused for row in stage.attention}
     anchors = {row.name: row for row in stage.nodes if row.name in moved}
@@ -84,12 +91,14 @@ def _points(stage: StageReport) -> Iterator[_Point]:
         nbytes = row.bytes_read + row.bytes_written
         if site is not None:
             nbytes = moved[site.name] if row.name == site.name else 0
+        seconds = row.seconds or 0.0
         found[key] = replace(
             old,
             calls=old.calls + (site is None or row.name == site.name),
             flops=_added(old.flops, row),
             nbytes=old.nbytes + nbytes,
-            seconds=old.seconds + (row.seconds or 0.0),
+            seconds=old.seconds + seconds,
+            compute=old.compute + (seconds if estimate.bound_of(seconds, nbytes) == "compute" else 0.0),
         )
     yield from found.values()
 
@@ -100,7 +109,7 @@ def _added(flops: int | None, row: NodeRow) -> int | None:
     return flops + row.flops + row.pointwise_flops
 
 
-def _row(point: _Point, whole: float, estimate: Estimate) -> dict[str, Value]:
+def _row(point: _Point, whole: float) -> dict[str, Value]:
     intensity = point.flops / point.nbytes if point.flops is not None and point.nbytes else None
     return {
         "kind": "calls",
@@ -114,7 +123,7 @@ def _row(point: _Point, whole: float, estimate: Estimate) -> dict[str, Value]:
         "flop_per_s": point.flops / point.seconds if point.flops is not None and point.seconds else None,
         "seconds": point.seconds,
         "share": point.seconds / whole if whole else None,
-        "bound": None if intensity is None else "compute" if intensity > estimate.ridge else "memory",
+        "bound": None if intensity is None else "compute" if point.compute > point.seconds / 2 else "memory",
     }
 
 

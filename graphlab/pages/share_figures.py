@@ -8,19 +8,21 @@ from typing import Any
 from graphlab.figures.charts import MANY_COLOURS, colour, nominal, picks, quantity, tooltip
 from graphlab.report.data import AnalysisReport, StageReport
 from graphlab.report.figure import Column, Figure, Value
+from graphlab.report.wording import ALL_FLOP, FUSED_BYTES, MATERIALIZED_BYTES, marked
+from graphlab.units import format_value
 
 STAGE_COLUMNS = (
     Column("measure", "measure"),
     Column("stage", "stage"),
     Column("calls", "calls", help="of one generation"),
-    Column("amount", "amount", help="of all calls; FLOP, bytes, or estimated seconds"),
+    Column("amount", "amount", help="of all calls; ideal times are estimates"),
     Column("share", "share"),
 )
 CATEGORY_COLUMNS = (
     Column("measure", "measure"),
     Column("category", "category"),
     Column("calls", "calls"),
-    Column("amount", "amount", help="of one call; FLOP, bytes, or estimated seconds"),
+    Column("amount", "amount", help="of one call; ideal times are estimates"),
     Column("share", "share"),
 )
 ATTENTION_COLUMNS = (
@@ -48,12 +50,12 @@ def stages_figure(report: AnalysisReport) -> Figure:
     return Figure(
         name="generation",
         title="Stages over one generation",
-        caption="All calls of all steps; attention fused.",
+        caption="All calls of all steps; FLOP of contractions; attention fused.",
         columns=STAGE_COLUMNS,
         rows=rows,
         chart=_bars("stage", rows, [stage.name for stage in report.stages]) if rows else None,
         notes=tuple(
-            f"{stage.name}: FLOP without those of {sum(op.nodes for op in stage.unknown)} calls that have no rule"
+            f"{stage.name}: FLOP without those of {stage.unknown_nodes} calls that have no rule"
             for stage in report.stages
             if stage.unknown
         ),
@@ -62,33 +64,53 @@ def stages_figure(report: AnalysisReport) -> Figure:
 
 def _stage_rows(report: AnalysisReport) -> Iterator[dict[str, Value]]:
     stages = report.stages
-    measures: dict[str, list[float]] = {
+    measures: dict[str, list[float | None]] = {
         "FLOP": [stage.flops_total for stage in stages],
-        "bytes": [stage.bytes_total.fused for stage in stages],
-        "ideal time": [stage.estimate.seconds_total if stage.estimate is not None else 0.0 for stage in stages],
+        FUSED_BYTES: [stage.bytes_total.fused for stage in stages],
+        "ideal time": [stage.estimate.seconds_total if stage.estimate is not None else None for stage in stages],
     }
     for measure, amounts in measures.items():
-        whole = sum(amounts)
+        whole = sum(amount for amount in amounts if amount is not None)
         for stage, amount in zip(stages, amounts, strict=True):
-            if whole:
+            if whole and amount is not None:
                 calls = stage.steps * stage.calls_per_step
+                text = _text(measure, amount, stage.unknown_nodes)
                 share = amount / whole
-                yield {"measure": measure, "stage": stage.name, "calls": calls, "amount": amount, "share": share}
+                yield {"measure": measure, "stage": stage.name, "calls": calls, "amount": text, "share": share}
+
+
+_UNITS = {"FLOP": "FLOP", ALL_FLOP: "FLOP", FUSED_BYTES: "B", MATERIALIZED_BYTES: "B", "ideal time": "s"}
+
+
+def _text(measure: str, amount: float, unknown: int) -> str:
+    """`amount` with its unit, "+" where `unknown` calls are not in it, or in it by their bytes alone."""
+    text = format_value(amount, _UNITS[measure])
+    return text if _UNITS[measure] == "B" else marked(text, unknown)
 
 
 def categories_figure(stage: StageReport) -> Figure:
     """What each category is of one call: FLOP, bytes and, with a device, ideal time."""
     groups = stage.categories
     measures: dict[str, Mapping[str, float]] = {
-        "FLOP": {n: g.flops + g.pointwise_flops for n, g in groups.items() if g.unknown < g.nodes},
-        "bytes": {name: group.bytes for name, group in groups.items()},
+        ALL_FLOP: {
+            n: g.flops + g.pointwise_flops
+            for n, g in groups.items()
+            if g.flops is not None and g.pointwise_flops is not None
+        },
+        MATERIALIZED_BYTES: {name: group.bytes for name, group in groups.items()},
         "ideal time": {name: group.seconds or 0.0 for name, group in groups.items()},
     }
     rows: list[Mapping[str, Value]] = []
     for measure, amounts in measures.items():
         whole = sum(amounts.values())
         rows += [
-            {"measure": measure, "category": n, "calls": groups[n].nodes, "amount": amount, "share": amount / whole}
+            {
+                "measure": measure,
+                "category": n,
+                "calls": groups[n].nodes,
+                "amount": _text(measure, amount, groups[n].unknown),
+                "share": amount / whole,
+            }
             for n, amount in amounts.items()
             if whole
         ]
@@ -96,12 +118,12 @@ def categories_figure(stage: StageReport) -> Figure:
     return Figure(
         name=f"{stage.name}-categories",
         title=f"{stage.name}: one call by category",
-        caption="FLOP of contractions and of everything else; bytes with attention scores in memory; ideal time with "
-        "fused attention.",
+        caption="All FLOP: of contractions and everything else; materialized bytes: with attention scores in memory; "
+        "ideal time with fused attention.",
         columns=CATEGORY_COLUMNS,
         rows=tuple(rows),
         chart=_bars("category", rows, list(groups)) if rows else None,
-        notes=(f"FLOP: without those of {left} calls that have no rule",) if left else (),
+        notes=(f"{ALL_FLOP}: without those of {left} calls that have no rule",) if left else (),
     )
 
 
@@ -124,7 +146,7 @@ def _bars(field: str, rows: Sequence[Mapping[str, Value]], domain: list[str]) ->
             },
             "order": {"field": "place", "type": "quantitative"},
             "opacity": {"condition": {"param": "pick", "value": 1}, "value": 0.12},
-            "tooltip": tooltip(columns, "measure", field, "calls", "share"),
+            "tooltip": tooltip(columns, "measure", field, "calls", "amount", "share"),
         },
         "transform": [{"window": [{"op": "row_number", "as": "place"}]}],
     }  # fmt: skip

@@ -62,7 +62,7 @@ class GpuModel:
             found.append(f"{self.hardware.name} has no published peak for {', '.join(missing)}: float32's is taken")
         if any(not self._fusable(k) for k in kernels if k.attention is not None):
             found.append(f"attention wider than {WIDEST} a head runs with its scores in memory whatever the runtime")
-        unknown = sum(not k.known for k in call.run("fused"))
+        unknown = call.unknown_nodes
         return [*found, f"{unknown} calls without a rule are timed by their bytes"] if unknown else found
 
     def _time(self, kernel: Kernel, runtime: str) -> KernelTime:

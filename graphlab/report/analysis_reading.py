@@ -6,10 +6,12 @@ from typing import Any
 
 from graphlab.report.data import AnalysisReport
 from graphlab.report.decoding import ReportFileError, decode
+from graphlab.report.older import analysis_of
 
 
 def analysis_report(data: dict[str, Any]) -> AnalysisReport:
     """The report that `to_dict` wrote as `data`; ReportFileError where it says something else."""
+    data = analysis_of(data)
     stages = data.get("stages")
     if not isinstance(stages, list):
         return decode(AnalysisReport, data)

@@ -17,7 +17,8 @@ SCHEMA = "graphlab.characterization/1"
 class StageRow:
     """One stage over a generation. `seconds` are estimates, of all its calls, with baseline and fused attention.
 
-    `seconds_compiled` is None where the device's time model cannot tell.
+    `flops` are without those of `unknown_nodes`, the calls of one call's graph that have no rule, and None where none
+    has one. `seconds_compiled` is None where the device's time model cannot tell.
     """
 
     name: str
@@ -25,13 +26,14 @@ class StageRow:
     steps: int
     calls: int
     parameters: int
-    flops: int
+    flops: int | None
     bytes_baseline: int
     bytes_fused: int
     seconds_baseline: float
     seconds_fused: float
     seconds_compiled: float | None
     idle_fused: float
+    unknown_nodes: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Every field by name."""
@@ -48,7 +50,7 @@ class ModelRow:
     bindings: Annotated[Mapping[str, int | float], SIGNED]
     parameters: int
     weight_bytes: int
-    flops: int
+    flops: int | None
     bytes_baseline: int
     bytes_fused: int
     peak_bytes_baseline: int
@@ -58,6 +60,7 @@ class ModelRow:
     seconds_compiled: float | None
     idle_fused: float
     stages: tuple[StageRow, ...]
+    unknown_nodes: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Every field by name."""

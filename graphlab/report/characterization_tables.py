@@ -4,29 +4,36 @@ from __future__ import annotations
 
 from graphlab.report.characterization_data import CharacterizationReport, ModelRow, StageRow
 from graphlab.report.tables import Column, Table
+from graphlab.report.wording import FUSED_BYTES, LEFT_OUT, TIMED_LEFT_OUT, count_text, marked
 from graphlab.units import format_bytes, format_count, format_seconds, format_share
 
 _NAME = Column("model", number=False, whole=True)
 
+_TIMED = "+: calls without a rule are timed by their bytes alone"
 ESTIMATES = "times are estimates of one generation; baseline: attention scores in memory; fused: one attention kernel"
 
 
 def models_table(report: CharacterizationReport) -> Table:
     """One row a model: counts of one generation."""
-    heads = ("params", "FLOP", "bytes", "peak", "weights")
+    heads = ("params", "FLOP", FUSED_BYTES, "peak", "weights")
     columns = (_NAME, *map(Column, heads))
     rows = tuple(
         (
             row.name,
             format_count(row.parameters),
-            format_count(row.flops),
+            count_text(row.flops, row.unknown_nodes),
             format_bytes(row.bytes_fused),
             format_bytes(row.peak_bytes_fused),
             format_bytes(row.weight_bytes),
         )
         for row in report.models
     )
-    return Table("Models", columns, rows, note="of one generation; bytes and peak activations: fused attention")
+    note = "of one generation; bytes and peak activations: fused attention"
+    return Table("Models", columns, rows, note=f"{note}; {LEFT_OUT}" if _unknown(report) else note)
+
+
+def _unknown(report: CharacterizationReport) -> bool:
+    return any(row.unknown_nodes for row in report.models)
 
 
 def times_table(report: CharacterizationReport) -> Table:
@@ -35,24 +42,26 @@ def times_table(report: CharacterizationReport) -> Table:
     rows = tuple(
         (
             row.name,
-            format_seconds(row.seconds_baseline),
-            format_seconds(row.seconds_fused),
+            marked(format_seconds(row.seconds_baseline), row.unknown_nodes),
+            marked(format_seconds(row.seconds_fused), row.unknown_nodes),
             _ratio(row.seconds_baseline, row.seconds_fused),
-            "-" if row.seconds_compiled is None else format_seconds(row.seconds_compiled),
+            "-" if row.seconds_compiled is None else marked(format_seconds(row.seconds_compiled), row.unknown_nodes),
             _share(row.idle_fused, row.seconds_fused),
         )
         for row in report.models
     )
     note = f"{ESTIMATES}; compiled: pointwise calls merged, no host; idle: share of fused in which the device waits"
+    note += f"; {_TIMED}" if _unknown(report) else ""
     return Table(f"Times on {report.device}", columns, rows, note=note)
 
 
 def stages_table(report: CharacterizationReport) -> Table:
     """One row a stage of every model."""
-    heads = ("steps", "calls", "FLOP", "bytes", "baseline", "fused", "of model")
+    heads = ("steps", "calls", "FLOP", FUSED_BYTES, "baseline", "fused", "of model")
     columns = (Column("stage", number=False, whole=True), *map(Column, heads))
     rows = [_stage_row(model, stage) for model in report.models for stage in model.stages]
-    return Table("Stages", columns, tuple(rows), note="guided calls are one call at twice the batch, as in pipelines")
+    note = "guided calls are one call at twice the batch, as in pipelines; bytes: fused attention; times are estimates"
+    return Table("Stages", columns, tuple(rows), note=f"{note}; {TIMED_LEFT_OUT}" if _unknown(report) else note)
 
 
 def _stage_row(model: ModelRow, stage: StageRow) -> tuple[str, ...]:
@@ -60,10 +69,10 @@ def _stage_row(model: ModelRow, stage: StageRow) -> tuple[str, ...]:
         f"{model.name} {stage.name}",
         format_count(stage.steps),
         format_count(stage.calls),
-        format_count(stage.flops),
+        count_text(stage.flops, stage.unknown_nodes),
         format_bytes(stage.bytes_fused),
-        format_seconds(stage.seconds_baseline),
-        format_seconds(stage.seconds_fused),
+        marked(format_seconds(stage.seconds_baseline), stage.unknown_nodes),
+        marked(format_seconds(stage.seconds_fused), stage.unknown_nodes),
         _share(stage.seconds_fused, model.seconds_fused),
     )
 

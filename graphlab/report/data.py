@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from graphlab.facts import ROLES
+from graphlab.facts import ROLES, known_sum
 from graphlab.ops.rule import CATEGORIES
 from graphlab.report.decoding import SIGNED
+from graphlab.report.group import Group, falling
 from graphlab.report.stage_data import AnalysisFacts, LiveTensor, ModuleRow, Scaling, UnknownOp
 
 if TYPE_CHECKING:
@@ -32,42 +33,6 @@ class Bytes:
     def to_dict(self) -> dict[str, int]:
         """{"materialized": bytes, "fused": bytes}."""
         return {"materialized": self.materialized, "fused": self.fused}
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Sum over the calls of one category, role, module or op; `unknown` counts calls without a rule.
-
-    `seconds` is the sum of ideal times with fused attention; None without a device.
-    """
-
-    nodes: int = 0
-    flops: int = 0
-    pointwise_flops: int = 0
-    bytes: int = 0
-    unknown: int = 0
-    seconds: float | None = None
-
-    def __add__(self, other: Group) -> Group:
-        timed = [item.seconds for item in (self, other) if item.seconds is not None]
-        return Group(
-            self.nodes + other.nodes,
-            self.flops + other.flops,
-            self.pointwise_flops + other.pointwise_flops,
-            self.bytes + other.bytes,
-            self.unknown + other.unknown,
-            sum(timed) if timed else None,
-        )
-
-    def to_dict(self) -> dict[str, int | float | None]:
-        """Every field but `unknown` by name."""
-        return {
-            "nodes": self.nodes,
-            "flops": self.flops,
-            "pointwise_flops": self.pointwise_flops,
-            "bytes": self.bytes,
-            "seconds": self.seconds,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +74,8 @@ class NodeRow:
         """This call as a Group of one."""
         return Group(
             1,
-            self.flops or 0,
-            self.pointwise_flops or 0,
+            self.flops,
+            self.pointwise_flops,
             self.bytes_read + self.bytes_written + self.score_traffic,
             int(self.flops is None),
             self.seconds,
@@ -123,7 +88,7 @@ def grouped(rows: Iterable[NodeRow], key: str) -> dict[str, Group]:
     for row in rows:
         name = getattr(row, key)
         groups[name] = groups.get(name, Group()) + row.group
-    return dict(sorted(groups.items(), key=lambda item: (-item[1].flops, -item[1].bytes, item[0])))
+    return falling(groups)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,18 +124,22 @@ class Estimate:
     """An ideal time on a device, never a measurement: each call at its roofline, no launch overhead.
 
     `seconds` is for one call of the stage; `bound` is "compute" or "memory", whichever takes most of it;
-    `intensity` is FLOP per byte of the whole call; `ridge` the device's own: where its `peak`, in FLOP/s for the
-    stage's dtype, meets its `bandwidth`, in B/s.
+    `intensity` is FLOP per byte of the whole call, None where no FLOP is known; `ridge` the device's own: where its
+    `peak`, in FLOP/s for the stage's dtype, meets its `bandwidth`, in B/s.
     """
 
     seconds: float
     bound: str
-    intensity: float
+    intensity: float | None
     ridge: float
     seconds_total: float
     seconds_materialized: float
     peak: float
     bandwidth: float
+
+    def bound_of(self, seconds: float, nbytes: int) -> str:
+        """Which side of the roofline makes a call of `nbytes` take `seconds`: "memory" where its bytes alone do."""
+        return "compute" if seconds > nbytes / self.bandwidth else "memory"
 
     def to_dict(self) -> dict[str, Any]:
         """Every field by name."""
@@ -221,7 +190,10 @@ class InputRow:
 
 @dataclass(frozen=True, slots=True)
 class StageReport:
-    """Everything about one stage. Per-step numbers are of one call at the bindings in force."""
+    """Everything about one stage. Per-step numbers are of one call at the bindings in force.
+
+    FLOP, and their expression, are without those of the calls in `unknown`; None where no call has a rule.
+    """
 
     name: str
     steps: int
@@ -230,10 +202,10 @@ class StageReport:
     dtype: str
     parameters: int
     weight_bytes: Mapping[str, int]
-    flops_per_step: int
-    pointwise_flops_per_step: int
-    flops_total: int
-    pointwise_flops_total: int
+    flops_per_step: int | None
+    pointwise_flops_per_step: int | None
+    flops_total: int | None
+    pointwise_flops_total: int | None
     bytes_per_step: Bytes
     bytes_total: Bytes
     peak_activation_bytes: Bytes
@@ -241,7 +213,7 @@ class StageReport:
     cache_bytes: int
     weights: str
     symbols: Mapping[str, int]
-    flops_expression: str
+    flops_expression: str | None
     bytes_expression: Mapping[str, str]
     scaling: tuple[Scaling, ...]
     inputs: tuple[InputRow, ...]
@@ -258,6 +230,11 @@ class StageReport:
     def by(self, key: str) -> dict[str, Group]:
         """Costs of one call grouped by "category", "role", "op", or "module" (full path), in falling FLOPs."""
         return grouped(self.nodes, key)
+
+    @property
+    def unknown_nodes(self) -> int:
+        """Calls without a rule: their FLOP are in no sum."""
+        return sum(item.nodes for item in self.unknown)
 
     @property
     def categories(self) -> dict[str, Group]:
@@ -284,6 +261,7 @@ class StageReport:
             "dtype": self.dtype,
             "parameters": self.parameters,
             "weight_bytes": dict(self.weight_bytes),
+            "unknown_nodes": self.unknown_nodes,
             "flops_per_step": self.flops_per_step,
             "pointwise_flops_per_step": self.pointwise_flops_per_step,
             "flops_total": self.flops_total,
@@ -315,7 +293,8 @@ class StageReport:
         """The stage as a directed graph: a node a call, input or weight, with its facts as attributes.
 
         Edges run from producer to consumer. Reachability, dominators and the critical path are networkx's
-        own functions; `weight` on each edge is the FLOPs of the consumer, for longest-path questions.
+        own functions; `weight` on each edge is the FLOPs of the consumer, for longest-path questions, which take
+        a number everywhere: it is 0 where the consumer has no rule, whose `flops` say None.
         """
         from graphlab.report.as_networkx import stage_graph
 
@@ -347,8 +326,8 @@ class AnalysisReport:
         return {
             "parameters": sum(s.parameters for s in distinct_weights(stages)),
             "weight_bytes": sum(sum(s.weight_bytes.values()) for s in distinct_weights(stages)),
-            "flops": sum(s.flops_total for s in stages),
-            "pointwise_flops": sum(s.pointwise_flops_total for s in stages),
+            "flops": known_sum(s.flops_total for s in stages),
+            "pointwise_flops": known_sum(s.pointwise_flops_total for s in stages),
             "bytes": {
                 "materialized": sum(s.bytes_total.materialized for s in stages),
                 "fused": sum(s.bytes_total.fused for s in stages),
@@ -358,7 +337,7 @@ class AnalysisReport:
                 "fused": max((s.peak_activation_bytes.fused for s in stages), default=0),
             },
             "seconds_estimate": sum(seconds) if seconds else None,
-            "unknown_nodes": sum(u.nodes for s in stages for u in s.unknown),
+            "unknown_nodes": sum(s.unknown_nodes for s in stages),
         }
 
     def stage(self, name: str) -> StageReport:

@@ -47,7 +47,7 @@ class Change:
     """One quantity on both sides, in base units ("FLOP", "B", "s", "" for counts); None is unknown.
 
     `uncounted_a` and `uncounted_b` are calls without a rule that are in neither number: where there are any, the
-    number is a lower bound. `timing` is there for what was measured.
+    number is a lower bound, or None where no call has a rule. `timing` is there for what was measured.
     """
 
     quantity: str
@@ -85,10 +85,23 @@ class Change:
         return found if found is not None and math.isfinite(found) else None
 
 
-def total(numbers: Sequence[Number | None]) -> Number | None:
-    """The sum of `numbers`; None, unknown, where one of them is."""
-    known = [number for number in numbers if number is not None]
-    return sum(known) if len(known) == len(numbers) else None
+_BYTES = {"analyze": "bytes_fused", "characterize": "bytes_fused", "rewrite": "bytes_spelled"}
+
+
+def quantity_name(kind: str, quantity: str) -> str:
+    """What readers are shown for `quantity` of reports of the command `kind`: it says which bytes "bytes" are there."""
+    return _BYTES.get(kind, quantity) if quantity == "bytes" else quantity
+
+
+def total(numbers: Sequence[tuple[Number | None, int]]) -> tuple[Number | None, int]:
+    """(the sum of the numbers, calls without a rule that are not in it) of `numbers`, each with its own such calls.
+
+    It is None, unknown, where all are None, or where one is whose calls without a rule are not the reason.
+    """
+    known = [number for number, _ in numbers if number is not None]
+    uncounted = sum(calls for _, calls in numbers)
+    told = all(number is not None or calls for number, calls in numbers)
+    return (sum(known) if told and (known or not numbers) else None), uncounted
 
 
 def relative(a: Number | None, b: Number | None) -> float | None:

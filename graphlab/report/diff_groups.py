@@ -13,10 +13,11 @@ from graphlab.report.diff_data import (
     NodesDiff,
     PartDiff,
     Status,
+    quantity_name,
     relative,
     total,
 )
-from graphlab.report.diff_tables import change_cells, percent, signed
+from graphlab.report.diff_tables import UNCOUNTED, change_cells, percent, signed
 from graphlab.report.rewrite_data import pattern
 from graphlab.report.tables import Column, Table
 
@@ -26,10 +27,13 @@ KEYS = {"analyze": BY[0], "rewrite": "program", "profile": BY[0], "characterize"
 """{command: what its groups are by where nobody asked}."""
 
 
-def groups_table(part: PartDiff, by: str, *, depth: int | None = None, top: int | None = None) -> Table | None:
+def groups_table(
+    part: PartDiff, by: str, kind: str = "analyze", *, depth: int | None = None, top: int | None = None
+) -> Table | None:
     """Groups of `part` that changed, the largest change first; None where no group is known, or none changed.
 
-    Largest in FLOP, then bytes, seconds and calls. `depth` cuts module paths to so many names, `top` the rows.
+    Largest in FLOP, then bytes, seconds and calls. `kind` is the command they are of, `depth` cuts module paths to so
+    many names, `top` the rows.
     """
     groups = part.by(by)
     if by == "module" and depth is not None:
@@ -44,13 +48,15 @@ def groups_table(part: PartDiff, by: str, *, depth: int | None = None, top: int 
     columns = (
         Column(by, number=False, whole=by != "module"),
         *map(Column, ("a", "b", "change", "in percent")),
-        *(Column(name) for name in others),
+        *(Column(quantity_name(kind, name)) for name in others),
     )
-    note = [f"a, b and change are {main}"] if others else []
+    said = quantity_name(kind, main)
+    note = [f"a, b and change are {said}"] if others else []
     note += [f"{len(groups) - len(rows)} others are the same", "one call" if part.change("nodes") else ""]
     note += [f"--top {len(rows)} shows all"] if len(shown) < len(rows) else []
+    note += [UNCOUNTED] if any(_uncounted(group, main) for group in shown) else []
     cells = tuple((_name(g), *_cells(g, main), *_changes(g, others)) for g in shown)
-    return Table(f"{part.name}: {main} by {by}", columns, cells, note="; ".join(filter(None, note)))
+    return Table(f"{part.name}: {said} by {by}", columns, cells, note="; ".join(filter(None, note)))
 
 
 _MAIN = ("flops", "seconds", "bytes", "bytes_materialized", "changes", "skips", "nodes", "pointwise", "params")
@@ -60,6 +66,11 @@ _BESIDE = ("pointwise", "bytes", "bytes_materialized", "nodes")
 def _name(group: GroupDiff) -> str:
     mark = {"added": " (new)", "removed": " (gone)"}.get(group.status, "")
     return f"{group.name or '(top level)'}{mark}"
+
+
+def _uncounted(group: GroupDiff, name: str) -> bool:
+    item = group.change(name)
+    return item is not None and bool(item.uncounted_a or item.uncounted_b)
 
 
 def _size(group: GroupDiff) -> tuple[float, ...]:
@@ -96,14 +107,9 @@ def _joined(name: str, items: Sequence[GroupDiff]) -> GroupDiff:
 
 
 def _sum(items: Sequence[Change]) -> Change:
-    return replace(
-        items[0],
-        a=total([item.a for item in items]),
-        b=total([item.b for item in items]),
-        uncounted_a=sum(item.uncounted_a for item in items),
-        uncounted_b=sum(item.uncounted_b for item in items),
-        timing=None,
-    )
+    a, uncounted_a = total([(item.a, item.uncounted_a) for item in items])
+    b, uncounted_b = total([(item.b, item.uncounted_b) for item in items])
+    return replace(items[0], a=a, b=b, uncounted_a=uncounted_a, uncounted_b=uncounted_b, timing=None)
 
 
 def match_lines(nodes: NodesDiff) -> list[str]:

@@ -5,12 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
-from graphlab.report.diff_data import AttentionDiff, AttentionShape, Change, DiffReport, PartDiff, TextDiff
+from graphlab.report.diff_data import (
+    AttentionDiff,
+    AttentionShape,
+    Change,
+    DiffReport,
+    PartDiff,
+    TextDiff,
+    quantity_name,
+)
 from graphlab.report.tables import Column, Table
 from graphlab.units import format_value
 
 LOUD = "SETTINGS DIFFER: these change numbers without the model being another"
 SETTINGS_NOTE = "what can be made the same: --set, --set-a, --set-b, --device; --per call leaves steps out"
+UNCOUNTED = "+: calls without a rule are not in it, and changes are of what is counted"
 _SIZES = ("batch", "heads", "q_tokens", "kv_tokens", "head_dim")
 
 
@@ -43,22 +52,20 @@ def totals_table(report: DiffReport) -> Table | None:
     """Changes over all parts; None where there is one part, whose table says the same, or no sum."""
     if len(report.parts) < 2 or not report.totals:
         return None
-    return changes_table(f"All stages, one {report.per}", report.totals)
+    return changes_table(f"All stages, one {report.per}", report.totals, report.kind)
 
 
-def changes_table(title: str, changes: Sequence[Change]) -> Table:
-    """A row a quantity that changed or is unknown; the note names the others."""
+def changes_table(title: str, changes: Sequence[Change], kind: str = "analyze") -> Table:
+    """A row a quantity that changed or is unknown; the note names the others. `kind` is the command they are of."""
     rows = [item for item in changes if item.changed or not item.known]
     shown = [item for item in rows if item.a is not None or item.b is not None]
-    same = [item.quantity for item in changes if item not in rows]
-    unknown = [item.quantity for item in rows if item not in shown]
+    same = [quantity_name(kind, item.quantity) for item in changes if item not in rows]
+    unknown = [quantity_name(kind, item.quantity) for item in rows if item not in shown]
     notes = [f"{word}: {', '.join(names)}" for word, names in (("same", same), ("unknown", unknown)) if names]
+    notes += [UNCOUNTED] if any(item.uncounted_a or item.uncounted_b for item in shown) else []
     columns = (Column("quantity", number=False), *map(Column, ("a", "b", "change", "in percent")))
-    return Table(title, columns, tuple(map(_change_row, shown)), note="; ".join(notes))
-
-
-def _change_row(item: Change) -> tuple[str, ...]:
-    return (item.quantity, *change_cells(item))
+    cells = tuple((quantity_name(kind, item.quantity), *change_cells(item)) for item in shown)
+    return Table(title, columns, cells, note="; ".join(notes))
 
 
 def change_cells(item: Change) -> tuple[str, str, str, str]:
@@ -94,9 +101,13 @@ def parts_table(report: DiffReport) -> Table | None:
     if len(report.parts) < 2 or not any(part.changes for part in report.parts):
         return None
     names = [n for n in _COLUMNS if any(part.change(n) and part.change(n).changed for part in report.parts)]  # type: ignore[union-attr]  # asked in the same breath
-    columns = (Column("stage", number=False), Column("status", number=False), *map(Column, names))
+    heads = (Column(quantity_name(report.kind, name)) for name in names)
+    columns = (Column("stage", number=False), Column("status", number=False), *heads)
     rows = tuple((part.name, part.status, *(_cell(part, name) for name in names)) for part in report.parts)
-    return Table("Stages: changes", columns, rows, note="" if names else "every number is the same")
+    notes = [] if names else ["every number is the same"]
+    partly = [part.name for part in report.parts if any(c.uncounted_a or c.uncounted_b for c in part.changes)]
+    notes += [f"changes are of what is counted: {', '.join(partly)} has calls without a rule"] if partly else []
+    return Table("Stages: changes", columns, rows, note="; ".join(notes))
 
 
 _COLUMNS = ("flops", "pointwise", "bytes", "peak_memory", "params", "weight_bytes", "seconds", "nodes", "attention")

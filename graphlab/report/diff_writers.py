@@ -31,11 +31,11 @@ def part_tables(
 ) -> Iterator[Table]:
     """Every table about one part; `by` is what groups are by, or "node" for calls one by one."""
     if part.changes and not all(item.timing is not None for item in part.changes):
-        yield changes_table(f"{part.name}: one {report.per}", part.changes)
+        yield changes_table(f"{part.name}: one {report.per}", part.changes, report.kind)
     if part.status in ("added", "removed"):
         return
     chosen = by or KEYS[report.kind]
-    grouped = None if chosen in ("node", "candidate") else groups_table(part, chosen, depth=depth, top=top)
+    grouped = None if chosen in ("node", "candidate") else groups_table(part, chosen, report.kind, depth=depth, top=top)
     calls = nodes_table(part, top) if chosen == "node" else None
     yield from (t for t in (times_table(part), grouped, calls, attention_table(part)) if t is not None)
 

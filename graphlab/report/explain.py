@@ -31,8 +31,11 @@ class Operand:
 class Explanation:
     """One call: its row, what it reads and who reads it, its shares of one call of its stage, and its roofline.
 
-    `flops_share`, `bytes_share` and `seconds_share` are from 0 to 1, None where unknown. `intensity` is FLOP
-    per byte; `ridge` the device's for the stage's dtype and `bound` which side is longer, None without a device.
+    `flops_share`, `bytes_share` and `seconds_share` are from 0 to 1, None where unknown: that of FLOP where a call of
+    the stage has no rule. `bytes_share` is of the bytes that calls move as they are spelled. `intensity` is FLOP per
+    byte, `bound` which side of the call's roofline is longer, at the peak it runs at, and `ridge` where the device
+    turns at the peak of the stage's dtype; None without a device, and the ridge where the call does not turn there, as
+    what runs at another peak (pointwise work of a float16 stage, TF32).
     """
 
     stage: str
@@ -80,20 +83,40 @@ def explain_node(report: StageReport, node: str) -> Explanation:
     whole = sum(item.bytes_read + item.bytes_written for item in report.nodes)
     seconds = sum(item.seconds or 0.0 for item in report.nodes)
     intensity = row.flops / moved if row.flops is not None and moved else None
-    ridge = report.estimate.ridge if report.estimate is not None else None
+    site = next((item for item in report.attention if item.node == row.attention), None)
+    bound = _bound(report, row, site, intensity)
     return Explanation(
         stage=report.name,
         row=row,
         operands=tuple(_operands(report, node)),
         consumers=tuple(consumer for producer, consumer in report.edges if producer == node),
-        flops_share=_share(row.flops, report.flops_per_step),
+        flops_share=_share(row.flops, report.flops_per_step) if not report.unknown else None,
         bytes_share=_share(moved, whole),
         seconds_share=_share(row.seconds, seconds),
         intensity=intensity,
-        ridge=ridge,
-        bound=None if ridge is None or intensity is None else "compute" if intensity > ridge else "memory",
-        attention=next((item for item in report.attention if item.node == row.attention), None),
+        ridge=_ridge(report, intensity, bound),
+        bound=bound,
+        attention=site,
     )
+
+
+def _ridge(report: StageReport, intensity: float | None, bound: str | None) -> float | None:
+    """The ridge of the stage's dtype; None where it tells another bound than the call has."""
+    ridge = report.estimate.ridge if report.estimate is not None else None
+    if ridge is None or intensity is None:
+        return ridge
+    return ridge if bound == ("compute" if intensity > ridge else "memory") else None
+
+
+def _bound(report: StageReport, row: NodeRow, site: AttentionRow | None, intensity: float | None) -> str | None:
+    """Which side of its roofline is longer; None without a device. Part of an attention has no ideal time of its own:
+    its intensity is compared with the ridge of the stage's dtype."""
+    estimate = report.estimate
+    if estimate is None or intensity is None:
+        return None
+    if row.seconds is None or (site is not None and not site.fused):
+        return "compute" if intensity > estimate.ridge else "memory"
+    return estimate.bound_of(row.seconds, row.bytes_read + row.bytes_written)
 
 
 def _missing(report: StageReport, node: str) -> str:
@@ -120,5 +143,5 @@ def _operands(report: StageReport, node: str) -> Iterator[Operand]:
         yield Operand(producer, kind, known.shape if known else None, known.dtype if known else None)
 
 
-def _share(part: float | None, whole: float) -> float | None:
+def _share(part: float | None, whole: float | None) -> float | None:
     return None if part is None or not whole else part / whole

@@ -19,6 +19,7 @@ from graphlab.report.tables import (
     stages_table,
     unknown_table,
 )
+from graphlab.report.wording import expression_text
 
 
 def to_markdown(report: AnalysisReport) -> str:
@@ -27,7 +28,7 @@ def to_markdown(report: AnalysisReport) -> str:
     blocks += [markdown_table(table) for table in _tables(report)]
     for stage in report.stages:
         if stage.scaling:
-            blocks.append(f"## {escape(stage.name)}: FLOPs of one call\n\n{escape(stage.flops_expression)}")
+            blocks.append(f"## {escape(stage.name)}: FLOPs of one call\n\n{escape(expression_text(stage))}")
     blocks += list(_lists(report))
     return "\n\n".join(blocks) + "\n"
 

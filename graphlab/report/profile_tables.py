@@ -62,6 +62,8 @@ def times_table(stage: StageProfile, by: str, *, depth: int | None = None, top: 
     names = list(groups)
     shown = {name: groups[name] for name in names[:top]}
     note = "shares of the time on nodes"
+    if by == "category" and any(not item.fused for item in stage.calls[0].attention):
+        note += "; an attention that is spelled out stands under the categories of its products and its softmax"
     if len(shown) < len(names):
         shown[f"({len(names) - len(shown)} more)"] = sum((groups[name] for name in names[top:]), TimeGroup())
         note += f"; --top {len(names)} shows all"

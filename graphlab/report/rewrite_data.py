@@ -21,13 +21,14 @@ class ProgramFigures:
     """One call of a program as it is spelled: calls, FLOP, bytes its calls read and write, its attentions, weights.
 
     `flops` are of contractions, `pointwise_flops` of the rest; `unknown` counts the calls without a rule, whose FLOP
-    are in no sum. A spelled-out attention writes its scores to memory, a fused one does not. `peak_bytes` are the most
-    bytes of activations alive at once, `operators` {op: calls}, the most frequent first.
+    are in no sum: both are None where no call has one. A spelled-out attention writes its scores to memory, a fused one
+    does not. `peak_bytes` are the most bytes of activations alive at once, `operators` {op: calls}, the most frequent
+    first.
     """
 
     nodes: int
-    flops: int
-    pointwise_flops: int
+    flops: int | None
+    pointwise_flops: int | None
     bytes: int
     attention_fused: int
     attention_spelled: int
@@ -156,14 +157,18 @@ class MaskedWeight:
 
 @dataclass(frozen=True, slots=True)
 class PartRow:
-    """One call of a part of a stage: "before" (the stage whole), "prologue", "table", "step", "refresh" or "reuse"."""
+    """One call of a part of a stage: "before" (the stage whole), "prologue", "table", "step", "refresh" or "reuse".
+
+    FLOP are without those of the `unknown` calls, which have no rule; None where no call has one.
+    """
 
     part: str
     nodes: int
-    flops: int
-    pointwise_flops: int
+    flops: int | None
+    pointwise_flops: int | None
     weight_bytes: int
     parameters: int
+    unknown: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +217,8 @@ class ReuseRow:
     """A stage whose features are computed in every `every`-th step: approximate. `reason` says why it stayed, or "".
 
     `refreshes` of `steps` steps compute everything; both, and the FLOP of a generation, are None for a program without
-    a loop around it. `verification` compares the programs where no feature is old, `drift` measures where some are.
+    a loop around it; so are the FLOP where nothing is known of those of a part. `verification` compares the programs
+    where no feature is old, `drift` measures where some are.
     """
 
     reason: str

@@ -17,6 +17,7 @@ from graphlab.report.rewrite_data import (
     pattern,
 )
 from graphlab.report.tables import Column, Table
+from graphlab.report.wording import LEFT_OUT, SPELLED_BYTES, count_text
 from graphlab.units import format_bytes, format_count, format_seconds, format_share
 
 
@@ -54,9 +55,13 @@ def figures_table(stage: StageRewrite) -> Table:
     before, after = stage.before, stage.after
     pairs = [
         ("calls", str(before.nodes), str(after.nodes)),
-        ("FLOP", format_count(before.flops), format_count(after.flops)),
-        ("pointwise FLOP", format_count(before.pointwise_flops), format_count(after.pointwise_flops)),
-        ("bytes", format_bytes(before.bytes), format_bytes(after.bytes)),
+        ("FLOP", count_text(before.flops, before.unknown), count_text(after.flops, after.unknown)),
+        (
+            "pointwise FLOP",
+            count_text(before.pointwise_flops, before.unknown),
+            count_text(after.pointwise_flops, after.unknown),
+        ),
+        (SPELLED_BYTES, format_bytes(before.bytes), format_bytes(after.bytes)),
         ("peak activations", format_bytes(before.peak_bytes), format_bytes(after.peak_bytes)),
         ("attention, fused", str(before.attention_fused), str(after.attention_fused)),
         ("attention, spelled out", str(before.attention_spelled), str(after.attention_spelled)),
@@ -66,6 +71,7 @@ def figures_table(stage: StageRewrite) -> Table:
         pairs.append(("calls without a rule", str(before.unknown), str(after.unknown)))
     columns = (Column("of one call", number=False, whole=True), Column("before"), Column("after"))
     note = "bytes: read and written by the calls as they are spelled; scores of a spelled-out attention among them"
+    note += f"; {LEFT_OUT}" if before.unknown or after.unknown else ""
     return Table(f"{stage.name}: before and after", columns, tuple(pairs), note=note)
 
 
@@ -161,8 +167,10 @@ def reuse_table(name: str, row: ReuseRow) -> Table:
     note = f"kept between steps, of one call: {', '.join(item.module or item.name for item in row.kept)}, "
     note += format_bytes(sum(item.nbytes for item in row.kept))
     if row.flops_before is not None and row.flops_after is not None:
-        note += f"; FLOP of a generation: {format_count(row.flops_before)} exact, {format_count(row.flops_after)} "
-        note += f"approximate ({format_share(row.flops_after, row.flops_before)})"
+        unknown = sum(item.unknown for item in row.parts)
+        before, after = count_text(row.flops_before, unknown), count_text(row.flops_after, unknown)
+        note += f"; FLOP of a generation: {before} exact, {after} approximate "
+        note += f"({format_share(row.flops_after, row.flops_before)}{' of what is counted' if unknown else ''})"
     return _parts_table(f"{name}: approximate, features reused", row.parts, runs, note)
 
 
@@ -172,13 +180,14 @@ def _parts_table(title: str, parts: Sequence[PartRow], runs: Mapping[str, str], 
             item.part,
             runs[item.part],
             str(item.nodes),
-            format_count(item.flops),
+            count_text(item.flops, item.unknown),
             format_bytes(item.weight_bytes),
             format_count(item.parameters),
         )
         for item in parts
     )
     texts = (Column("part", number=False, whole=True), Column("runs", number=False))
+    note += f"; {LEFT_OUT}" if any(item.unknown for item in parts) else ""
     return Table(title, (*texts, *map(Column, ("calls", "FLOP", "weights", "params"))), rows, note=note)
 
 

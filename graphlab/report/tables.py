@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from graphlab.report.data import AnalysisReport, AttentionRow, Estimate, Fit, Group, StageReport
+from graphlab.report.data import AnalysisReport, AttentionRow, Estimate, Fit, StageReport
+from graphlab.report.group import Group, falling
+from graphlab.report.wording import (
+    FUSED_BYTES,
+    LEFT_OUT,
+    MATERIALIZED_BYTES,
+    TIMED_LEFT_OUT,
+    UNKNOWN,
+    count_text,
+    marked,
+    time_text,
+)
 from graphlab.units import format_bytes, format_count, format_seconds, format_share
 
 GROUPINGS = ("category", "role", "module", "op", "attention")
@@ -33,32 +44,34 @@ class Table:
     note: str = ""
 
 
-_LEFT_OUT = "+: calls without a rule, whose FLOP are unknown, are not in it"
-
-
 def stages_table(report: AnalysisReport) -> Table:
     """One row a stage, and their sum when there are several."""
     timed = any(stage.estimate is not None for stage in report.stages)
-    heads = ("calls", "params", "FLOP", "in total", "bytes", "peak", *(["ideal"] if timed else []))
+    heads = ("calls", "params", "FLOP", "in total", FUSED_BYTES, "peak", *(["ideal"] if timed else []))
     columns = (Column("stage", number=False), *map(Column, heads))
     rows = [_stage_row(stage, timed) for stage in report.stages]
     if len(rows) > 1:
         rows.append(_total_row(report, timed))
     note = "calls: steps x calls a step; FLOP and bytes: one call; peak: activations; attention fused"
     note += "; ideal: an estimate of all calls" if timed else ""
-    note += f"; {_LEFT_OUT}" if any(stage.unknown for stage in report.stages) else ""
+    note += f"; {left_out(timed)}" if any(stage.unknown for stage in report.stages) else ""
     return Table("Stages", columns, tuple(rows), note=note)
 
 
+def left_out(timed: bool) -> str:
+    """What a "+" after a sum means; `timed` where times carry one too."""
+    return TIMED_LEFT_OUT if timed else LEFT_OUT
+
+
 def _stage_row(stage: StageReport, timed: bool) -> tuple[str, ...]:
-    seconds = format_seconds(stage.estimate.seconds_total) if stage.estimate is not None else "-"
-    left_out = "+" if stage.unknown else ""
+    unknown = stage.unknown_nodes
+    seconds = marked(format_seconds(stage.estimate.seconds_total), unknown) if stage.estimate is not None else "-"
     return (
         stage.name,
         f"{stage.steps} x {stage.calls_per_step}",
         format_count(stage.parameters),
-        format_count(stage.flops_per_step) + left_out,
-        format_count(stage.flops_total) + left_out,
+        count_text(stage.flops_per_step, unknown),
+        count_text(stage.flops_total, unknown),
         format_bytes(stage.bytes_per_step.fused),
         format_bytes(stage.peak_activation_bytes.fused),
         *([seconds] if timed else []),
@@ -67,16 +80,16 @@ def _stage_row(stage: StageReport, timed: bool) -> tuple[str, ...]:
 
 def _total_row(report: AnalysisReport, timed: bool) -> tuple[str, ...]:
     totals = report.totals
-    seconds = totals["seconds_estimate"]
+    seconds, unknown = totals["seconds_estimate"], totals["unknown_nodes"]
     return (
         "total",
         "",
         format_count(totals["parameters"]),
         "",
-        format_count(totals["flops"]) + ("+" if totals["unknown_nodes"] else ""),
+        count_text(totals["flops"], unknown),
         "",
         format_bytes(totals["peak_activation_bytes"]["fused"]),
-        *([format_seconds(seconds) if seconds is not None else "-"] if timed else []),
+        *([marked(format_seconds(seconds), unknown) if seconds is not None else "-"] if timed else []),
     )
 
 
@@ -91,13 +104,18 @@ def groups_table(stage: StageReport, by: str, *, depth: int | None = None, top: 
     if timed:
         groups = dict(sorted(groups.items(), key=lambda item: -(item[1].seconds or 0.0)))
     shown, left = _cut(groups, top)
-    heads = ["calls", "FLOP", "pointwise", "bytes", *(["ideal time"] if timed else []), "share"]
+    heads = ["calls", "FLOP", "pointwise", MATERIALIZED_BYTES, *(["ideal time"] if timed else []), "share"]
+    measure = "the ideal time, attention fused" if timed else "the FLOPs that are known" if whole.unknown else "FLOPs"
+    note = f"shares of {measure}; materialized: attention scores in memory"
+    if timed and by in ("category", "op") and any(not row.fused for row in stage.attention):
+        note += "; the time of an attention that is spelled out stands at its softmax"
+    note += f"; {left_out(timed)}" if whole.unknown else ""
     return Table(
         f"{stage.name}: one call by {by}",
         (Column(by, number=False), *map(Column, heads)),
         tuple(_group_row(name, group, whole) for name, group in shown.items()),
         tuple(_weight(group, whole) for group in shown.values()),
-        note="; ".join([f"shares of {'the ideal time' if timed else 'FLOPs'}; bytes: scores in memory", *left]),
+        note="; ".join([note, *left]),
     )
 
 
@@ -111,7 +129,7 @@ def _groups(stage: StageReport, by: str, depth: int | None) -> dict[str, Group]:
         short = ".".join(name.split(".")[:depth]) if by == "module" and depth is not None else name
         short = short or "(top level)"
         groups[short] = groups.get(short, Group()) + group
-    return dict(sorted(groups.items(), key=lambda item: (-item[1].flops, -item[1].bytes, item[0])))
+    return falling(groups)
 
 
 def _cut(groups: Mapping[str, Group], top: int | None) -> tuple[dict[str, Group], list[str]]:
@@ -126,28 +144,27 @@ def _cut(groups: Mapping[str, Group], top: int | None) -> tuple[dict[str, Group]
 def _weight(group: Group, whole: Group) -> float:
     if whole.seconds is not None:
         return (group.seconds or 0.0) / whole.seconds if whole.seconds else 0.0
-    return group.flops / whole.flops if whole.flops else 0.0
+    return (group.flops or 0) / whole.flops if whole.flops else 0.0
 
 
 def _group_row(name: str, group: Group, whole: Group) -> tuple[str, ...]:
-    time = [format_seconds(group.seconds or 0.0)] if whole.seconds is not None else []
-    share = _weight(group, whole)
     return (
         name,
         str(group.nodes),
-        _counted(group.flops, group),
-        _counted(group.pointwise_flops, group),
+        count_text(group.flops, group.unknown),
+        count_text(group.pointwise_flops, group.unknown),
         format_bytes(group.bytes),
-        *time,
-        format_share(share, 1),
+        *([time_text(group)] if whole.seconds is not None else []),
+        _share(group, whole),
     )
 
 
-def _counted(flops: int, group: Group) -> str:
-    """`flops` of `group`, with "+" where calls are not in it; "unknown" where none is."""
-    if group.nodes and group.nodes == group.unknown:
-        return "unknown"
-    return format_count(flops) + ("+" if group.unknown else "")
+def _share(group: Group, whole: Group) -> str:
+    """Its share of the measure; "unknown" for a share of FLOPs where its own are, "-" where the whole is nothing."""
+    if whole.seconds is None and group.flops is None:
+        return UNKNOWN
+    measured = whole.flops if whole.seconds is None else whole.seconds
+    return format_share(_weight(group, whole), 1) if measured else "-"
 
 
 def attention_table(stage: StageReport, *, grouped: bool = True, top: int | None = None) -> Table | None:
@@ -226,8 +243,9 @@ def scaling_table(stage: StageReport) -> Table | None:
         (item.symbol, str(stage.symbols.get(item.symbol, "")), str(item.degree), f"{item.exponent:.3f}")
         for item in stage.scaling
     )
-    note = "image_side: height and width together" if any(i.symbol == "image_side" for i in stage.scaling) else ""
-    return Table(f"{stage.name}: how FLOPs grow", columns, rows, note=note)
+    notes = ["image_side: height and width together"] if any(i.symbol == "image_side" for i in stage.scaling) else []
+    notes += [f"without {stage.unknown_nodes} calls that have no rule"] if stage.unknown else []
+    return Table(f"{stage.name}: how FLOPs grow", columns, rows, note="; ".join(notes))
 
 
 def inputs_table(report: AnalysisReport) -> Table:
@@ -273,17 +291,20 @@ def estimate_table(report: AnalysisReport) -> Table | None:
     if not rows:
         return None
     heads = ("ideal/call", "unfused att.", "FLOP/byte", "ridge")
+    note = "every call at its roofline: no launch overhead, nothing overlapped; FLOP/byte: attention fused"
     return Table(
         f"Ideal times on {report.device} (estimates)",
         (Column("stage", number=False), Column("bound", number=False), *map(Column, heads)),
-        tuple(_estimate_row(stage.name, estimate) for stage, estimate in rows),
-        note="every call at its roofline: no launch overhead, nothing overlapped",
+        tuple(_estimate_row(stage, estimate) for stage, estimate in rows),
+        note=f"{note}; {left_out(timed=True)}" if any(stage.unknown for stage, _ in rows) else note,
     )
 
 
-def _estimate_row(name: str, estimate: Estimate) -> tuple[str, ...]:
-    times = (format_seconds(estimate.seconds), format_seconds(estimate.seconds_materialized))
-    return (name, estimate.bound, *times, f"{estimate.intensity:.4g}", f"{estimate.ridge:.4g}")
+def _estimate_row(stage: StageReport, estimate: Estimate) -> tuple[str, ...]:
+    unknown = stage.unknown_nodes
+    times = (marked(format_seconds(item), unknown) for item in (estimate.seconds, estimate.seconds_materialized))
+    intensity = UNKNOWN if estimate.intensity is None else marked(f"{estimate.intensity:.4g}", unknown)
+    return (stage.name, estimate.bound, *times, intensity, f"{estimate.ridge:.4g}")
 
 
 def memory_table(report: AnalysisReport) -> Table:

@@ -35,13 +35,15 @@ class ReuseReport:
 
     @property
     def flops_before(self) -> int | None:
-        """FLOP of the stage in a whole generation, exact; None for a bare program."""
-        return None if self.steps is None else self.calls * self.steps * self.before.flops
+        """FLOP of the stage in a whole generation, exact; None for a bare program, and where nothing is known."""
+        if self.steps is None or self.before.flops is None:
+            return None
+        return self.calls * self.steps * self.before.flops
 
     @property
     def flops_after(self) -> int | None:
-        """FLOP of both programs in a whole generation; None for a bare program."""
-        if self.steps is None:
+        """FLOP of both programs in a whole generation; None for a bare program, and where nothing of one is known."""
+        if self.steps is None or self.refresh.flops is None or self.reuse.flops is None:
             return None
         rest = self.steps - self.refreshes
         return self.calls * (self.refreshes * self.refresh.flops + rest * self.reuse.flops)

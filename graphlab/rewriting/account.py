@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from graphlab.facts import known_sum
 from graphlab.graph import Graph
 from graphlab.masks.merge import MaskRow
 from graphlab.pipeline import Facts
@@ -93,8 +94,8 @@ def figures(facts: Facts) -> ProgramFigures:
     fused = sum(site.fused for site in sites)
     return ProgramFigures(
         nodes=len(graph.calls),
-        flops=sum(cost.flops or 0 for cost in costs.values()),
-        pointwise_flops=sum(cost.pointwise_flops or 0 for cost in costs.values()),
+        flops=known_sum(cost.flops for cost in costs.values()),
+        pointwise_flops=known_sum(cost.pointwise_flops for cost in costs.values()),
         bytes=sum(cost.bytes for cost in costs.values()),
         attention_fused=fused,
         attention_spelled=len(sites) - fused,
@@ -214,7 +215,7 @@ def _split_row(result: RewriteResult) -> SplitRow | None:
 
 def _part_rows(costs: Mapping[str, PartCost | None]) -> tuple[PartRow, ...]:
     return tuple(
-        PartRow(part, cost.nodes, cost.flops, cost.pointwise_flops, cost.weight_bytes, cost.parameters)
+        PartRow(part, cost.nodes, cost.flops, cost.pointwise_flops, cost.weight_bytes, cost.parameters, cost.unknown)
         for part, cost in costs.items()
         if cost is not None
     )

@@ -41,6 +41,7 @@ def drawn_stage(
         flops_total=report.flops_total,
         bytes_total=report.bytes_total.materialized,
         seconds_total=estimate.seconds_total if estimate is not None else None,
+        unknown=report.unknown_nodes,
         masks=masks or {},
         notes=report.notes,
     )

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
 
 from graphlab.errors import GraphlabError
-from graphlab.report.data import Group
+from graphlab.report.group import Group
 from graphlab.viewers.data import SEVERAL, DrawnEdge, DrawnNode, DrawnStage
 from graphlab.viewers.paths import dominators
 

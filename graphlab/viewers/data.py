@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from graphlab.facts import PlacedWeight
-from graphlab.report.data import Group
+from graphlab.report.group import Group
 
 KINDS = ("call", "module", "input", "output")
 """What a node stands for; a "module" is several calls drawn as one."""
@@ -77,7 +77,10 @@ class DrawnEdge:
 
 @dataclass(frozen=True, slots=True)
 class CriticalPath:
-    """The chain of calls that costs most: `length` of `total`, in "seconds" (ideal) or, without a device, "flops"."""
+    """The chain of calls that costs most: `length` of `total`, in "seconds" (ideal) or, without a device, "flops".
+
+    Of FLOP, both are without those of calls that have no rule.
+    """
 
     measure: str
     length: float
@@ -94,8 +97,10 @@ class CriticalPath:
 class DrawnStage:
     """A stage as a picture: `calls` of its graph in `nodes`, one call of `steps` x `calls_per_step`.
 
-    `depth` is how many levels of modules are drawn, and `merged` whether the calls of a module were drawn as one as
-    well; None and False where every call is a node of its own. `masks` are {name of a mask: {key: its weight}}.
+    Totals are of a generation: FLOP without those of the `unknown` calls of the graph, which have no rule, and None
+    where no call has one, bytes with attention scores in memory, seconds with fused attention. `depth` is how many
+    levels of modules are drawn, and `merged` whether the calls of a module were drawn as one as well; None and False
+    where every call is a node of its own. `masks` are {name of a mask: {key: its weight}}.
     """
 
     name: str
@@ -106,9 +111,10 @@ class DrawnStage:
     calls_per_step: int
     dtype: str
     path: CriticalPath
-    flops_total: int = 0
+    flops_total: int | None = 0
     bytes_total: int = 0
     seconds_total: float | None = None
+    unknown: int = 0
     depth: int | None = None
     merged: bool = False
     masks: Mapping[str, Mapping[str, PlacedWeight]] = field(default_factory=dict)

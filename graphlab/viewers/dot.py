@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from graphlab.units import format_bytes, format_count, format_seconds
+from graphlab.report.wording import MATERIALIZED_BYTES, count_text, time_text
+from graphlab.units import format_bytes
 from graphlab.viewers.as_graphml import stage_ids
 from graphlab.viewers.colours import colour_of, text_on
 from graphlab.viewers.data import Drawing, DrawnNode, DrawnStage
@@ -25,11 +26,18 @@ def to_dot(drawing: Drawing) -> str:
     """One digraph with a cluster a stage where there are several; nodes carry the facts of `graphlab.viewers.facts`."""
     lines = [f"digraph {quoted(drawing.workload)} {{"]
     lines.append("  node [style=filled, fontname=Helvetica, fontsize=10];")
+    lines.append(f"  label={quoted(_legend(drawing))};")
     several = len(drawing.stages) > 1
     for number, (stage, ids) in enumerate(zip(drawing.stages, stage_ids(drawing), strict=True)):
         body = list(_stage(stage, ids, number))
         lines += list(_cluster(f"cluster_{number}", stage.name, body)) if several else [f"  {line}" for line in body]
     return "\n".join([*lines, "}"]) + "\n"
+
+
+def _legend(drawing: Drawing) -> str:
+    """What the numbers on the nodes are."""
+    time = f"; ideal time on {drawing.device}, an estimate, attention fused" if drawing.device is not None else ""
+    return f"of one call: FLOP of contractions; {MATERIALIZED_BYTES}: attention scores in memory{time}"
 
 
 def quoted(text: str) -> str:
@@ -91,12 +99,13 @@ def _label(node: DrawnNode) -> str:
     lines = [label(node)]
     if node.kind in ("input", "output", "call") and node.outputs:
         lines.append(node.outputs[0].text)
-    if node.cost.flops:
-        lines.append(format_count(node.cost.flops, "FLOP"))
+    if node.cost.flops or node.cost.unknown:
+        known = node.cost.flops is not None
+        lines.append(count_text(node.cost.flops, node.cost.unknown, "FLOP") if known else "FLOP unknown")
     if node.cost.nodes:
         lines.append(format_bytes(node.cost.bytes))
     if node.cost.seconds is not None:
-        lines.append(format_seconds(node.cost.seconds))
+        lines.append(time_text(node.cost))
     return '"' + "\\n".join(quoted(line)[1:-1] for line in lines) + '"'
 
 

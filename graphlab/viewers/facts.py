@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from graphlab.facts import PlacedWeight
-from graphlab.units import format_bytes, format_count, format_seconds
+from graphlab.report.wording import MATERIALIZED_BYTES, count_text, marked
+from graphlab.units import format_bytes, format_seconds
 from graphlab.viewers.data import DrawnNode, DrawnStage
 from graphlab.viewers.names import namespace, short_op, shown
 
@@ -36,7 +37,8 @@ def density(keys: Sequence[str], mask: Mapping[str, PlacedWeight]) -> float | No
 def facts(stage: DrawnStage, node: DrawnNode, ids: Sequence[str]) -> dict[str, Plain]:
     """{name: value} of `node` in base units; what is unknown or does not apply is left out.
 
-    `ids` are those of the stage's nodes. `flops` and `seconds` are missing where no call of the node has them known.
+    `ids` are those of the stage's nodes. `flops` and `seconds` are missing where no call of the node has them known;
+    `bytes` are those with attention scores in memory.
     """
     cost = node.cost
     found: dict[str, Plain] = {"stage": shown(stage.name), "name": shown(node.name), "kind": node.kind}
@@ -48,7 +50,7 @@ def facts(stage: DrawnStage, node: DrawnNode, ids: Sequence[str]) -> dict[str, P
         found["dtype"] = ", ".join(dict.fromkeys(tensor.dtype for tensor in node.outputs))
     if cost.nodes:
         found |= {"calls": cost.nodes, "bytes": cost.bytes}
-        if cost.unknown < cost.nodes:
+        if cost.flops is not None and cost.pointwise_flops is not None:
             found |= {"flops": cost.flops, "pointwise_flops": cost.pointwise_flops}
         if cost.unknown:
             found["calls_without_rule"] = cost.unknown
@@ -66,7 +68,15 @@ def facts(stage: DrawnStage, node: DrawnNode, ids: Sequence[str]) -> dict[str, P
     return found
 
 
-def quantities(cost_flops: int, nbytes: int, seconds: float | None) -> dict[str, str]:
-    """{"FLOP": "803.3 GFLOP", "bytes": ..., "ideal time": ...}, for a human; no time without a device."""
-    found = {"FLOP": format_count(cost_flops, "FLOP"), "bytes": format_bytes(nbytes)}
-    return found if seconds is None else {**found, "ideal time": f"{format_seconds(seconds)} (an estimate)"}
+def quantities(stage: DrawnStage) -> dict[str, str]:
+    """{"FLOP": "803.3 GFLOP", "materialized bytes": ..., ...} of a generation; no time without a device."""
+    found = {
+        "FLOP": count_text(stage.flops_total, stage.unknown, "FLOP"),
+        MATERIALIZED_BYTES: format_bytes(stage.bytes_total),
+    }
+    if stage.unknown:
+        found["FLOP not counted"] = f"unknown: {stage.unknown} of {stage.calls} calls of its graph without a rule"
+    if stage.seconds_total is None:
+        return found
+    time = marked(format_seconds(stage.seconds_total), stage.unknown)
+    return {**found, "ideal time": f"{time} (an estimate, attention fused)"}

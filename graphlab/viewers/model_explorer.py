@@ -9,8 +9,9 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from graphlab.report.data import Group
-from graphlab.units import format_bytes, format_count, format_seconds
+from graphlab.report.group import Group
+from graphlab.report.wording import MATERIALIZED_BYTES, time_text
+from graphlab.units import format_bytes, format_count
 from graphlab.viewers.data import Drawing, DrawnEdge, DrawnNode, DrawnStage
 from graphlab.viewers.facts import density, label, quantities
 from graphlab.viewers.names import namespace, shown, unique_ids
@@ -105,13 +106,15 @@ def _costs(cost: Group) -> dict[str, str]:
     if not cost.nodes:
         return {}
     unknown = f"unknown: {cost.unknown} of {cost.nodes} calls without a rule"
-    found = {"FLOP": f"{cost.flops} ({format_count(cost.flops, 'FLOP')})"}
-    found["pointwise FLOP"] = str(cost.pointwise_flops)
-    if cost.unknown:
-        found = {"FLOP": unknown} if cost.unknown == cost.nodes else {**found, "FLOP not counted": unknown}
-    found["bytes"] = f"{cost.bytes} ({format_bytes(cost.bytes)})"
+    if cost.flops is None:
+        found = {"FLOP": unknown}
+    else:
+        found = {"FLOP": f"{cost.flops} ({format_count(cost.flops, 'FLOP')})"}
+        found["pointwise FLOP"] = str(cost.pointwise_flops)
+        found |= {"FLOP not counted": unknown} if cost.unknown else {}
+    found[MATERIALIZED_BYTES] = f"{cost.bytes} ({format_bytes(cost.bytes)})"
     if cost.seconds is not None:
-        found["ideal time"] = f"{format_seconds(cost.seconds)} (an estimate)"
+        found["ideal time"] = f"{time_text(cost)} (an estimate, attention fused)"
     return found
 
 
@@ -141,7 +144,8 @@ def _about(stage: DrawnStage) -> dict[str, str]:
     found["runs"] = f"{stage.steps} x {stage.calls_per_step}"
     found |= {f"one run, {key}": text for key, text in _costs(total).items()}
     if path.parallelism is not None:
-        found["critical path"] = f"{path.length / path.total:.1%} of the {path.measure}, {path.calls} calls"
+        known = "known " if stage.unknown and path.measure == "flops" else ""
+        found["critical path"] = f"{path.length / path.total:.1%} of the {known}{path.measure}, {path.calls} calls"
     return {**found, **{f"note {number}": shown(note) for number, note in enumerate(stage.notes, 1)}}
 
 
@@ -149,7 +153,7 @@ def _overview(drawing: Drawing, ids: Sequence[str]) -> dict[str, Any]:
     """The stages as nodes; edges are the order in which they run. Clicking one leads to its graph."""
     nodes: list[dict[str, Any]] = []
     for stage, name in zip(drawing.stages, ids, strict=True):
-        sums = quantities(stage.flops_total, stage.bytes_total, stage.seconds_total)
+        sums = quantities(stage)
         attrs = [_pair("runs", f"{stage.steps} x {stage.calls_per_step}")]
         attrs += [_pair(f"{key} of a generation", text) for key, text in sums.items()]
         before = [{"sourceNodeId": node["id"], "sourceNodeOutputId": "0", "targetNodeInputId": "0"} for node in nodes]

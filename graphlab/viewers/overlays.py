@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from graphlab.report.wording import MATERIALIZED_BYTES
 from graphlab.viewers.colours import colour_of, text_on
 from graphlab.viewers.data import Drawing, DrawnNode, DrawnStage
 from graphlab.viewers.facts import density
@@ -32,8 +33,8 @@ Value = Callable[[DrawnNode], float | int | None]
 def to_overlays(drawing: Drawing) -> dict[str, str]:
     """{"flops": node data as JSON, "bytes", "category"}, "time" with a device, "mask-density" with a mask."""
     found = {
-        "flops": _numbers(drawing, "FLOP", _flops, lambda stage: stage.flops_total),
-        "bytes": _numbers(drawing, "bytes", _bytes, lambda stage: stage.bytes_total),
+        "flops": _numbers(drawing, "FLOP", _flops, lambda stage: stage.flops_total, counted=True),
+        "bytes": _numbers(drawing, MATERIALIZED_BYTES, _bytes, lambda stage: stage.bytes_total),
         "category": _categories(drawing),
     }
     if drawing.device is not None:
@@ -46,7 +47,7 @@ def to_overlays(drawing: Drawing) -> dict[str, str]:
 
 
 def _flops(node: DrawnNode) -> int | None:
-    return node.cost.flops if node.cost.nodes > node.cost.unknown else None
+    return node.cost.flops if node.cost.nodes else None
 
 
 def _bytes(node: DrawnNode) -> int | None:
@@ -63,19 +64,34 @@ def _microseconds(seconds: float | None) -> float | None:
 
 
 def _numbers(
-    drawing: Drawing, name: str, value: Value, whole: Callable[[DrawnStage], float | int | None]
+    drawing: Drawing,
+    name: str,
+    value: Value,
+    whole: Callable[[DrawnStage], float | int | None],
+    *,
+    counted: bool = False,
 ) -> dict[str, Any]:
-    """A number a node of one run, and a number a stage of a whole generation in the graph of the stages."""
+    """A number a node of one run, and a number a stage of a whole generation in the graph of the stages.
+
+    The viewer adds numbers up by layer: where they are `counted`, the title says how many calls are not in its sums.
+    """
+
+    def title(unknown: int, text: str) -> str:
+        return f"{text}, without {unknown} calls that have no rule" if counted and unknown else text
 
     def data(values: Mapping[str, float | int | None], title: str) -> dict[str, Any]:
         known = {key: {"value": found} for key, found in values.items() if found is not None}
         return {"name": title, "results": known, "gradient": list(GRADIENT)}
 
     ids = graph_ids(drawing)
-    found = {key: data(_by_id(stage, value), name) for key, stage in zip(ids, drawing.stages, strict=True)}
+    found = {
+        key: data(_by_id(stage, value), title(stage.unknown, name))
+        for key, stage in zip(ids, drawing.stages, strict=True)
+    }
     if len(drawing.stages) > 1:
         stages = {key: whole(stage) for key, stage in zip(ids, drawing.stages, strict=True)}
-        found[OVERVIEW] = data(stages, f"{name}, whole generation")
+        unknown = sum(stage.unknown for stage in drawing.stages)
+        found[OVERVIEW] = data(stages, title(unknown, f"{name}, whole generation"))
     return found
 
 

@@ -19,7 +19,7 @@ def critical_path(nodes: Sequence[DrawnNode], edges: Sequence[DrawnEdge]) -> tup
     what is known. Of equal chains networkx takes one.
     """
     timed = any(node.cost.seconds is not None for node in nodes)
-    costs = [(node.cost.seconds or 0.0) if timed else float(node.cost.flops) for node in nodes]
+    costs = [(node.cost.seconds or 0.0) if timed else float(node.cost.flops or 0) for node in nodes]
     graph = _rooted(len(nodes), edges)
     for _, consumer, facts in graph.edges(data=True):
         facts["cost"] = costs[consumer]

@@ -135,7 +135,7 @@ class _Plan:
     time: StageTime
     per_step: list[float]
     between: list[tuple[int, float]]
-    flops: list[int]
+    flops: list[int] | None
     moved: list[int]
     peaks: list[int]
     _known: dict[tuple[int | float, ...], tuple[Sequence[str], Mapping[str, int]]] = field(default_factory=dict)
@@ -150,7 +150,7 @@ class _Plan:
             time,
             time.per_step(),
             lines(run.steps, run.at),
-            run.series(lambda call: call.flops),
+            run.series(lambda call: call.flops) if run.first.counted else None,
             run.series(lambda call: call.bytes[way]),
             run.level(lambda call: call.peak_bytes[way]),
         )
@@ -172,12 +172,13 @@ class _Plan:
         """Seconds of step `index`, from `call` where it is known."""
         return self.per_step[index] if call is None else call.seconds * self.steps[index].repeats + self.time.between
 
-    def counts(self, index: int) -> dict[str, int]:
-        """What is counted of step `index`, over its calls."""
+    def counts(self, index: int) -> dict[str, int | None]:
+        """What is counted of step `index`, over its calls; FLOP are without those of the unknown nodes of a call."""
         return {
             "step": index,
             "calls": self.steps[index].repeats,
-            "flops": self.flops[index],
+            "flops": self.flops[index] if self.flops is not None else None,
+            "unknown_nodes": self.item.run.unknown_nodes,
             "bytes": self.moved[index],
             "peak_activation_bytes": self.peaks[index],
         }

@@ -11,7 +11,18 @@ from graphlab import AnalysisReport, diff
 from graphlab.diffing.errors import PlaceError
 from graphlab.report.data import AnalysisReport as Report
 from graphlab.report.diff_data import Change, RuleResult
-from tests.diffing.samples import BASE, BENCH, CHARACTERIZATION, EVERYTHING, KNOWN, PAIR, PROFILE, bench_report, times
+from tests.diffing.samples import (
+    ALL,
+    BASE,
+    BENCH,
+    CHARACTERIZATION,
+    EVERYTHING,
+    KNOWN,
+    PAIR,
+    PROFILE,
+    bench_report,
+    times,
+)
 from tests.report.sample import DECODER, UNET, report
 
 assert AnalysisReport is Report
@@ -55,6 +66,15 @@ def test_the_words_say_both_sides_and_the_change() -> None:
     found = only("unet.flops > +0.5%", PAIR, scaled(4_242_000))
     assert found.where == "unet.flops"
     assert found.why == "unet.flops went from 4.2 MFLOP to 4.242 MFLOP: +1 %"
+
+
+def test_bytes_go_by_the_name_that_says_which_they_are() -> None:
+    assert only("unet.bytes_fused > +0%", PAIR, PAIR).outcome == only("unet.bytes > +0%", PAIR, PAIR).outcome == "held"
+    with pytest.raises(PlaceError, match=r"reports of `graphlab analyze` have no bytes_spelled .they have bytes_fused"):
+        only("unet.bytes_spelled > 1", PAIR, PAIR)
+    assert only("bytes_spelled > +0%", ALL["rewrite"], ALL["rewrite"]).outcome == "held"
+    with pytest.raises(PlaceError, match="have no bytes_fused"):
+        only("bytes_fused > 1", ALL["rewrite"], ALL["rewrite"])
 
 
 def test_from_nothing_to_nothing_is_no_change_and_to_something_an_infinite_one() -> None:

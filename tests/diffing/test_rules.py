@@ -61,6 +61,13 @@ def test_a_rule_is_read(text: str) -> None:
     assert parse_rule(text) == Rule(text.strip(), *GOOD[text])
 
 
+def test_the_names_that_tables_show_are_names_of_rules() -> None:
+    for name in ("bytes_fused", "bytes_spelled"):
+        assert parse_rule(f"unet.{name} > 8GiB") == Rule(
+            f"unet.{name} > 8GiB", (Step(None, "unet"),), "bytes", ">", "level", Fraction(8 * 2**30), name
+        )
+
+
 @pytest.mark.parametrize("text", list(BAD))
 def test_an_error_says_where_and_what(text: str) -> None:
     with pytest.raises(RuleError) as caught:

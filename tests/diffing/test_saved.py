@@ -13,9 +13,9 @@ from hypothesis import given, settings
 import graphlab
 from graphlab import AnalysisReport, diff
 from graphlab.diffing.errors import PlaceError
-from graphlab.report.data import Group
 from graphlab.report.diff_data import Change, Compared, DiffReport, GroupDiff
 from graphlab.report.diff_writers import diff_markdown
+from graphlab.report.group import Group
 from graphlab.report.json_writer import to_json
 from tests.diffing.samples import ALL, PAIR, analyses, without_calls
 from tests.diffing.test_sources import model, program

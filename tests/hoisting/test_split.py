@@ -10,6 +10,7 @@ import torch
 from graphlab.errors import UnknownNameError
 from graphlab.hoisting.hoist import hoist
 from graphlab.hoisting.result import HoistResult
+from graphlab.ops.rule import TABLE
 from graphlab.program import Program
 from tests.hoisting.loops import Loop
 from tests.hoisting.models import attend, denoise, embedded, program
@@ -88,6 +89,18 @@ def test_the_report_adds_up() -> None:
     assert sum(module.parameters for module in report.modules) == report.parameters_left
     assert report.boundary_bytes == 2 * 2 * 5 * 8 * 4
     assert report.row_bytes == 2 * 8 * 4
+
+
+def test_calls_without_a_rule_are_told_part_by_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(TABLE, "aten.linear.default")
+    report = split(program(denoise)).report
+    assert report is not None
+    assert report.prologue is not None
+    assert report.table is not None
+    assert (report.prologue.flops, report.prologue.unknown, report.prologue.nodes) == (None, 2, 2)
+    assert (report.table.flops, report.table.unknown) == (0, 1)
+    assert report.before.unknown == 2 + 1 + report.step.unknown
+    assert [(m.flops, m.unknown) for m in report.modules if m.part == "prologue"] == [(None, 1), (None, 1)]
 
 
 def test_the_same_program_gives_the_same_parts() -> None:

@@ -163,3 +163,10 @@ def test_tables_show_sums_and_what_they_leave_out() -> None:
     assert [
         t.title for t in profile_tables(report(replace(STEADY, calls=(replace(CALL, attention=()),))), "attention")
     ] == ["Measured calls"]
+
+
+def test_categories_say_where_an_attention_that_is_spelled_out_stands() -> None:
+    assert "under the categories of its products and its softmax" in times_table(STEADY, "category").note
+    assert "softmax" not in times_table(STEADY, "role").note
+    fused = replace(STEADY, calls=(replace(CALL, attention=(replace(ATTENTION, fused=True),)),))
+    assert times_table(fused, "category").note == "shares of the time on nodes"

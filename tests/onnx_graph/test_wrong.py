@@ -95,7 +95,10 @@ def unknown(with_shape: bool) -> onnx.ModelProto:
 
 def test_an_unknown_operator_is_reported_and_never_nothing(tmp_path: Path) -> None:
     path = str(save(unknown(True), tmp_path / "m.onnx"))
-    (entry,) = graphlab.analyze(path).stages[0].unknown
+    stage = graphlab.analyze(path).stages[0]
+    (entry,) = stage.unknown
+    assert (stage.flops_per_step, stage.unknown_nodes) == (0, 1)  # of the other call, which is no contraction
+    assert stage.to_dict()["categories"]["other"]["flops"] is None
     assert (entry.op, graph_of(unknown(True), x_d0=5).by_name["y"].out.shape) == ("own.Strange", (5, 4))
     with pytest.raises(OpRuleError, match=r"own\.Strange"):
         graphlab.analyze(path, strict=True)

@@ -21,7 +21,8 @@ from graphlab.pages.roofline_figure import roofline_figure
 from graphlab.pages.share_figures import categories_figure, stages_figure
 from graphlab.report.data import StageReport
 from graphlab.report.html import to_html
-from tests.report.sample import HOSTILE, NODES, UNET, node, report
+from graphlab.roofline import with_estimate
+from tests.report.sample import DEVICE, HOSTILE, NODES, UNET, node, report
 from tests.report.test_html import Element, Tree, walk
 
 NAMES = (
@@ -60,9 +61,10 @@ def test_calls_without_a_rule_are_never_0_flop() -> None:
     assert (mystery["flops"], mystery["intensity"], mystery["flop_per_s"], mystery["bound"]) == (None,) * 4
     assert any("1 groups without a rule" in note for note in figure.notes)
     shares = categories_figure(stage())
-    assert "other" not in {row["category"] for row in shares.rows if row["measure"] == "FLOP"}
-    assert "other" in {row["category"] for row in shares.rows if row["measure"] == "bytes"}
-    assert shares.notes == ("FLOP: without those of 1 calls that have no rule",)
+    assert "other" not in {row["category"] for row in shares.rows if row["measure"] == "all FLOP"}
+    assert "convolution" in {row["category"] for row in shares.rows if row["measure"] == "all FLOP"}
+    assert "other" in {row["category"] for row in shares.rows if row["measure"] == "materialized bytes"}
+    assert shares.notes == ("all FLOP: without those of 1 calls that have no rule",)
     assert stages_figure(report()).notes == ("unet: FLOP without those of 1 calls that have no rule",)
 
 
@@ -91,8 +93,10 @@ def test_the_tree_says_unknown_and_shares() -> None:
 
 def test_boxes_stand_below_the_module_they_are_in() -> None:
     figure = module_figure(stage())
-    assert {row["measure"] for row in figure.rows} == {"ideal time", "FLOP", "bytes", "parameters", "attention FLOP"}
-    for measure in ("FLOP", "bytes", "parameters"):
+    assert {row["measure"] for row in figure.rows} == {
+        "ideal time", "FLOP", "materialized bytes", "parameters", "attention FLOP",
+    }  # fmt: skip
+    for measure in ("FLOP", "materialized bytes", "parameters"):
         boxes = {str(row["module"]): row for row in figure.rows if row["measure"] == measure}
         assert (boxes["unet"]["share_from"], boxes["unet"]["share_to"]) == (0.0, 1.0)
         for path, box in boxes.items():
@@ -238,3 +242,46 @@ def test_the_command_writes_the_page(tmp_path: object, capsys: pytest.CaptureFix
     assert printed.out.startswith("<!doctype html>")
     assert "text_encoder: modules" in printed.out
     assert "Stages" in printed.err
+
+
+def test_amounts_have_units_and_marks() -> None:
+    amounts = {(row["measure"], row["category"]): row["amount"] for row in categories_figure(stage()).rows}
+    assert amounts["all FLOP", "convolution"] == "40 kFLOP"
+    assert amounts["materialized bytes", "other"] == "300 B"
+    assert amounts["ideal time", "other"] == "3 s+"
+    assert amounts["ideal time", "convolution"] == "4 s"
+    whole = {row["measure"]: row["amount"] for row in stages_figure(report()).rows if row["stage"] == "unet"}
+    assert whole == {"FLOP": "4.2 MFLOP+", "fused bytes": "136.7 KiB", "ideal time": whole["ideal time"]}
+    assert str(whole["ideal time"]).endswith(" s+")
+
+
+def test_a_module_of_unknown_flop_has_no_box_and_that_is_said() -> None:
+    alone = replace(NODES[-1], module="odd", module_class="Odd")
+    figure = module_figure(replace(stage(), nodes=(*NODES[:-1], alone)))
+    (note,) = (note for note in figure.notes if note.startswith("FLOP:"))
+    assert "the FLOP of 1 of " in note
+    assert "unknown: they have no box; without those of 1 calls" in note
+    boxes = {row["module"]: row["amount"] for row in figure.rows if row["measure"] == "FLOP"}
+    assert "odd" not in boxes
+    assert boxes["unet"] == "42 kFLOP+"
+
+
+def test_the_bound_of_a_group_is_that_of_the_peak_it_runs_at() -> None:
+    """Pointwise work of a float16 stage runs at the float32 peak: it is arithmetic that bounds it left of the ridge."""
+    work = replace(NODES[1], pointwise_flops=5_000)
+    timed = with_estimate(replace(UNET, nodes=(work,), attention=()), {}, DEVICE)
+    figure = roofline_figure(timed)
+    assert figure is not None
+    (row,) = (row for row in figure.rows if row["kind"] == "calls")
+    assert timed.estimate is not None
+    assert (row["seconds"], row["bound"]) == (5.0, "compute")
+    assert float(row["intensity"] or 0) < timed.estimate.ridge
+
+
+def test_a_stage_with_open_sizes_and_no_known_flop_is_not_called_fixed() -> None:
+    unknown = replace(stage(), flops_per_step=None, flops_expression=None, scaling=(), nodes=NODES[-1:])
+    growth = next(
+        s for s in analysis_document(report(device=False, stages=(unknown,))).sections if s.heading == "unet: growth"
+    )
+    assert not any("Every size is fixed" in line for line in growth.paragraphs)
+    assert growth.listings[0].lines[0] == "FLOP = unknown"

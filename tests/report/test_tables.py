@@ -49,7 +49,9 @@ def test_groups_are_shares_of_flops_or_of_the_ideal_time() -> None:
     timed = groups_table(report().stages[0], "category")
     assert [column.head for column in timed.columns][-2:] == ["ideal time", "share"]
     assert timed.rows[0][0] == "activation"  # the anchor of the attention carries its time
-    assert timed.note == "shares of the ideal time; bytes: scores in memory"
+    assert "shares of the ideal time, attention fused; materialized: attention scores in memory" in timed.note
+    assert "spelled out stands at its softmax" in timed.note
+    assert [column.head for column in timed.columns][4] == "materialized bytes"
 
 
 def test_an_op_without_a_rule_is_unknown_not_zero() -> None:

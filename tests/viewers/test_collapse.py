@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphlab.errors import GraphlabError
-from graphlab.report.data import Group
+from graphlab.report.group import Group
 from graphlab.viewers.collapse import fitted
 from graphlab.viewers.data import CriticalPath, DrawnEdge, DrawnNode, DrawnStage
 from tests.viewers.sample import diffusion, hostile

@@ -7,7 +7,7 @@ import io
 import networkx as nx
 import pytest
 
-from graphlab.report.data import Group
+from graphlab.report.group import Group
 from graphlab.viewers.as_graphml import to_graphml, to_networkx
 from graphlab.viewers.data import Drawing
 from tests.viewers.sample import HOSTILE, diffusion, hostile

@@ -12,7 +12,7 @@ import pytest
 
 from graphlab.drawing import graph_picture
 from graphlab.facts import PlacedWeight
-from graphlab.report.data import Group
+from graphlab.report.group import Group
 from graphlab.viewers.data import Drawing
 from graphlab.viewers.formats import overlay_names
 from graphlab.viewers.model_explorer import OVERVIEW, to_model_explorer
@@ -74,7 +74,7 @@ def test_sums_of_layers_are_exact() -> None:
     total = sum((node.cost for node in stage.nodes), Group())
     assert sums["UNet2DConditionModel"]["FLOP"].split()[0] == str(total.flops)
     assert sums[""]["one run, FLOP"].split()[0] == str(total.flops)
-    assert sums["UNet2DConditionModel"]["bytes"].split()[0] == str(total.bytes)
+    assert sums["UNet2DConditionModel"]["materialized bytes"].split()[0] == str(total.bytes)
     parts = [value for key, value in sums.items() if key.count("/") == 1]
     inside = sum(int(part["FLOP"].split()[0]) for part in parts)
     own = sum(node.cost.flops for node in stage.nodes if len(node.modules) == 1)

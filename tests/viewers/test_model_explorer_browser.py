@@ -19,7 +19,7 @@ import pytest
 from PIL import Image, ImageColor
 
 from graphlab.drawing import graph_picture
-from graphlab.report.data import Group
+from graphlab.report.group import Group
 from graphlab.viewers.data import Drawing
 from graphlab.viewers.model_explorer import OVERVIEW
 from graphlab.viewers.overlays import GRADIENT
@@ -106,7 +106,7 @@ def test_it_shows_the_overlays_and_adds_them_up(page: Page) -> None:
     total = sum((node.cost for node in diffusion().stages[1].nodes), Group())
     page.wait(f"{TEXT}.includes('{total.flops}')")
     text = page.evaluate(TEXT)
-    for name in ("FLOP", "bytes", "category", "ideal microseconds, toy"):
+    for name in ("FLOP", "materialized bytes", "category", "ideal microseconds, toy"):
         assert name in text
     assert str(total.bytes) in text
     assert "movement" in text

@@ -9,7 +9,7 @@ import networkx as nx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphlab.report.data import Group
+from graphlab.report.group import Group
 from graphlab.viewers.data import DrawnEdge, DrawnNode
 from graphlab.viewers.paths import critical_path, dominators
 
