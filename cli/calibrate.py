@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from graphlab.cli.output import STDOUT, OutputError, check_outputs, write_outputs
+from graphlab.cli.destinations import destinations
+from graphlab.cli.output import STDOUT, OutputError
 
 if TYPE_CHECKING:
     from graphlab.hardware import Hardware
@@ -29,19 +30,19 @@ def calibrate(
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
     """Measures this machine, about a minute, and writes a device file."""
-    check_outputs({"--output": output})
-    if output != STDOUT and Path(output).exists() and not force:
-        raise OutputError(f"{output} is there already", hint="--force replaces it, -o writes elsewhere")
-    if output != STDOUT and Path(output).suffix != ".toml":
-        raise typer.BadParameter(f"{output} does not end in .toml", param_hint="'--output'")
-    from graphlab.calibrating.device import calibrate as measure
-    from graphlab.calibrating.device import device_text
-    from graphlab.cli.render import progress
+    with destinations({"--output": output}) as out:
+        if output != STDOUT and Path(output).exists() and not force:
+            raise OutputError(f"{output} is there already", hint="--force replaces it, -o writes elsewhere")
+        if output != STDOUT and Path(output).suffix != ".toml":
+            raise typer.BadParameter(f"{output} does not end in .toml", param_hint="'--output'")
+        from graphlab.calibrating.device import calibrate as measure
+        from graphlab.calibrating.device import device_text
+        from graphlab.cli.render import progress
 
-    with progress(rounds + 1) as step:
-        found = measure(title=name, threads=threads, rounds=rounds, budget=budget, progress=step)
-    write_outputs({output: device_text(found)})
-    show(found, sys.stderr if output == STDOUT else sys.stdout)
+        with progress(rounds + 1) as step:
+            found = measure(title=name, threads=threads, rounds=rounds, budget=budget, progress=step)
+        out.write_each(found, {"--output": device_text})
+        out.show(partial(show, found))
 
 
 def show(found: Hardware, stream: Any) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from graphlab.cli.output import STDOUT, check_outputs, write_outputs
+from graphlab.cli.destinations import Destinations, destinations
 
 if TYPE_CHECKING:
     from graphlab.catalogue.data import Listing
@@ -18,47 +18,45 @@ Json = Annotated[str | None, typer.Option("--json", metavar="FILE", help="The li
 
 def passes(json: Json = None) -> None:
     """Lists the installed passes, who they come from, and their options."""
-    _check(json)
-    from graphlab.catalogue import passes as listed
+    with destinations({"--json": json}) as out:
+        from graphlab.catalogue import passes as listed
 
-    _hand_out(listed.listing(), json)
+        _hand_out(listed.listing(), out)
 
 
 def models(json: Json = None) -> None:
     """Lists the models that can be named, built-in and of plug-ins."""
-    _check(json)
-    from graphlab.catalogue import models as listed
+    with destinations({"--json": json}) as out:
+        from graphlab.catalogue import models as listed
 
-    _hand_out(listed.listing(), json)
+        _hand_out(listed.listing(), out)
 
 
 def devices(json: Json = None) -> None:
     """Lists the devices whose peaks are known, with the source of every number."""
-    _check(json)
-    from graphlab.catalogue import devices as listed
+    with destinations({"--json": json}) as out:
+        from graphlab.catalogue import devices as listed
 
-    _hand_out(listed.listing(), json)
+        _hand_out(listed.listing(), out)
 
 
 def backends(json: Json = None) -> None:
     """Lists the installed backends, whether each can run here, and their options."""
-    _check(json)
-    from graphlab.catalogue import backends as listed
+    with destinations({"--json": json}) as out:
+        from graphlab.catalogue import backends as listed
 
-    _hand_out(listed.listing(), json)
-
-
-def _check(json: str | None) -> None:
-    if json is not None:
-        check_outputs({"--json": json})
+        _hand_out(listed.listing(), out)
 
 
-def _hand_out(listing: Listing, json: str | None) -> None:
+def _hand_out(listing: Listing, out: Destinations) -> None:
+    out.write_each(listing, {"--json": _json})
+    out.show(partial(show, listing))
+
+
+def _json(listing: Listing) -> str:
     from json import dumps
 
-    show(listing, sys.stderr if json == STDOUT else sys.stdout)
-    if json is not None:
-        write_outputs({json: dumps(listing.to_dict(), indent=2, ensure_ascii=True, allow_nan=False) + "\n"})
+    return dumps(listing.to_dict(), indent=2, ensure_ascii=True, allow_nan=False) + "\n"
 
 
 def show(listing: Listing, stream: TextIO) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from graphlab.cli.destinations import destinations
 from graphlab.cli.erase.options import Force
 from graphlab.cli.erase.progress import interruptible, shown
 from graphlab.cli.options import Html
-from graphlab.cli.output import STDOUT, check_outputs, write_outputs
 
 if TYPE_CHECKING:
     from graphlab.erase.jobs.demo import Demo
@@ -60,19 +60,18 @@ def demo(
     from graphlab.erase.jobs.demo import demo as erase
     from graphlab.erase.jobs.judges import judges_for
 
-    outputs = {} if html is None else {"--html": html}
-    check_outputs(outputs)
-    model = _base(world, base)
-    name = model.config.world
-    given = {"steps": steps, "images": images, "kept_images": kept_images}
-    config = replace(DEMOS[name], **{key: value for key, value in given.items() if value is not None})
-    judges = judges_for(name, judge)
-    named = concept if concept is not None else CONCEPTS[name]
-    advice = f"a demonstration does not go on: --force begins anew in {output}"
-    with interruptible(advice), shown("maps", "training") as (maps, training):
-        made = erase(model, named, judges, output, config, place=base, force=force, on_map=maps, on_step=training)
-    show(made, sys.stderr if STDOUT in outputs.values() else sys.stdout)
-    write_outputs({path: _page(made) for path in outputs.values()})
+    with destinations({"--html": html}) as out:
+        model = _base(world, base)
+        name = model.config.world
+        given = {"steps": steps, "images": images, "kept_images": kept_images}
+        config = replace(DEMOS[name], **{key: value for key, value in given.items() if value is not None})
+        judges = judges_for(name, judge)
+        named = concept if concept is not None else CONCEPTS[name]
+        advice = f"a demonstration does not go on: --force begins anew in {output}"
+        with interruptible(advice), shown("maps", "training") as (maps, training):
+            made = erase(model, named, judges, output, config, place=base, force=force, on_map=maps, on_step=training)
+        out.write_each(made, {"--html": _page})
+        out.show(partial(show, made))
 
 
 def _page(made: Demo) -> str:
