@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -10,8 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from graphlab.cli.destinations import Writers, destinations
 from graphlab.cli.options import (
+    DEPTH,
     PASS_SPEC,
+    TOP,
     Bindings,
     Config,
     Device,
@@ -23,10 +25,10 @@ from graphlab.cli.options import (
     Static,
     Strict,
     TrustPickle,
+    check_depth,
     check_passes,
     load_workload,
 )
-from graphlab.cli.output import STDOUT, check_outputs, write_outputs
 
 if TYPE_CHECKING:
     from graphlab.report.data import AnalysisReport
@@ -40,10 +42,6 @@ class By(StrEnum):
     module = "module"
     op = "op"
     attention = "attention"
-
-
-_TOP = {"module": 20, "op": 20}
-_DEPTH = 2
 
 
 def analyze(
@@ -72,18 +70,14 @@ def analyze(
     html: Html = None,
 ) -> None:
     """Where the time and memory of a model go."""
-    given = {"--json": json, "--csv": csv, "--markdown": markdown, "--html": html}
-    outputs = {option: path for option, path in given.items() if path is not None}
-    if depth is not None and by is not By.module:
-        raise typer.BadParameter("only --by module has a depth", param_hint="'--depth'")
-    check_outputs(outputs)
+    check_depth(depth, by)
     check_passes(passes or ())
-    report = run(
-        source, device, stage, bindings, inputs, strict, static, config, trust_pickle, no_cache, passes=passes or ()
-    )
-    stream = sys.stderr if STDOUT in outputs.values() else sys.stdout
-    show(report, by.value, depth or _DEPTH, top or _TOP.get(by.value), stream)
-    _write(report, outputs)
+    with destinations({"--json": json, "--csv": csv, "--markdown": markdown, "--html": html}) as out:
+        report = run(
+            source, device, stage, bindings, inputs, strict, static, config, trust_pickle, no_cache, passes=passes or ()
+        )
+        out.write_each(report, _writers())
+        out.show(lambda stream: show(report, by.value, depth or DEPTH, top or TOP.get(by.value), stream))
 
 
 def run(
@@ -161,7 +155,7 @@ def show(report: AnalysisReport, by: str, depth: int, top: int | None, stream: A
     print_lines(out, "Notes", [f"{stage.name}: {note}" for stage in report.stages for note in stage.notes])
 
 
-def _write(report: AnalysisReport, outputs: dict[str, str]) -> None:
+def _writers() -> Writers:
     from graphlab.pages.analysis import analysis_document
     from graphlab.report.csv_writer import to_csv
     from graphlab.report.html import to_html
@@ -171,5 +165,4 @@ def _write(report: AnalysisReport, outputs: dict[str, str]) -> None:
     def page(item: AnalysisReport) -> str:
         return to_html(analysis_document(item))
 
-    writers = {"--json": to_json, "--csv": to_csv, "--markdown": to_markdown, "--html": page}
-    write_outputs({path: writers[option](report) for option, path in outputs.items()})
+    return {"--json": to_json, "--csv": to_csv, "--markdown": to_markdown, "--html": page}

@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from graphlab.cli.destinations import Destinations, destinations
 from graphlab.cli.options import (
+    PASS_SPEC,
     Bindings,
     Config,
     Html,
@@ -23,7 +26,7 @@ from graphlab.cli.options import (
     load_workload,
     parse_level,
 )
-from graphlab.cli.output import STDOUT, OutputError, check_outputs, write_outputs
+from graphlab.cli.output import OutputError
 
 if TYPE_CHECKING:
     from graphlab.report.bench_data import BenchReport
@@ -39,7 +42,7 @@ def bench(
         list[str] | None,
         typer.Option(
             "--backend",
-            metavar="NAME|FILE.py:CLASS[,KEY=VALUE]...",
+            metavar=PASS_SPEC,
             help="eager, inductor, inductor-aot, onnxruntime, openvino, ...; rewrite=-O2 among the keys; repeat.",
         ),
     ] = None,
@@ -67,36 +70,34 @@ def bench(
     ] = None,
 ) -> None:
     """Times a model on several runtimes, after checking that they agree, and says which is fastest."""
-    given = {"--json": json, "--markdown": markdown, "--html": html, "--plot": plot}
-    outputs = {option: path for option, path in given.items() if path is not None}
     if plot is not None and Path(plot).suffix not in PLOTS:
         raise typer.BadParameter(f"{plot} is none of {', '.join(PLOTS)}", param_hint="'--plot'")
-    check_outputs(outputs)
-    from graphlab.benching import bench as run_bench
-    from graphlab.timing.candidates import candidates
+    with destinations({"--json": json, "--markdown": markdown, "--html": html, "--plot": plot}) as out:
+        from graphlab.benching import bench as run_bench
+        from graphlab.timing.candidates import candidates
 
-    candidates(backend or (), rewrite=parse_level(rewrite))  # what is misspelled is said before the model is loaded
-    static = not dynamic and not source.endswith(".onnx")  # a file says its free sizes, which cost nothing
-    workload = load_workload(source, bindings, inputs, config, trust_pickle=trust_pickle, static=static)
-    with _progress() as tell:
-        report = run_bench(
-            workload,
-            backend or (),
-            rewrite=parse_level(rewrite),
-            stage=stage,
-            weights=weights,
-            dtype=dtype,
-            threads=threads,
-            rounds=rounds,
-            budget=budget,
-            whole=whole,
-            dynamic=dynamic,
-            seed=seed,
-            trust_pickle=trust_pickle,
-            progress=tell,
-        )
-    show(report, sys.stderr if STDOUT in outputs.values() else sys.stdout)
-    _write(report, outputs)
+        candidates(backend or (), rewrite=parse_level(rewrite))  # misspellings are said before the model is loaded
+        static = not dynamic and not source.endswith(".onnx")  # a file says its free sizes, which cost nothing
+        workload = load_workload(source, bindings, inputs, config, trust_pickle=trust_pickle, static=static)
+        with _progress() as tell:
+            report = run_bench(
+                workload,
+                backend or (),
+                rewrite=parse_level(rewrite),
+                stage=stage,
+                weights=weights,
+                dtype=dtype,
+                threads=threads,
+                rounds=rounds,
+                budget=budget,
+                whole=whole,
+                dynamic=dynamic,
+                seed=seed,
+                trust_pickle=trust_pickle,
+                progress=tell,
+            )
+        _write(report, out)
+        out.show(partial(show, report))
     if report.failed:
         raise typer.Exit(FAILED)
 
@@ -129,26 +130,20 @@ def show(report: BenchReport, stream: Any) -> None:
     print_lines(out, "Notes", report.notes)
 
 
-def _write(report: BenchReport, outputs: dict[str, str]) -> None:
+def _write(report: BenchReport, out: Destinations) -> None:
+    """A chart comes last: it may have nothing to draw, and what was measured is not to be lost by it."""
     from graphlab.report.bench_writers import bench_json, bench_markdown
     from graphlab.timing.figure import bench_figure
 
-    texts: dict[str, str] = {}
-    if "--json" in outputs:
-        texts[outputs["--json"]] = bench_json(report)
-    if "--markdown" in outputs:
-        texts[outputs["--markdown"]] = bench_markdown(report)
-    if "--html" in outputs:
-        texts[outputs["--html"]] = _page(report)
-    write_outputs(texts)  # first: a chart may have nothing to draw, and what was measured is not to be lost by it
-    plot = outputs.get("--plot")
+    out.write_each(report, {"--json": bench_json, "--markdown": bench_markdown, "--html": _page})
+    plot = out.paths.get("--plot")
     if plot is None:
         return
     figure = bench_figure(report)
     if Path(plot).suffix == ".png":
         _write_png(figure, Path(plot))
     else:
-        write_outputs({plot: _drawn(figure, report, Path(plot).suffix)})
+        out.write({"--plot": _drawn(figure, report, Path(plot).suffix)})
 
 
 def _drawn(figure: Figure, report: BenchReport, suffix: str) -> str:

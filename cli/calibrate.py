@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from graphlab.cli.destinations import destinations
 from graphlab.cli.options import Html
-from graphlab.cli.output import STDOUT, OutputError, check_outputs, write_outputs
+from graphlab.cli.output import STDOUT, OutputError
 
 if TYPE_CHECKING:
     from graphlab.hardware import Hardware
@@ -31,20 +32,20 @@ def calibrate(
     html: Html = None,
 ) -> None:
     """Measures this machine, about a minute, and writes a device file."""
-    check_outputs({"--output": output, **({"--html": html} if html is not None else {})})
-    if output != STDOUT and Path(output).exists() and not force:
-        raise OutputError(f"{output} is there already", hint="--force replaces it, -o writes elsewhere")
-    if output != STDOUT and Path(output).suffix != ".toml":
-        raise typer.BadParameter(f"{output} does not end in .toml", param_hint="'--output'")
-    from graphlab.calibrating.device import calibrate as measure
-    from graphlab.calibrating.device import device_text
-    from graphlab.cli.render import progress
+    with destinations({"--output": output, "--html": html}) as out:
+        if output != STDOUT and Path(output).exists() and not force:
+            raise OutputError(f"{output} is there already", hint="--force replaces it, -o writes elsewhere")
+        if output != STDOUT and Path(output).suffix != ".toml":
+            raise typer.BadParameter(f"{output} does not end in .toml", param_hint="'--output'")
+        from graphlab.calibrating.device import calibrate as measure
+        from graphlab.calibrating.device import device_text
+        from graphlab.cli.render import progress
 
-    with progress(rounds + 1) as step:
-        found = measure(title=name, threads=threads, rounds=rounds, budget=budget, progress=step)
-    text = device_text(found)
-    write_outputs({output: text, **({html: _page(text)} if html is not None else {})})
-    show(found, sys.stderr if STDOUT in (output, html) else sys.stdout)
+        with progress(rounds + 1) as step:
+            found = measure(title=name, threads=threads, rounds=rounds, budget=budget, progress=step)
+        text = device_text(found)
+        out.write_each(text, {"--output": str, "--html": _page})
+        out.show(partial(show, found))
 
 
 def _page(text: str) -> str:

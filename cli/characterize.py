@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from graphlab.cli.destinations import Destinations, destinations
 from graphlab.cli.options import Bindings, NoCache, parse_bindings
-from graphlab.cli.output import STDOUT, check_folder, check_outputs, write_folder, write_outputs
+from graphlab.cli.output import check_folder, write_folder
 
 if TYPE_CHECKING:
     from graphlab.report.characterization_data import CharacterizationReport
@@ -44,40 +45,38 @@ def characterize(
     svg: Annotated[Path | None, typer.Option("--svg", metavar="DIR", help="A picture a figure.")] = None,
 ) -> None:
     """Where the time of whole generations goes on a device."""
-    given = {"--json": json, "--html": html}
-    outputs = {option: path for option, path in given.items() if path is not None}
-    check_outputs(outputs)
-    for option, folder in (("--csv", csv), ("--svg", svg)):
-        check_folder(folder, option, outputs)
     if tiny and models:
         raise typer.BadParameter("--tiny is the whole suite; name MODEL-tiny for one", param_hint="'--tiny'")
     if budget is not None and not measured:
         raise typer.BadParameter("only --measured measures", param_hint="'--budget'")
     values = parse_bindings(bindings)
-    from graphlab.cli.render import progress
-    from graphlab.hardware import load_device
+    with destinations({"--json": json, "--html": html}) as out:
+        for option, folder in (("--csv", csv), ("--svg", svg)):
+            check_folder(folder, option, out.paths)
+        from graphlab.cli.render import progress
+        from graphlab.hardware import load_device
 
-    hardware = load_device(device)
-    from graphlab.characterization.suite import SUITE, TINY
-    from graphlab.characterizing import run
+        hardware = load_device(device)
+        from graphlab.characterization.suite import SUITE, TINY
+        from graphlab.characterizing import run
 
-    chosen = list(models) if models else list(TINY if tiny else SUITE)
-    with progress(len(chosen)) as report_model:
-        report = run(
-            chosen,
-            hardware,
-            values,
-            figure_names=figure,
-            dtype=dtype,
-            sweeps=sweeps,
-            measured=measured,
-            budget=budget,
-            cache=not no_cache,
-            jobs=jobs if jobs is not None else min(2, os.cpu_count() or 1, len(chosen)),
-            progress=report_model,
-        )
-    show(report, sys.stderr if STDOUT in outputs.values() else sys.stdout)
-    _write(report, outputs, csv, svg)
+        chosen = list(models) if models else list(TINY if tiny else SUITE)
+        with progress(len(chosen)) as tell:
+            report = run(
+                chosen,
+                hardware,
+                values,
+                figure_names=figure,
+                dtype=dtype,
+                sweeps=sweeps,
+                measured=measured,
+                budget=budget,
+                cache=not no_cache,
+                jobs=jobs if jobs is not None else min(2, os.cpu_count() or 1, len(chosen)),
+                progress=tell,
+            )
+        _write(report, out, csv, svg)
+        out.show(partial(show, report))
 
 
 def show(report: CharacterizationReport, stream: Any) -> None:
@@ -108,14 +107,12 @@ def show(report: CharacterizationReport, stream: Any) -> None:
     print_lines(out, "Notes", report.notes)
 
 
-def _write(report: CharacterizationReport, outputs: dict[str, str], csv: Path | None, svg: Path | None) -> None:
+def _write(report: CharacterizationReport, out: Destinations, csv: Path | None, svg: Path | None) -> None:
     from graphlab.report.characterization_writers import to_html, to_json
 
-    writers = {"--json": to_json, "--html": to_html}
-    texts = {path: writers[option](report) for option, path in outputs.items()}
     tables = {f"{figure.name}.csv": figure.to_csv() for figure in report.figures}
     drawn = {f"{figure.name}.svg": figure.to_svg() for figure in report.figures} if svg is not None else {}
     pictures = {name: text for name, text in drawn.items() if text is not None}
-    write_outputs(texts)
+    out.write_each(report, {"--json": to_json, "--html": to_html})
     write_folder(csv, tables)
     write_folder(svg, pictures)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import sys
+from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from graphlab.cli.destinations import Writers, destinations
 from graphlab.cli.options import (
+    DEPTH,
     Bindings,
     Config,
     Device,
@@ -20,19 +23,18 @@ from graphlab.cli.options import (
     Static,
     Strict,
     TrustPickle,
+    check_depth,
     parse_bindings,
     parse_inputs,
 )
-from graphlab.cli.output import STDOUT, check_outputs, write_outputs
 
 if TYPE_CHECKING:
     from graphlab.report.diff_data import DiffReport
 
 VIOLATED, UNKNOWN = 3, 4
 """Exit codes of --fail-if: a rule was violated; none was, and one is about something unknown."""
-_TOP = 20
+_ROWS = 20
 _INPUT = "NAME=SHAPE:DTYPE"
-_DEPTH = 2
 
 
 class By(StrEnum):
@@ -75,7 +77,7 @@ def diff(
     depth: Annotated[
         int | None, typer.Option("--depth", min=1, metavar="N", help="Names of a module path with --by module: 2.")
     ] = None,
-    top: Annotated[int, typer.Option("--top", min=1, metavar="N", help="Rows of that table.")] = _TOP,
+    top: Annotated[int, typer.Option("--top", min=1, metavar="N", help="Rows of that table.")] = _ROWS,
     inputs: Inputs = None,
     strict: Strict = False,
     static: Static = False,
@@ -91,42 +93,38 @@ def diff(
     html: Html = None,
 ) -> None:
     """What differs between two models, programs, reports or timings; --fail-if makes it a check for CI."""
-    given = {"--json": json, "--markdown": markdown, "--html": html}
-    outputs = {option: path for option, path in given.items() if path is not None}
-    if depth is not None and by is not By.module:
-        raise typer.BadParameter("only --by module has a depth", param_hint="'--depth'")
-    check_outputs(outputs)
+    check_depth(depth, by)
     _check_rules(fail_if or ())
     sets = (parse_bindings(bindings), parse_bindings(only_a), parse_bindings(only_b))
     shapes = (parse_inputs([*(inputs or ()), *(inputs_a or ())]), parse_inputs([*(inputs or ()), *(inputs_b or ())]))
-    from graphlab.cli.render import progress
-    from graphlab.comparing import run
-    from graphlab.diffing.opening import SourceOptions
+    with destinations({"--json": json, "--markdown": markdown, "--html": html}) as out:
+        from graphlab.cli.render import progress
+        from graphlab.comparing import diff as compared
+        from graphlab.diffing.opening import SourceOptions
 
-    with progress(2) as tell:
-        report = run(
-            a,
-            b,
-            sets[0],
-            stage=stage,
-            stage_a=stage_a,
-            stage_b=stage_b,
-            device=device,
-            per=per.value if per is not None else None,
-            fail_if=fail_if or (),
-            only_a=sets[1],
-            only_b=sets[2],
-            dynamic=not static,
-            strict=strict,
-            cache=not no_cache,
-            progress=tell,
-            options_a=SourceOptions(config_a or config, trust_pickle, shapes[0]),
-            options_b=SourceOptions(config_b or config, trust_pickle, shapes[1]),
-        )
-    chosen = by.value if by is not None else None
-    cut = depth if depth is not None else _DEPTH
-    show(report, chosen, cut, top, sys.stderr if STDOUT in outputs.values() else sys.stdout)
-    _write(report, outputs, chosen, cut, top)
+        with progress(2) as tell:
+            report = compared(
+                a,
+                b,
+                stage=stage,
+                stage_a=stage_a,
+                stage_b=stage_b,
+                device=device,
+                per=per.value if per is not None else None,
+                fail_if=fail_if or (),
+                both=sets[0],
+                only_a=sets[1],
+                only_b=sets[2],
+                dynamic=not static,
+                strict=strict,
+                cache=not no_cache,
+                progress=tell,
+                options_a=SourceOptions(config_a or config, trust_pickle, shapes[0]),
+                options_b=SourceOptions(config_b or config, trust_pickle, shapes[1]),
+            )
+        listed = Listed(by.value if by is not None else None, depth if depth is not None else DEPTH, top)
+        out.write_each(report, _writers(listed))
+        out.show(partial(show, report, listed))
     code = {"violated": VIOLATED, "unknown": UNKNOWN}.get(report.outcome(), 0)
     if code:
         raise typer.Exit(code)
@@ -144,7 +142,16 @@ def _check_rules(rules: list[str] | tuple[str, ...]) -> None:
             raise typer.BadParameter(str(error), param_hint="'--fail-if'") from error
 
 
-def show(report: DiffReport, by: str | None, depth: int, top: int, stream: Any) -> None:
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What changes are listed by, names of a module path among them, and how many rows."""
+
+    by: str | None
+    depth: int
+    top: int
+
+
+def show(report: DiffReport, listed: Listed, stream: Any) -> None:
     """The whole report on `stream`, for a human: settings first, rules last."""
     from graphlab.cli.render import console, print_fields, print_lines, print_table
     from graphlab.report.diff_tables import diff_fields, rule_lines
@@ -153,7 +160,7 @@ def show(report: DiffReport, by: str | None, depth: int, top: int, stream: Any) 
 
     out = console(stream)
     print_fields(out, diff_fields(report))
-    for item in body(report, by, depth=depth, top=top):
+    for item in body(report, listed.by, depth=listed.depth, top=listed.top):
         if isinstance(item, Table):
             print_table(out, item)
         else:
@@ -161,18 +168,13 @@ def show(report: DiffReport, by: str | None, depth: int, top: int, stream: Any) 
     print_lines(out, "Rules", rule_lines(report))
 
 
-def _write(report: DiffReport, outputs: dict[str, str], by: str | None, depth: int, top: int) -> None:
+def _writers(listed: Listed) -> Writers:
+    from graphlab.pages.diff import diff_document
     from graphlab.report.diff_writers import diff_markdown
+    from graphlab.report.html import to_html
     from graphlab.report.json_writer import to_json
 
-    texts: dict[str, str] = {}
-    if "--json" in outputs:
-        texts[outputs["--json"]] = to_json(report)
-    if "--markdown" in outputs:
-        texts[outputs["--markdown"]] = diff_markdown(report, by, depth=depth, top=top)
-    if "--html" in outputs:
-        from graphlab.pages.diff import diff_document
-        from graphlab.report.html import to_html
+    def markdown(report: DiffReport) -> str:
+        return diff_markdown(report, listed.by, depth=listed.depth, top=listed.top)
 
-        texts[outputs["--html"]] = to_html(diff_document(report))
-    write_outputs(texts)
+    return {"--json": to_json, "--markdown": markdown, "--html": lambda report: to_html(diff_document(report))}

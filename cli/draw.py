@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from graphlab.cli.destinations import Destinations, destinations
 from graphlab.cli.options import (
     Bindings,
     Config,
@@ -21,7 +22,7 @@ from graphlab.cli.options import (
     TrustPickle,
     load_workload,
 )
-from graphlab.cli.output import STDOUT, check_outputs, write_outputs
+from graphlab.cli.output import STDOUT, write_output
 
 if TYPE_CHECKING:
     from graphlab.viewers.picture import Picture
@@ -75,36 +76,29 @@ def draw(
 
     kind = format_of(None if output == STDOUT else output, format.value if format is not None else None)
     _check(kind, device, limit, mask, runtime, expand)
-    paths = _paths(kind, output, timed=device is not None, masks=len(mask or ()))
-    check_outputs(paths)
-    from graphlab.cli.render import progress
-    from graphlab.hardware import load_device
+    files = _files(kind, output, timed=device is not None, masks=len(mask or ()))
+    with destinations({"-o": output}, files) as out:
+        from graphlab.cli.render import progress
+        from graphlab.drawing import draw as drawn
+        from graphlab.hardware import load_device
 
-    hardware = load_device(device) if device is not None else None
-    workload = load_workload(source, bindings, inputs, config, trust_pickle=trust_pickle, static=static)
-    with progress(1 if stage is not None else len(workload.active)) as tell:
-        if kind == "perfetto":
-            from graphlab.tracing import predicted_picture
-
-            assert hardware is not None
-            picture = predicted_picture(
+        hardware = load_device(device) if device is not None else None  # before the model is loaded
+        workload = load_workload(source, bindings, inputs, config, trust_pickle=trust_pickle, static=static)
+        with progress(1 if stage is not None else len(workload.active)) as tell:
+            picture = drawn(
                 workload,
-                hardware,
+                format=kind,
+                device=hardware,
                 stage=stage,
-                runtime=(runtime or Runtime.eager).value,
-                expand=1 if expand is None else expand,
+                masks=mask or (),
+                limit=limit,
+                runtime=runtime.value if runtime is not None else None,
+                expand=expand,
+                dynamic=not static,
                 cache=not no_cache,
                 progress=tell,
             )
-        else:
-            from graphlab.drawing import drawing, graph_picture
-            from graphlab.stage_analysis import Options
-
-            how = Options(dynamic=not static, cache=not no_cache)
-            picture = graph_picture(kind, drawing(workload, how, hardware, stage, mask or (), tell), limit)
-    files = {STDOUT: picture.text} if output == STDOUT else picture.files(output)
-    show(picture, list(files), sys.stderr if output == STDOUT else sys.stdout)
-    write_outputs(files)
+        out.show(partial(show, picture, _write(picture, output, out)))
 
 
 def _check(
@@ -124,15 +118,23 @@ def _check(
             raise typer.BadParameter(f"--format {kind} takes none", param_hint=f"'{option}'")
 
 
-def _paths(kind: str, output: str, *, timed: bool, masks: int) -> dict[str, str]:
-    """{what: where} of every file that will be written; on standard output there is one."""
+def _files(kind: str, output: str, *, timed: bool, masks: int) -> dict[str, str]:
+    """{what: where} of every file that will be written beside `output`; none beside standard output."""
     from graphlab.viewers.formats import overlay_names, overlay_path
 
-    found = {"-o": output}
-    if kind == "model-explorer" and output != STDOUT:
-        names = overlay_names(timed=timed, masks=masks)
-        found |= {f"its overlay {name}": overlay_path(output, name) for name in names}
-    return found
+    if kind != "model-explorer" or output == STDOUT:
+        return {}
+    return {f"its overlay {name}": overlay_path(output, name) for name in overlay_names(timed=timed, masks=masks)}
+
+
+def _write(picture: Picture, output: str, out: Destinations) -> list[str]:
+    """Writes the picture and its overlays; where they are."""
+    out.write({"-o": picture.text})
+    files = {} if output == STDOUT else picture.files(output)
+    for path, text in files.items():
+        if path != output:
+            write_output(path, text)
+    return list(files) or [STDOUT]
 
 
 def show(picture: Picture, paths: list[str], stream: Any) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from graphlab.cli.destinations import Writers, destinations
 from graphlab.cli.options import (
     Bindings,
     Config,
@@ -24,7 +25,7 @@ from graphlab.cli.options import (
     load_workload,
     parse_level,
 )  # fmt: skip
-from graphlab.cli.output import STDOUT, check_folder, check_outputs, write_outputs
+from graphlab.cli.output import STDOUT, check_folder
 
 if TYPE_CHECKING:
     from graphlab.report.export_data import ExportReport
@@ -61,35 +62,37 @@ def export(
     html: Html = None,
 ) -> None:
     """Writes a model as ONNX: fused for its target, compared with PyTorch, with where it comes from in its metadata."""
-    given = {"--json": json, "--markdown": markdown, "--html": html}
-    outputs = {option: path for option, path in given.items() if path is not None}
     level = parse_level(rewrite, most=3)
-    from graphlab.cli.render import progress
-    from graphlab.exporter import ExportPlan, export_models, is_folder
-    from graphlab.exporting.options import ExportOptions
-    from graphlab.exporting.targets import target_named
-    from graphlab.rewriter import chosen_passes
-
-    _check_output(output, outputs, folder=is_folder(output))
-    options = ExportOptions(target_named(target).at(opset), dtype, check=check, force=force, tolerance=tolerance)
     check_passes(passes or ())
-    chosen = chosen_passes(level, passes or ())
-    workload = load_workload(source, bindings, inputs, config, trust_pickle=trust_pickle, static=static)
-    plan = ExportPlan(workload, chosen, options, weights, dynamic=not static, trust_pickle=trust_pickle)
-    with progress(1 if stage is not None else len(workload.active)) as tell:
-        report = export_models(plan, output, stage, tell)
-    show(report, sys.stderr if STDOUT in outputs.values() else sys.stdout)
-    write_outputs(_texts(report, outputs))
+    with destinations({"--json": json, "--markdown": markdown, "--html": html}, _file(output)) as out:
+        check_folder(_folder(output), "-o", out.paths)
+        from graphlab.cli.render import progress
+        from graphlab.exporter import ExportPlan, export_models
+        from graphlab.exporting.options import ExportOptions
+        from graphlab.exporting.targets import target_named
+        from graphlab.rewriter import chosen_passes
+
+        options = ExportOptions(target_named(target).at(opset), dtype, check=check, force=force, tolerance=tolerance)
+        chosen = chosen_passes(level, passes or ())
+        workload = load_workload(source, bindings, inputs, config, trust_pickle=trust_pickle, static=static)
+        plan = ExportPlan(workload, chosen, options, weights, dynamic=not static, trust_pickle=trust_pickle)
+        with progress(1 if stage is not None else len(workload.active)) as tell:
+            report = export_models(plan, output, stage, tell)
+        out.write_each(report, _writers())
+        out.show(partial(show, report))
 
 
-def _check_output(output: str, outputs: dict[str, str], *, folder: bool) -> None:
+def _file(output: str) -> dict[str, str]:
+    """{"-o": the file that is written}; nothing for a folder. BadParameter for standard output."""
     if output == STDOUT:
         raise typer.BadParameter("a model is no text; name a file or a folder", param_hint="'-o'")
-    if folder:
-        check_outputs(outputs)
-        check_folder(Path(output), "-o", outputs)
-    else:
-        check_outputs({**outputs, "-o": output})
+    return {} if _folder(output) is not None else {"-o": output}
+
+
+def _folder(output: str) -> Path | None:
+    from graphlab.exporter import is_folder
+
+    return Path(output) if is_folder(output) else None
 
 
 def show(report: ExportReport, stream: Any) -> None:
@@ -107,12 +110,11 @@ def show(report: ExportReport, stream: Any) -> None:
     print_lines(out, "Assumptions", report.assumptions)
 
 
-def _texts(report: ExportReport, outputs: dict[str, str]) -> dict[str, str]:
+def _writers() -> Writers:
     from graphlab.pages.saved import page_of
     from graphlab.report.export_writers import export_json, export_markdown
 
     def page(item: ExportReport) -> str:
         return page_of(item.to_dict())
 
-    writers = {"--json": export_json, "--markdown": export_markdown, "--html": page}
-    return {path: writers[option](report) for option, path in outputs.items()}
+    return {"--json": export_json, "--markdown": export_markdown, "--html": page}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from graphlab.cli.destinations import Destinations, destinations
 from graphlab.cli.options import Html
-from graphlab.cli.output import STDOUT, check_outputs, write_outputs
 
 if TYPE_CHECKING:
     from graphlab.catalogue.data import Listing
@@ -18,52 +18,45 @@ Json = Annotated[str | None, typer.Option("--json", metavar="FILE", help="The li
 
 def passes(json: Json = None, html: Html = None) -> None:
     """Lists the installed passes, who they come from, and their options."""
-    outputs = _outputs(json, html)
-    from graphlab.catalogue import passes as listed
+    with destinations({"--json": json, "--html": html}) as out:
+        from graphlab.catalogue import passes as listed
 
-    _hand_out(listed.listing(), outputs)
+        _hand_out(listed.listing(), out)
 
 
 def models(json: Json = None, html: Html = None) -> None:
     """Lists the models that can be named, built-in and of plug-ins."""
-    outputs = _outputs(json, html)
-    from graphlab.catalogue import models as listed
+    with destinations({"--json": json, "--html": html}) as out:
+        from graphlab.catalogue import models as listed
 
-    _hand_out(listed.listing(), outputs)
+        _hand_out(listed.listing(), out)
 
 
 def devices(json: Json = None, html: Html = None) -> None:
     """Lists the devices whose peaks are known, with the source of every number."""
-    outputs = _outputs(json, html)
-    from graphlab.catalogue import devices as listed
+    with destinations({"--json": json, "--html": html}) as out:
+        from graphlab.catalogue import devices as listed
 
-    _hand_out(listed.listing(), outputs)
+        _hand_out(listed.listing(), out)
 
 
 def backends(json: Json = None, html: Html = None) -> None:
     """Lists the installed backends, whether each can run here, and their options."""
-    outputs = _outputs(json, html)
-    from graphlab.catalogue import backends as listed
+    with destinations({"--json": json, "--html": html}) as out:
+        from graphlab.catalogue import backends as listed
 
-    _hand_out(listed.listing(), outputs)
-
-
-def _outputs(json: str | None, html: str | None) -> dict[str, str]:
-    outputs = {option: path for option, path in (("--json", json), ("--html", html)) if path is not None}
-    check_outputs(outputs)
-    return outputs
+        _hand_out(listed.listing(), out)
 
 
-def _hand_out(listing: Listing, outputs: dict[str, str]) -> None:
-    show(listing, sys.stderr if STDOUT in outputs.values() else sys.stdout)
-    texts = {"--json": _json, "--html": _page}
-    write_outputs({path: texts[option](listing) for option, path in outputs.items()})
+def _hand_out(listing: Listing, out: Destinations) -> None:
+    out.write_each(listing, {"--json": _json, "--html": _page})
+    out.show(partial(show, listing))
 
 
 def _json(listing: Listing) -> str:
-    import json
+    from json import dumps
 
-    return json.dumps(listing.to_dict(), indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+    return dumps(listing.to_dict(), indent=2, ensure_ascii=True, allow_nan=False) + "\n"
 
 
 def _page(listing: Listing) -> str:

@@ -14,6 +14,7 @@ from graphlab.cli.analyze import analyze
 from graphlab.cli.bench import bench
 from graphlab.cli.calibrate import calibrate
 from graphlab.cli.characterize import characterize
+from graphlab.cli.destinations import forget_reader
 from graphlab.cli.diff import diff
 from graphlab.cli.draw import draw
 from graphlab.cli.erase.app import erase
@@ -77,9 +78,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with ended_in_order():
             code = _run(args)
-        sys.stdout.flush()
+        _flush()
     except BrokenPipeError:
-        return _closed_pipe()
+        forget_reader(sys.stdout)
+        return OK
     except KeyboardInterrupt:
         _say("interrupted")
         return INTERRUPTED
@@ -131,10 +133,12 @@ def _say(message: str) -> None:
     print("".join(c if c.isprintable() else repr(c)[1:-1] for c in line), file=sys.stderr)
 
 
-def _closed_pipe() -> int:
-    """The reader (`head`, a pager) has what it wanted: no message, and nothing to flush at exit either."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return OK
+def _flush() -> None:
+    """A reader that is gone by now changes nothing about how the command ended."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        forget_reader(sys.stdout)
 
 
 if __name__ == "__main__":

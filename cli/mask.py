@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from graphlab.cli.destinations import Writers, destinations
 from graphlab.cli.options import Bindings, Config, Html, Inputs, Source, Stage, Static, TrustPickle, load_workload
-from graphlab.cli.output import STDOUT, OutputError, check_outputs, write_outputs
+from graphlab.cli.output import OutputError
 
 if TYPE_CHECKING:
     from graphlab.masks.placement import Placement
@@ -33,20 +34,17 @@ def mask(
     ] = None,
 ) -> None:
     """Where masks let a model change: density and saliency by role, attention, block and layer."""
-    given = {"--json": json, "--markdown": markdown, "--html": html, "--csv": csv, "--svg": svg}
-    outputs = {option: path for option, path in given.items() if path is not None}
-    check_outputs(outputs)
-    from graphlab.api import one_stage
-    from graphlab.masks.placement import placement
-    from graphlab.rewriter import stage_program
+    with destinations({"--json": json, "--markdown": markdown, "--html": html, "--csv": csv, "--svg": svg}) as out:
+        from graphlab.api import one_stage
+        from graphlab.masks.placement import placement
+        from graphlab.rewriter import stage_program
 
-    workload = load_workload(source, bindings, inputs, config, trust_pickle=trust_pickle, static=static)
-    name = one_stage(workload, _stage(workload, stage))
-    program = stage_program(workload, name, dynamic=not static)
-    found = placement(source, name, program.graph, masks)
-    texts = _texts(found, outputs)
-    show(found, sys.stderr if STDOUT in outputs.values() else sys.stdout)
-    write_outputs(texts)
+        workload = load_workload(source, bindings, inputs, config, trust_pickle=trust_pickle, static=static)
+        name = one_stage(workload, _stage(workload, stage))
+        program = stage_program(workload, name, dynamic=not static)
+        found = placement(source, name, program.graph, masks)
+        out.write_each(found, _writers())
+        out.show(partial(show, found))
 
 
 def _stage(workload: Any, stage: str | None) -> str | None:
@@ -66,23 +64,28 @@ def show(found: Placement, stream: Any) -> None:
         print_table(out, table)
 
 
-def _texts(found: Placement, outputs: dict[str, str]) -> dict[str, str]:
-    from graphlab.masks.placement import to_json, to_markdown, u_shape
+def _writers() -> Writers:
+    from graphlab.masks.placement import to_json, to_markdown
     from graphlab.pages.others import mask_document
     from graphlab.report.html import to_html
 
     def page(item: Placement) -> str:
         return to_html(mask_document(item))
 
-    writers = {"--json": to_json, "--markdown": to_markdown, "--html": page}
-    texts = {}
-    for option, path in outputs.items():
-        if option in writers:
-            texts[path] = writers[option](found)
-            continue
-        figure = u_shape(found)
-        made = figure.to_csv() if option == "--csv" else figure.to_svg()
-        if made is None:
-            raise OutputError(f"there is nothing to draw for {option}: {'; '.join(figure.notes)}")
-        texts[path] = made
-    return texts
+    return {"--json": to_json, "--markdown": to_markdown, "--html": page, "--csv": _csv, "--svg": _svg}
+
+
+def _csv(found: Placement) -> str:
+    from graphlab.masks.placement import u_shape
+
+    return u_shape(found).to_csv()
+
+
+def _svg(found: Placement) -> str:
+    from graphlab.masks.placement import u_shape
+
+    figure = u_shape(found)
+    made = figure.to_svg()
+    if made is None:
+        raise OutputError(f"there is nothing to draw for --svg: {'; '.join(figure.notes)}")
+    return made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,7 +37,7 @@ Config = Annotated[
 ]
 TrustPickle = Annotated[bool, typer.Option("--trust-pickle", help="Run the code in a pickled module. Dangerous.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Capture again, neither reading nor writing the cache.")]
-PASS_SPEC = "NAME|FILE.py:CLASS[,KEY=VALUE]..."
+PASS_SPEC = "NAME|FILE.py[:CLASS][,KEY=VALUE]..."
 Passes = Annotated[
     list[str] | None,
     typer.Option("--pass", metavar=PASS_SPEC, help="A pass, after those of the level; repeat."),
@@ -123,9 +123,21 @@ def check_passes(specs: Sequence[str]) -> None:
 
     for spec in specs:
         parsed = parse_spec(spec)
-        named = parsed.member if parsed.path is not None else parsed.name
-        if not named.strip() or not all("=" in setting for setting in parsed.settings):
+        named = parsed.path is not None or bool(parsed.name.strip())
+        if not named or not all("=" in setting for setting in parsed.settings):
             raise typer.BadParameter(f"{spec!r} is not {PASS_SPEC}", param_hint="'--pass'")
+
+
+TOP: Mapping[str, int] = {"module": 20, "op": 20}
+"""Rows of a table of costs or times by what there are many of; --top says another number."""
+DEPTH = 2
+"""Names of a module path that such a table has where --depth does not say."""
+
+
+def check_depth(depth: int | None, by: str | None) -> None:
+    """BadParameter for a depth of anything but modules."""
+    if depth is not None and by != "module":
+        raise typer.BadParameter("only --by module has a depth", param_hint="'--depth'")
 
 
 def parse_level(text: str, most: int = 2) -> int:

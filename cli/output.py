@@ -77,7 +77,7 @@ def write_folder(path: Path | None, texts: Mapping[str, str]) -> None:
     except OSError as error:
         raise OutputError(f"cannot make the folder {path}: {error.strerror or error}") from error
     for name, text in texts.items():
-        _write(path / name, text)
+        write_output(path / name, text)
 
 
 def write_outputs(texts: Mapping[str, str]) -> None:
@@ -86,12 +86,12 @@ def write_outputs(texts: Mapping[str, str]) -> None:
         if path == STDOUT:
             sys.stdout.write(text)
         else:
-            _write(Path(path), text)
+            write_output(path, text)
 
 
-def _write(path: Path, text: str) -> None:
+def write_output(path: str | Path, text: str) -> None:
     """Writes beside the target and renames, so that a reader sees the old file or the whole new one."""
-    target = path.resolve()
+    target = Path(path).resolve()
     data = text.encode("utf-8", "backslashreplace")
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:

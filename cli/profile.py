@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from graphlab.cli.analyze import By
-from graphlab.cli.options import Bindings, Config, Html, Inputs, Source, Stage, TrustPickle, load_workload
-from graphlab.cli.output import STDOUT, check_outputs, write_outputs
+from graphlab.cli.destinations import Destinations, destinations
+from graphlab.cli.options import (
+    DEPTH,
+    TOP,
+    Bindings,
+    Config,
+    Html,
+    Inputs,
+    Source,
+    Stage,
+    TrustPickle,
+    check_depth,
+    load_workload,
+)
 
 if TYPE_CHECKING:
     from graphlab.report.profile_data import ProfileReport
@@ -22,10 +34,6 @@ class TorchDevice(StrEnum):
 
     cpu = "cpu"
     cuda = "cuda"
-
-
-_TOP = {"module": 20, "op": 20}
-_DEPTH = 2
 
 
 def profile(
@@ -59,40 +67,35 @@ def profile(
     ] = None,
 ) -> None:
     """Runs a model on this machine and says where the time went."""
-    given = {"--json": json, "--csv": csv, "--markdown": markdown, "--html": html, "--trace": trace}
-    outputs = {option: path for option, path in given.items() if path is not None}
-    if depth is not None and by is not By.module:
-        raise typer.BadParameter("only --by module has a depth", param_hint="'--depth'")
-    if predicted is not None and not {"--trace", "--html", "--json"} & outputs.keys():
+    check_depth(depth, by)
+    if predicted is not None and json is None and html is None and trace is None:
         raise typer.BadParameter("estimates go into --html, --json or --trace: give one", param_hint="'--predicted'")
-    check_outputs(outputs)
-    from graphlab.cli.render import progress
-    from graphlab.hardware import load_device
+    asked = {"--json": json, "--csv": csv, "--markdown": markdown, "--html": html, "--trace": trace}
+    with destinations(asked) as out:
+        from graphlab.cli.render import progress
+        from graphlab.hardware import load_device
 
-    hardware = load_device(predicted) if predicted is not None else None  # before the model is loaded
-    workload = load_workload(source, bindings, inputs, config, trust_pickle=trust_pickle, static=True)
-    from graphlab.profiling import profile as profile_workload
+        hardware = load_device(predicted) if predicted is not None else None  # before the model is loaded
+        workload = load_workload(source, bindings, inputs, config, trust_pickle=trust_pickle, static=True)
+        from graphlab.profiling import profile as profile_workload
 
-    with progress(1 if stage is not None else len(workload.active)) as report_stage:
-        report = profile_workload(
-            workload,
-            stage=stage,
-            rounds=rounds,
-            budget=budget,
-            threads=threads,
-            dtype=dtype,
-            device=device.value,
-            predicted=hardware,
-            progress=report_stage,
-        )
-    picture = _trace(report, workload, hardware, stage) if trace is not None else None
-    stream = sys.stderr if STDOUT in outputs.values() else sys.stdout
-    show(report, by.value, depth or _DEPTH, top or _TOP.get(by.value), stream)
-    texts = _texts(report, outputs)
-    if picture is not None and trace is not None:
-        show_trace(picture, stream)
-        texts[trace] = picture.text
-    write_outputs(texts)
+        with progress(1 if stage is not None else len(workload.active)) as tell:
+            report = profile_workload(
+                workload,
+                stage=stage,
+                rounds=rounds,
+                budget=budget,
+                threads=threads,
+                dtype=dtype,
+                device=device.value,
+                predicted=hardware,
+                progress=tell,
+            )
+        picture = _trace(report, workload, hardware, stage) if trace is not None else None
+        _write(report, picture, out)
+        out.show(lambda stream: show(report, by.value, depth or DEPTH, top or TOP.get(by.value), stream))
+        if picture is not None:
+            out.show(partial(show_trace, picture))
 
 
 def show(report: ProfileReport, by: str, depth: int, top: int | None, stream: Any) -> None:
@@ -108,7 +111,7 @@ def show(report: ProfileReport, by: str, depth: int, top: int | None, stream: An
     print_lines(out, "Notes", profile_notes(report))
 
 
-def _texts(report: ProfileReport, outputs: dict[str, str]) -> dict[str, str]:
+def _write(report: ProfileReport, trace: Picture | None, out: Destinations) -> None:
     from graphlab.pages.profile import profile_document
     from graphlab.report.html import to_html
     from graphlab.report.profile_writers import profile_csv, profile_json, profile_markdown
@@ -116,8 +119,11 @@ def _texts(report: ProfileReport, outputs: dict[str, str]) -> dict[str, str]:
     def page(item: ProfileReport) -> str:
         return to_html(profile_document(item))
 
-    writers = {"--json": profile_json, "--csv": profile_csv, "--markdown": profile_markdown, "--html": page}
-    return {path: writers[option](report) for option, path in outputs.items() if option in writers}
+    out.write_each(
+        report, {"--json": profile_json, "--csv": profile_csv, "--markdown": profile_markdown, "--html": page}
+    )
+    if trace is not None:
+        out.write({"--trace": trace.text})
 
 
 def _trace(report: ProfileReport, workload: Any, hardware: Any, stage: str | None) -> Picture:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from graphlab.cli.destinations import destinations
 from graphlab.cli.options import Html
-from graphlab.cli.output import STDOUT, OutputError, check_outputs, write_outputs
+from graphlab.cli.output import STDOUT, OutputError
 
 if TYPE_CHECKING:
     import torch
@@ -51,32 +52,30 @@ def run(
     html: Html = None,
 ) -> None:
     """Generates an image or a video with an exported folder, in ONNX Runtime and with diffusers' scheduler."""
-    outputs = {option: path for option, path in (("--json", json), ("--html", html)) if path is not None}
     if output is not None and output.suffix not in FORMATS:
         raise typer.BadParameter(f"{output} is none of {', '.join(FORMATS)}", param_hint="'-o'")
-    check_outputs({**outputs, **({"-o": str(output)} if output is not None else {})})
-    from graphlab.running import run as run_folder
+    with destinations({"--json": json, "--html": html}, {} if output is None else {"-o": str(output)}) as out:
+        from graphlab.running import run as run_folder
 
-    result = run_folder(
-        folder,
-        prompt,
-        prompt_ids=prompt_ids or (),
-        negative_prompt=negative_prompt,
-        steps=steps,
-        guidance=guidance,
-        height=height,
-        width=width,
-        frames=frames,
-        seed=seed,
-        provider=provider,
-        threads=threads,
-    )
-    show(result.report, sys.stderr if STDOUT in outputs.values() else sys.stdout)
-    if output is not None:
-        _write(result.values, output)
-        result = _with_file(result, output, outputs.get("--json", STDOUT))
-    texts = {"--json": _json, "--html": _page}
-    write_outputs({path: texts[option](result) for option, path in outputs.items()})
+        result = run_folder(
+            folder,
+            prompt,
+            prompt_ids=prompt_ids or (),
+            negative_prompt=negative_prompt,
+            steps=steps,
+            guidance=guidance,
+            height=height,
+            width=width,
+            frames=frames,
+            seed=seed,
+            provider=provider,
+            threads=threads,
+        )
+        if output is not None:
+            _write(result.values, output)
+            result = _with_file(result, output, out.paths.get("--json", STDOUT))
+        out.write_each(result, {"--json": _json, "--html": _page})
+        out.show(partial(show, result.report))
 
 
 def show(report: RunReport, stream: Any) -> None:

@@ -38,6 +38,7 @@ def diff(
     device: str | os.PathLike[str] | Hardware | None = None,
     per: str | None = None,
     fail_if: Sequence[str] = (),
+    both: Mapping[str, int | float] | None = None,
     only_a: Mapping[str, int | float] | None = None,
     only_b: Mapping[str, int | float] | None = None,
     dynamic: bool = True,
@@ -56,60 +57,13 @@ def diff(
     Each is a source as `analyze` takes it, a report, or the file of one. Two sources are analysed; a source beside a
     report is put through the report's command at the report's bindings, device and options; a program alone takes the
     sizes of the other's inputs. `stage` picks one stage of both, `stage_a` and `stage_b` one of each; `bindings` go to
-    every source that has such a variable, `only_a` and `only_b` to one; `options_a` and `options_b` say how one source
-    is read where `config`, `trust_pickle` and `inputs` are not for both. `per` is "call" or "generation", by default a
+    every source that has such a variable, and so do those of `both`, where a variable may be called like an option;
+    `only_a` and `only_b` go to one. `options_a` and `options_b` say how one source is read where `config`,
+    `trust_pickle` and `inputs` are not for both. `per` is "call" or "generation", by default a
     generation where both sides say what one is. The other options are those of `analyze`. Raises DiffError for what
     cannot be compared, ReportFileError for a report that cannot be read, RuleError and PlaceError for a rule that is
     misspelled or about what neither side has.
     """
-    return run(
-        a,
-        b,
-        bindings,
-        stage=stage,
-        stage_a=stage_a,
-        stage_b=stage_b,
-        device=device,
-        per=per,
-        fail_if=fail_if,
-        only_a=only_a,
-        only_b=only_b,
-        dynamic=dynamic,
-        strict=strict,
-        cache=cache,
-        progress=progress,
-        config=config,
-        trust_pickle=trust_pickle,
-        inputs=inputs,
-        options_a=options_a,
-        options_b=options_b,
-    )
-
-
-def run(
-    a: Comparable,
-    b: Comparable,
-    bindings: Mapping[str, int | float],
-    *,
-    stage: str | None = None,
-    stage_a: str | None = None,
-    stage_b: str | None = None,
-    device: str | os.PathLike[str] | Hardware | None = None,
-    per: str | None = None,
-    fail_if: Sequence[str] = (),
-    only_a: Mapping[str, int | float] | None = None,
-    only_b: Mapping[str, int | float] | None = None,
-    dynamic: bool = True,
-    strict: bool = False,
-    cache: bool = True,
-    progress: Progress = None,
-    config: str | os.PathLike[str] | None = None,
-    trust_pickle: bool = False,
-    inputs: Mapping[str, str] | None = None,
-    options_a: SourceOptions | None = None,
-    options_b: SourceOptions | None = None,
-) -> DiffReport:
-    """`diff` with its bindings in a mapping, where a variable may be called like an option."""
     rules = tuple(parse_rule(text) for text in fail_if)
     if per not in (None, *PER):
         raise DiffError(f"numbers are per {' or '.join(PER)}, not per {per!r}", hint=nearest(str(per), PER).strip())
@@ -118,7 +72,7 @@ def run(
     second = open_side(b, "b", options_b or options, dynamic=dynamic)
     _check_options((first, second), (options_a or options, options_b or options))
     kind = kind_of(first, second)
-    first, second = _asked((first, second), bindings, (only_a or {}, only_b or {}))
+    first, second = _asked((first, second), {**(both or {}), **bindings}, (only_a or {}, only_b or {}))
     if device is not None and not any(isinstance(side, Opened) for side in (first, second)):
         raise DiffError("a device is for sources, and both sides are reports", hint="leave it out")
     wish = Wish(device, dynamic, strict, cache, progress)

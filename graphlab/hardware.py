@@ -35,6 +35,11 @@ tensor cores multiply float32 rounded to 10 bits of mantissa."""
 MOST = 2**63 - 1
 """The largest number a device file may hold."""
 
+LEAST = {"memory_bytes": 10**6, "memory_bandwidth": 10**7, "peak_flops": 10**7}
+"""The least a device may have of it: what is below is in GB, GB/s or TFLOP/s, not in bytes, byte/s and FLOP/s."""
+
+_UNITS = {"memory_bytes": "bytes", "memory_bandwidth": "bytes per second", "peak_flops": "FLOP per second"}
+
 _KEYS = (
     "title", "kind", "memory_bytes", "memory_bandwidth", "peak_flops", "execution", "calibration", "sources", "note",
 )  # fmt: skip
@@ -176,15 +181,15 @@ def parse_device(data: bytes, name: str, path: str) -> Hardware:
     except (ValueError, RecursionError) as error:  # not UTF-8, no TOML, numbers of thousands of digits, deep nesting
         raise DeviceFileError(f"{path} is not a TOML file: {error}") from error
     _check_keys(table, path)
-    peaks = {key: _number(value, f"peak_flops.{key}", path) for key, value in table["peak_flops"].items()}
+    peaks = {key: _base_unit(value, f"peak_flops.{key}", path) for key, value in table["peak_flops"].items()}
     if "float32" not in peaks:
         raise DeviceFileError(f"{path}: peak_flops.float32 is missing", hint="elementwise arithmetic is timed with it")
     return Hardware(
         name=name,
         title=_text(table["title"], "title", path),
         kind=_kind(table["kind"], path),
-        memory_bytes=_whole(table["memory_bytes"], "memory_bytes", path, "bytes"),
-        bandwidth=_number(table["memory_bandwidth"], "memory_bandwidth", path),
+        memory_bytes=_whole(_base_unit(table["memory_bytes"], "memory_bytes", path), "memory_bytes", path, "bytes"),
+        bandwidth=_base_unit(table["memory_bandwidth"], "memory_bandwidth", path),
         peak_flops={key: peaks[key] for key in PEAK_DTYPES if key in peaks},
         execution=_execution(table["execution"], path) if "execution" in table else None,
         calibration=calibration_from(table["calibration"], path) if "calibration" in table else None,
@@ -266,6 +271,17 @@ def _number(value: Any, key: str, path: str) -> float:
         shown = "too large" if isinstance(value, int) and value > MOST else value
         raise DeviceFileError(f"{path}: {key} is {shown}, expected a finite number above 0")
     return value
+
+
+def _base_unit(value: Any, key: str, path: str) -> float:
+    """`_number`, refused where it can only be in another unit."""
+    number, what = _number(value, key, path), key.partition(".")[0]
+    if number < LEAST[what]:
+        raise DeviceFileError(
+            f"{path}: {key} is {number} {_UNITS[what]}, less than any device has",
+            hint=f"it is in {_UNITS[what]}: 2.5 T is 2_500_000_000_000",
+        )
+    return number
 
 
 def _text(value: Any, key: str, path: str) -> str:

@@ -62,7 +62,9 @@ def _resolve(source: str, options: LoadOptions) -> Workload:
         refuse_unused(options, source, inputs=True, config=True)
         return folder_workload(path, source)
     if path.suffix == ".py":
-        raise SourceError(f"{source} names no function", hint=f"write {source}:FUNCTION")
+        from graphlab.sources.function import no_function
+
+        raise no_function(path, source)
     if path.exists():
         from graphlab.sources.file import file_workload
 

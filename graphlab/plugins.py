@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 from graphlab.discovery import chosen
@@ -14,6 +15,10 @@ __all__ = ["Entry", "PassEntry", "PluginError", "called", "find_pass", "own_pass
 
 GROUP = "graphlab.passes"
 NOUN = "pass"
+THROUGH = (
+    "graphlab.passes_base.Analysis, graphlab.rewriting.rewrite.Rewrite or graphlab.hoisting.stage_rewrite.StageRewrite"
+)
+"""What authors of passes derive from."""
 
 PassEntry = Entry[type[Pass]]
 """A pass by name."""
@@ -22,7 +27,7 @@ PassEntry = Entry[type[Pass]]
 @cache
 def registry() -> Registry[type[Pass]]:
     """Every pass of an installed distribution, those that do not work with the reason."""
-    return class_registry(GROUP, Pass, NOUN)
+    return replace(class_registry(GROUP, Pass, NOUN), through=THROUGH)
 
 
 def passes() -> dict[str, PassEntry]:

@@ -231,7 +231,7 @@ def rewrite_program(
     return _split(result, splits, lambda: splits.run(result.program), verify)
 
 
-def _parts(item: StageRewrite, run: Callable[[], StageResult]) -> StageResult:
+def parts_of(item: StageRewrite, run: Callable[[], StageResult]) -> StageResult:
     """What `run` of the pass `item` returns; PluginError, naming it, for whatever it raises and for anything else.
 
     A pass that approximates returns a ReuseResult and says so; one that says it is exact never does.
@@ -255,7 +255,7 @@ def _split(result: RewriteResult, by: StageRewrite, run: Callable[[], StageResul
     VerificationError where the parts are wrong.
     """
     start = time.perf_counter()
-    made = _parts(by, run)
+    made = parts_of(by, run)
     result = replace(result, seconds=(*result.seconds, (by.name, time.perf_counter() - start)))
     if isinstance(made, ReuseResult):
         return _reused(result, by, made, verify)

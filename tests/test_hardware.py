@@ -12,7 +12,7 @@ from graphlab.hardware import EXECUTION_KEYS, SHARE_KEYS, Execution, device_name
 GOOD = """
 title = "Mine"
 kind = "gpu"
-memory_bytes = 1000
+memory_bytes = 1_000_000
 memory_bandwidth = 1e9
 [peak_flops]
 float32 = 1e12
@@ -113,11 +113,16 @@ def test_unknown_name_suggests_the_nearest() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("memory_bytes = 1000", "", "memory_bytes is missing"),
-        ("memory_bytes = 1000", "memory_bytes = -1", "memory_bytes is -1"),
-        ("memory_bytes = 1000", "memory_bytes = 0", "memory_bytes is 0"),
-        ("memory_bytes = 1000", "memory_bytes = 1.5", "memory_bytes is 1.5, not a whole number"),
-        ("memory_bytes = 1000", "memory_bytes = true", "memory_bytes is true or false, not a number"),
+        ("memory_bytes = 1_000_000", "", "memory_bytes is missing"),
+        ("memory_bytes = 1_000_000", "memory_bytes = -1", "memory_bytes is -1"),
+        ("memory_bytes = 1_000_000", "memory_bytes = 0", "memory_bytes is 0"),
+        ("memory_bytes = 1_000_000", "memory_bytes = 1000000.5", "memory_bytes is 1000000.5, not a whole number"),
+        ("memory_bytes = 1_000_000", "memory_bytes = true", "memory_bytes is true or false, not a number"),
+        ("memory_bytes = 1_000_000", "memory_bytes = 80", "memory_bytes is 80 bytes, less than any device has"),
+        ("memory_bandwidth = 1e9", "memory_bandwidth = 2039", "is 2039 bytes per second, less .*2.5 T is 2_500_0"),
+        ("memory_bandwidth = 1e9", "memory_bandwidth = 1e-320", "memory_bandwidth is 1e-320 bytes per second, less"),
+        ("float32 = 1e12", "float32 = 19.5", "peak_flops.float32 is 19.5 FLOP per second, less than any device"),
+        ("float32 = 1e12", "float32 = 1e12\nfloat16 = 312", "peak_flops.float16 is 312 FLOP per second, less than"),
         ("memory_bandwidth = 1e9", "memory_bandwidth = nan", "memory_bandwidth is nan"),
         ("memory_bandwidth = 1e9", "memory_bandwidth = inf", "memory_bandwidth is inf"),
         ("memory_bandwidth = 1e9", 'memory_bandwidth = "fast"', "memory_bandwidth is text, not a number"),

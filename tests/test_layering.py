@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 LAYERS = """
-benching exporter running catalogue scaffold testing drawing pages comparing
+benching exporter rewrite_files running catalogue scaffold testing drawing pages comparing
 diffing
 onnx_pipeline timing erase
 lowering

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from graphlab.cli.destinations import destinations
 from graphlab.cli.erase.options import Force, Json
 from graphlab.cli.erase.progress import interruptible, shown
 from graphlab.cli.options import Html
-from graphlab.cli.output import STDOUT, check_outputs, write_outputs
 
 if TYPE_CHECKING:
     from graphlab.erase.jobs.demo import Demo
+    from graphlab.erase.jobs.demo_report import DemoReport
     from graphlab.erase.worlds.base import Base
 
 CONCEPTS = {"digits": "three", "layout": "ring"}
@@ -59,38 +60,34 @@ def demo(
 
     from graphlab.erase.jobs.demo import DEMOS
     from graphlab.erase.jobs.demo import demo as erase
+    from graphlab.erase.jobs.demo_report import DemoReport
     from graphlab.erase.jobs.judges import judges_for
 
-    outputs = {option: path for option, path in (("--json", json), ("--html", html)) if path is not None}
-    check_outputs(outputs)
-    model = _base(world, base)
-    name = model.config.world
-    given = {"steps": steps, "images": images, "kept_images": kept_images}
-    config = replace(DEMOS[name], **{key: value for key, value in given.items() if value is not None})
-    judges = judges_for(name, judge)
-    named = concept if concept is not None else CONCEPTS[name]
-    advice = f"a demonstration does not go on: --force begins anew in {output}"
-    with interruptible(advice), shown("maps", "training") as (maps, training):
-        made = erase(model, named, judges, output, config, place=base, force=force, on_map=maps, on_step=training)
-    show(made, sys.stderr if STDOUT in outputs.values() else sys.stdout)
-    write_outputs(_texts(made, outputs))
+    with destinations({"--json": json, "--html": html}) as out:
+        model = _base(world, base)
+        name = model.config.world
+        given = {"steps": steps, "images": images, "kept_images": kept_images}
+        config = replace(DEMOS[name], **{key: value for key, value in given.items() if value is not None})
+        judges = judges_for(name, judge)
+        named = concept if concept is not None else CONCEPTS[name]
+        advice = f"a demonstration does not go on: --force begins anew in {output}"
+        with interruptible(advice), shown("maps", "training") as (maps, training):
+            made = erase(model, named, judges, output, config, place=base, force=force, on_map=maps, on_step=training)
+        out.write_each(DemoReport.of(made), {"--json": _json, "--html": _page})
+        out.show(partial(show, made))
 
 
-def _texts(made: Demo, outputs: dict[str, str]) -> dict[str, str]:
-    import json
+def _json(report: DemoReport) -> str:
+    from json import dumps
 
-    from graphlab.erase.jobs.demo_report import DemoReport
+    return dumps(report.to_dict(), indent=1, allow_nan=False) + "\n"
+
+
+def _page(report: DemoReport) -> str:
     from graphlab.pages.erase import demo_document
     from graphlab.report.html import to_html
 
-    def text(item: DemoReport) -> str:
-        return json.dumps(item.to_dict(), indent=1, allow_nan=False) + "\n"
-
-    def page(item: DemoReport) -> str:
-        return to_html(demo_document(item))
-
-    report, writers = DemoReport.of(made), {"--json": text, "--html": page}
-    return {path: writers[option](report) for option, path in outputs.items()}
+    return to_html(demo_document(report))
 
 
 def _base(world: str, file: Path | None) -> Base:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from graphlab.cli.destinations import destinations
 from graphlab.cli.erase.options import ErasureSourceText, Json, Shape, opened
 from graphlab.cli.erase.progress import interruptible, shown
 from graphlab.cli.options import Html
-from graphlab.cli.output import STDOUT, check_outputs, write_outputs
 
 if TYPE_CHECKING:
     from graphlab.erase.jobs.evaluate import BaseReport
@@ -70,29 +70,28 @@ def evaluate(
     html: Html = None,
 ) -> None:
     """Compares a model with what it was: the concept, everything else, and the weights."""
-    outputs = {option: path for option, path in (("--json", json), ("--html", html)) if path is not None}
-    check_outputs(outputs)
-    before = opened(source, shape)
-    from graphlab.erase.sources.of_base import BaseSource
+    with destinations({"--json": json, "--html": html}) as out:
+        before = opened(source, shape)
+        from graphlab.erase.sources.of_base import BaseSource
 
-    drawn = {"images": images, "steps": steps, "guidance": guidance}
-    report: BaseReport | PairReport
-    missing = ""
-    if isinstance(before, BaseSource):
-        _refuse("--keep", keep)
-        counts = {"kept_images": kept_images, "unseen_images": unseen_images}
-        report = _of_base(before, erased, concept, mask, {**drawn, **counts, "seed": seed}, judge or [])
-    else:
-        _refuse("--kept-images", kept_images)
-        _refuse("--unseen-images", unseen_images)
-        asked = {text: _judge(text) for text in judge or ()}
-        decode, missing = _decoder(Path(source), asked=bool(asked), shown=bool(outputs))
-        report = _of_pipeline(before, erased, concept, keep, mask, {**drawn, "seed": seed}, asked, decode)
-    show(report, sys.stderr if STDOUT in outputs.values() else sys.stdout)
-    from graphlab.erase.jobs.evaluation_report import EvaluationReport
+        drawn = {"images": images, "steps": steps, "guidance": guidance}
+        report: BaseReport | PairReport
+        missing = ""
+        if isinstance(before, BaseSource):
+            _refuse("--keep", keep)
+            counts = {"kept_images": kept_images, "unseen_images": unseen_images}
+            report = _of_base(before, erased, concept, mask, {**drawn, **counts, "seed": seed}, judge or [])
+        else:
+            _refuse("--kept-images", kept_images)
+            _refuse("--unseen-images", unseen_images)
+            asked = {text: _judge(text) for text in judge or ()}
+            decode, missing = _decoder(Path(source), asked=bool(asked), shown=bool(out.paths))
+            report = _of_pipeline(before, erased, concept, keep, mask, {**drawn, "seed": seed}, asked, decode)
+        from graphlab.erase.jobs.evaluation_report import EvaluationReport
 
-    made, texts = EvaluationReport.of(source, erased, report, missing), {"--json": _json, "--html": _page}
-    write_outputs({path: texts[option](made) for option, path in outputs.items()})
+        made = EvaluationReport.of(source, erased, report, missing)
+        out.write_each(made, {"--json": _json, "--html": _page})
+        out.show(partial(show, report))
 
 
 def _decoder(folder: Path, *, asked: bool, shown: bool) -> tuple[Decode | None, str]:

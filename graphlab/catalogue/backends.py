@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from graphlab.catalogue.data import Listing, Plugin, help_of, listing_of
 from graphlab.discovery.registry import Entry
-from graphlab.lowering.base import Backend, why_unavailable
+from graphlab.lowering.base import Backend
+from graphlab.lowering.contract import check_backend, why_unavailable
 from graphlab.lowering.registry import registry
 from graphlab.rewriting.options import build, options_of
 
@@ -20,7 +21,9 @@ def _backend(item: Entry[type[Backend]]) -> Plugin:
     runs: bool | None = None
     why_not: str | None = f"it depends on {', '.join(needed)}, which must be given"
     if not needed:
-        why_not = why_unavailable(build(item.value, {}, registry()))
+        backend = build(item.value, {}, registry())
+        check_backend(backend)
+        why_not = why_unavailable(backend)
         runs = why_not is None
     help = help_of(item.value)
     return Plugin(item.name, "backend", help, item.owner, item.where, options, runs=runs, why_not=why_not)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
-from graphlab.discovery.classes import place_of
+from graphlab.discovery.classes import classes_in, place_of
 from graphlab.discovery.contract import class_fault
-from graphlab.discovery.files import file_address, file_attribute
+from graphlab.discovery.files import file_address, file_attribute, file_module
 from graphlab.discovery.owner import Owner, PluginError
 from graphlab.discovery.registry import Registry
 from graphlab.discovery.spec import Spec
@@ -21,7 +23,7 @@ class Named(Protocol):
 
 
 def class_from(spec: Spec, known: Registry[type[T]], base: type[T], *, own: bool = False) -> type[T]:
-    """The class that `spec` names: of `known` by name, or of the user's file.
+    """The class that `spec` names: of `known` by name, or of the user's file, whose only one need not be named.
 
     With `own` graphlab asks, not a user (`Registry.own`). PluginError when the file cannot be imported, its class is
     none that derives from `base`, breaks the contract, or has the name of one of graphlab's own; errors of a name as
@@ -29,21 +31,37 @@ def class_from(spec: Spec, known: Registry[type[T]], base: type[T], *, own: bool
     """
     if spec.path is None:
         return (known.own(spec.name) if own else known.find(spec.name)).value
-    if not spec.member:
-        raise PluginError(f"{spec.path} names no class", hint=f"write {spec.path}:CLASS")
-    kind = file_attribute(spec.path, spec.member, "class")
+    there = classes_in(file_module(spec.path), base)
+    kind = file_attribute(spec.path, spec.member, "class") if spec.member else _only(spec.path, there, known, base)
     if not (isinstance(kind, type) and issubclass(kind, base)):
-        what = f"a {known.noun} is a class that derives from {place_of(base)}"
-        raise PluginError(f"{spec.name} is no {known.noun}", hint=what)
+        raise PluginError(f"{spec.name} is no {known.noun}", hint=_what(there, known, base))
     fault = class_fault(kind)
     if fault is not None:
-        raise PluginError(f"{known.noun} {spec.name} does not work: {fault}")
+        raise PluginError(f"{known.noun} {spec.path}:{kind.__name__} does not work: {fault}")
     name: str = kind.name  # type: ignore[attr-defined]  # class_fault asked for it
     same = known.entries.get(name)
     if same is not None and same.owner.built_in and same.value is not kind:
         whose = f"the name of graphlab's own {known.noun}"
-        raise PluginError(f"{spec.name} is called {name!r}, {whose}", hint="give it a name of its own")
+        hint = "give it a name of its own"
+        raise PluginError(f"{spec.path}:{kind.__name__} is called {name!r}, {whose}", hint=hint)
     return kind
+
+
+def _only(path: Path, there: Sequence[type], known: Registry[type[T]], base: type[T]) -> type:
+    """The one class of the file at `path` that is meant; PluginError where there is none, or several."""
+    if len(there) == 1:
+        return there[0]
+    if not there:
+        raise PluginError(f"{path} holds no {known.noun}", hint=_what(there, known, base))
+    names = [kind.__name__ for kind in there]
+    raise PluginError(f"{path} holds {len(names)} {known.nouns}: {', '.join(names)}", hint=f"write {path}:{names[0]}")
+
+
+def _what(there: Sequence[type], known: Registry[type[T]], base: type[T]) -> str:
+    """What a plug-in of this kind is, and which classes of the file are some."""
+    found = f"; it has: {', '.join(kind.__name__ for kind in there)}" if there else ""
+    through = f", through {known.through}" if known.through else ""
+    return f"a {known.noun} is a class that derives from {place_of(base)}{through}{found}"
 
 
 def owner_of(kind: type[T], known: Registry[type[T]]) -> Owner | None:

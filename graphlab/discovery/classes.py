@@ -100,15 +100,19 @@ def _found(point: Point, base: type[T], noun: str) -> Iterator[type[T] | Broken]
             empty = False
             yield Broken(point.name, point.owner, point.where, module.message)
             continue
-        kinds = dict.fromkeys(kind for kind in vars(module).values() if inspect.isclass(kind))
-        for kind in kinds:
-            if _is_meant(kind, base, module):
-                empty = False
-                yield kind
+        kinds = classes_in(module, base)
+        empty = empty and not kinds
+        yield from kinds
     if empty:
         yield Broken(
             point.name, point.owner, point.where, f"it holds no {noun}: no class derives from {place_of(base)}"
         )
+
+
+def classes_in(module: ModuleType, base: type[T]) -> list[type[T]]:
+    """The classes derived from `base` that are defined in `module` and meant as plug-ins, working or not, in order."""
+    kinds = dict.fromkeys(kind for kind in vars(module).values() if inspect.isclass(kind))
+    return [kind for kind in kinds if _is_meant(kind, base, module)]
 
 
 def _is_meant(kind: type, base: type[T], module: ModuleType) -> TypeGuard[type[T]]:

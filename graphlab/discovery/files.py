@@ -83,10 +83,15 @@ def file_attribute(path: Path, name: str, what: str) -> object:
     module = file_module(path)
     if name in vars(module):
         return vars(module)[name]
-    known = [n for n, v in vars(module).items() if callable(v) and getattr(v, "__module__", "") == module.__name__]
+    known = own_callables(module)
     raise PluginError(
         f"{path} has no {what} {name!r}", hint=f"{nearest(name, known)}it has: {', '.join(known) or 'none'}"
     )
+
+
+def own_callables(module: ModuleType) -> list[str]:
+    """Names of the functions and classes that `module` defines, in order."""
+    return [n for n, v in vars(module).items() if callable(v) and getattr(v, "__module__", "") == module.__name__]
 
 
 def is_file_module(module: ModuleType) -> bool:

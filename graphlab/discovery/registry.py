@@ -40,12 +40,14 @@ class Broken:
 class Registry(Generic[T]):
     """What is known of one kind of plug-in, which errors call a `noun`; both parts are sorted by name.
 
-    A name that several distributions claim is none's; graphlab keeps its own names for its own use.
+    A name that several distributions claim is none's; graphlab keeps its own names for its own use. `through` are the
+    classes that authors derive theirs from, where that is not the base of all.
     """
 
     noun: str
     entries: Mapping[str, Entry[T]]
     broken: tuple[Broken, ...] = ()
+    through: str = ""
 
     def find(self, name: str, *, fold: bool = False) -> Entry[T]:
         """The plug-in a user asks for by `name`; `fold` forgives upper case.
@@ -82,7 +84,12 @@ class Registry(Generic[T]):
     @property
     def command(self) -> str:
         """The command that lists these."""
-        return f"graphlab {self.noun}{'es' if self.noun.endswith('s') else 's'}"
+        return f"graphlab {self.nouns}"
+
+    @property
+    def nouns(self) -> str:
+        """Several of them."""
+        return f"{self.noun}{'es' if self.noun.endswith('s') else 's'}"
 
     def _said(self, fault: Broken) -> str:
         return f"{self.noun} {fault.name!r} of {fault.owner} ({fault.where}) does not work: {fault.reason}"

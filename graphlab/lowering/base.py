@@ -10,9 +10,9 @@ from typing import Any, ClassVar, TypeAlias
 
 import torch
 
-from graphlab.errors import GraphlabError
 from graphlab.hoisting.result import HoistResult
 from graphlab.hoisting.runner import HoistedStage
+from graphlab.lowering.contract import called, check_lowered, named, why_unavailable
 from graphlab.lowering.errors import BackendError
 from graphlab.lowering.resident import peak_bytes, release, reset_peak, resident_bytes
 from graphlab.program import Program
@@ -114,27 +114,15 @@ class Backend(ABC):
         """BackendError where the backend is not available here."""
         reason = why_unavailable(self)
         if reason is not None:
-            raise BackendError(f"backend {self.name} cannot run here: {reason}")
+            raise BackendError(f"{called(self)} cannot run here: {reason}")
 
     def _check_dtype(self, program: Program) -> None:
         found = floats_of(program)
         if self.dtype is not None and found and self.dtype not in found:
             raise BackendError(
-                f"{program.name} is in {', '.join(found)}, backend {self.name} was asked for {self.dtype}",
+                f"{program.name} is in {', '.join(found)}, {called(self)} was asked for {self.dtype}",
                 hint=f"capture it in {self.dtype}",
             )
-
-
-def why_unavailable(backend: Backend) -> str | None:
-    """What `backend.unavailable()` says; BackendError, naming it, for one that raises or says nothing of use."""
-    try:
-        said: object = backend.unavailable()
-    except Exception as error:  # a stranger's may ask a runtime that fails
-        raise BackendError(f"backend {backend.name} cannot say whether it can run here: {reason(error)}") from error
-    if said is not None and not isinstance(said, str):
-        found = type(said).__name__
-        raise BackendError(f"backend {backend.name} says a {found} of why it cannot run here, expected a text or None")
-    return said
 
 
 def measured(backend: Backend, name: str, make: Callable[[], Lowered]) -> Compiled:
@@ -143,15 +131,13 @@ def measured(backend: Backend, name: str, make: Callable[[], Lowered]) -> Compil
     reset_peak()
     before, used = resident_bytes(), _device_used(backend)
     start = time.perf_counter()
-    try:
+    with named(backend, f"cannot compile {name}"):  # compilers and runtimes raise what they like
         lowered = make()
-    except GraphlabError:
-        raise
-    except Exception as error:  # compilers and runtimes raise what they like
-        raise BackendError(f"backend {backend.name} cannot compile {name}: {reason(error)}") from error
     if not isinstance(lowered, Lowered):
-        raise BackendError(f"backend {backend.name} made a {type(lowered).__name__} of {name}, expected a Lowered")
-    backend.synchronize()
+        raise BackendError(f"{called(backend)} made a {type(lowered).__name__} of {name}, expected a Lowered")
+    check_lowered(backend, name, lowered.call, lowered.notes)
+    with named(backend, "cannot be waited for"):
+        backend.synchronize()
     seconds = time.perf_counter() - start
     peak = peak_bytes()
     release()
@@ -159,12 +145,6 @@ def measured(backend: Backend, name: str, make: Callable[[], Lowered]) -> Compil
     grown = None if before is None or after is None else max(after - before, 0)
     device = None if used is None or used_after is None else max(used_after - used, 0)
     return Compiled(lowered.call, seconds, peak, grown, device, lowered.notes)
-
-
-def reason(error: BaseException) -> str:
-    """What `error` says, in one line of a readable length."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__
 
 
 def floats_of(program: Program) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from graphlab.discovery.blame import blamed
-from graphlab.discovery.files import file_attribute, file_module
+from graphlab.discovery.files import file_attribute, file_module, own_callables
 from graphlab.discovery.owner import PluginError
 from graphlab.errors import SourceError
 from graphlab.sources.bare import program_workload
@@ -40,6 +40,16 @@ def function_workload(path: Path, name: str, source: str, *, dynamic: bool = Tru
         raise SourceError(f"{source} returned a {type(module).__name__} where a torch.nn.Module belongs")
     program = capture(module.eval(), args, kwargs, "auto" if dynamic else False)
     return program_workload(program, source)
+
+
+def no_function(path: Path, source: str) -> SourceError:
+    """The error of a file that was given without a function: what it has, or why it cannot be read."""
+    try:
+        known = own_callables(file_module(path))
+    except PluginError as error:
+        return SourceError(error.message, hint=error.hint)
+    has = ", ".join(known) or "none"
+    return SourceError(f"{source} names no function", hint=f"write {source}:FUNCTION; it has: {has}")
 
 
 def _triple(made: Any, source: str) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:

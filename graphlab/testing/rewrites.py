@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,12 +12,18 @@ from graphlab.program import Program
 from graphlab.rewriter import verified
 from graphlab.rewriting.result import RewriteResult
 from graphlab.rewriting.rewrite import Rewrite
-from graphlab.sources.module import capture
 from graphlab.testing.failure import CheckFailed, running
 from graphlab.testing.numbers import compare, inputs_of
+from graphlab.testing.programs import (
+    Args,
+    captured,
+    check_text,
+    check_weights,
+    run_program,
+    saved_and_loaded,
+    weights_of,
+)
 from graphlab.testing.text import difference, normal, program_text
-
-Args = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +65,13 @@ def check_rewrite(
     CheckFailed, an AssertionError, says which test failed, what was expected and what was found.
     """
     _check_question(rewrite, near_misses, expected)
-    program = _captured(module, args, symbolic=bool(others))
+    program = captured(module, args, symbolic=bool(others))
     result = _fires(rewrite, program, before, after)
     for case in near_misses:
         _stays(rewrite, case)
     _same_numbers(rewrite, program, result, [args, *others], tolerance, expected)
     if others:
-        fixed = _captured(module, others[0], symbolic=False)
+        fixed = captured(module, others[0], symbolic=False)
         _same_numbers(rewrite, fixed, _ran(rewrite, fixed, "same numbers"), [others[0]], tolerance, expected)
     _second_run(rewrite, program, result)
     return result
@@ -88,14 +93,6 @@ def _check_question(rewrite: object, near_misses: Sequence[NearMiss], expected: 
         raise CheckFailed("same numbers", "the rewrite means to change values", hint="say with expected= what to")
 
 
-def _captured(module: torch.nn.Module, args: Args, *, symbolic: bool) -> Program:
-    with running("the call", "the module cannot be captured"):
-        program = capture(module.eval().requires_grad_(False), args, dynamic="auto" if symbolic else False, name="test")
-    if symbolic and not program.graph.symbols:
-        raise CheckFailed("the call", f"no size of the module can be another: {'; '.join(program.notes)}")
-    return program
-
-
 def _ran(rewrite: Rewrite, program: Program, test: str) -> RewriteResult:
     with running(test, "the rewrite failed"):
         result: object = rewrite.run(program)
@@ -105,41 +102,25 @@ def _ran(rewrite: Rewrite, program: Program, test: str) -> RewriteResult:
 
 
 def _fires(rewrite: Rewrite, program: Program, before: str, after: str) -> RewriteResult:
-    text, weights = program_text(program), _weights(program)
-    _check_text("the program before", before, text)
+    text, weights = program_text(program), weights_of(program)
+    check_text("the program before", before, text)
     result = _ran(rewrite, program, "fires")
     if not result.modified:
         reasons = [f"{skip.node}: {skip.why}" for skip in result.skips]
         raise CheckFailed("fires", "nothing changed", hint="; ".join(reasons) or "and no candidate was seen")
     if program_text(program) != text:
         raise CheckFailed("fires", "the program that was given has changed", hint="edit the draft, not the program")
-    for key, (tensor, copy) in weights.items():
-        if not torch.equal(tensor.nan_to_num(), copy.nan_to_num()):
-            raise CheckFailed("fires", f"the weight {key} was written into", hint="weights are shared: make new ones")
-    _check_text("the program after", after, program_text(result.program))
+    check_weights(weights)
+    check_text("the program after", after, program_text(result.program))
     again = program_text(_ran(rewrite, program, "fires").program)
     if again != program_text(result.program):
         raise CheckFailed("fires", "the same program is rewritten in two ways", hint="leave chance and state out")
     return result
 
 
-def _check_text(what: str, expected: str, found: str) -> None:
-    if normal(expected) != normal(found):
-        shown = difference(normal(expected), normal(found))
-        raise CheckFailed("fires", f"{what} is another one (- expected, + found):\n{shown}\n")
-
-
-def _weights(program: Program) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
-    """{key: (the tensor itself, a copy of it)} of everything a program holds."""
-    assert program.exported is not None
-    held = {**program.exported.constants, **program.exported.state_dict}
-    tensors = {key: value for key, value in held.items() if isinstance(value, torch.Tensor) and not value.is_meta}
-    return {key: (value, value.detach().clone()) for key, value in tensors.items()}
-
-
 def _stays(rewrite: Rewrite, case: NearMiss) -> None:
     test = f"near-miss {case.name}"
-    program = _captured(case.module, case.args, symbolic=False)
+    program = captured(case.module, case.args, symbolic=False)
     result = _ran(rewrite, program, test)
     if result.modified:
         made = "; ".join(dict.fromkeys(change.why for change in result.changes))
@@ -158,33 +139,19 @@ def _same_numbers(
     tolerance: float,
     expected: Callable[..., Any] | None,
 ) -> None:
-    reloaded = _saved_and_loaded(result.program)
+    reloaded = saved_and_loaded(result.program)
     for args in runs:
         with running("same numbers", "the program before cannot be run"), torch.no_grad():
-            wanted = expected(*args) if expected is not None else _run(before, args)
+            wanted = expected(*args) if expected is not None else run_program(before, args)
         for program, where in ((result.program, ""), (reloaded, ", saved and loaded")):
             with running("same numbers", f"the program after{where} cannot be run"), torch.no_grad():
-                found = _run(program, args)
+                found = run_program(program, args)
             problem = compare(wanted, found, tolerance)
             if problem is not None:
                 raise CheckFailed("same numbers", f"at {inputs_of(args)}{where}: {problem}")
     if rewrite.exact and expected is None:
         with running("same numbers", "with drawn weights"):
             verified(before, result, [rewrite])
-
-
-def _run(program: Program, args: Args) -> Any:
-    assert program.exported is not None
-    return program.exported.module(check_guards=False)(*args)
-
-
-def _saved_and_loaded(program: Program) -> Program:
-    assert program.exported is not None
-    with running("same numbers", "the program after cannot be saved and loaded"):
-        buffer = io.BytesIO()
-        torch.export.save(program.exported, buffer)
-        buffer.seek(0)
-        return Program(program.name, program.graph, torch.export.load(buffer))
 
 
 def _second_run(rewrite: Rewrite, before: Program, result: RewriteResult) -> None:

@@ -13,7 +13,9 @@ from typing import Any
 import torch
 
 import graphlab.fused  # noqa: F401  # programs in files may call its operators
+from graphlab.graph import Graph
 from graphlab.lowering.base import Backend, Compiled, Lowered, measured
+from graphlab.lowering.contract import called, named, results_of
 from graphlab.lowering.errors import BackendError
 from graphlab.lowering.registry import own_backend_from
 from graphlab.lowering.resident import peak_bytes, release, reset_peak, resident_bytes
@@ -30,6 +32,15 @@ SETTLE_SECONDS = 0.05
 Tensors = Mapping[str, torch.Tensor]
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A program of the job: its name, its inputs where the backend wants them, and its graph; none of an ONNX file."""
+
+    name: str
+    inputs: Tensors
+    graph: Graph | None = None
+
+
 @dataclass
 class CandidateRun:
     """A job being done."""
@@ -37,7 +48,7 @@ class CandidateRun:
     job: Job
     backend: Backend
     before_bytes: int | None
-    inputs: list[dict[str, torch.Tensor]] = field(default_factory=list)
+    programs: list[Given] = field(default_factory=list)
     calls: list[Callable[[Tensors], Any]] = field(default_factory=list)
     sampler: Sampler | None = None
     _short: bool = False
@@ -48,7 +59,7 @@ class CandidateRun:
         made = [self._compiled(files) for files in self.job.programs]
         self.calls = [item.call for item in made]
         if self.job.sampling is not None:
-            self.sampler = Sampler(self.job.sampling, self.inputs[0])
+            self.sampler = Sampler(self.job.sampling, self.programs[0].inputs)
         release()
         self._peaks = reset_peak()
         device = [item.device_bytes for item in made if item.device_bytes is not None]
@@ -63,11 +74,12 @@ class CandidateRun:
         if files.is_onnx:
             stored = StoredTensors([Path(files.inputs)])
             names = list(stored)
-            self.inputs.append({name: stored[name].to(self.backend.place).clone() for name in names})
+            inputs = {name: stored[name].to(self.backend.place).clone() for name in names}
+            self.programs.append(Given(files.name, inputs))
             return measured(self.backend, files.name, lambda: _open(self.backend, Path(files.path), names))
         exported = load_exported_program(Path(files.path))
         program = Program(files.name, extract(exported), exported)
-        self.inputs.append(self._inputs(program, Path(files.inputs)))
+        self.programs.append(Given(files.name, self._inputs(program, Path(files.inputs)), program.graph))
         made = self.backend.compile(program, StoredTensors([Path(path) for path in files.values]))
         return self._specialised(made) if program.graph.symbols else made
 
@@ -76,7 +88,8 @@ class CandidateRun:
 
         A program of symbolic sizes is compiled once more by some, at the first call, for a size of 1.
         """
-        first, second = (self._timed(partial(made.call, self.inputs[-1]), 1, warm=False) for _ in range(2))
+        with named(self.backend, "cannot run"):
+            first, second = (self._timed(partial(made.call, self.programs[-1].inputs), 1, warm=False) for _ in range(2))
         return replace(made, compile_seconds=made.compile_seconds + max(first - second, 0.0), peak_bytes=peak_bytes())
 
     def _inputs(self, program: Program, path: Path) -> dict[str, torch.Tensor]:
@@ -90,9 +103,10 @@ class CandidateRun:
     def write_outputs(self, path: str) -> dict[str, Any]:
         """Runs every program once; the tensors among the results go to a file as "PROGRAM.RESULT"."""
         outputs: dict[str, torch.Tensor] = {}
-        for number, (call, inputs) in enumerate(zip(self.calls, self.inputs, strict=True)):
-            results = [value for value in call(inputs) if isinstance(value, torch.Tensor)]  # ONNX knows nothing else
-            for index, value in enumerate(results):
+        for number, (call, given) in enumerate(zip(self.calls, self.programs, strict=True)):
+            with named(self.backend, f"cannot run {given.name}"):
+                results: object = call(given.inputs)
+            for index, value in enumerate(results_of(self.backend, given.name, results, given.graph)):
                 outputs[f"{number}.{index}"] = value.detach().cpu().contiguous()
         write_tensors(Path(path), outputs, outputs)
         return {"outputs": len(outputs)}
@@ -102,13 +116,14 @@ class CandidateRun:
 
         A run before them is not timed where they are short.
         """
-        if whole:
-            return {"seconds": self._timed(self._generation, calls, warm=False)}
-        each = [self._timed(partial(call, inputs), calls, warm=True) for call, inputs in self._pairs()]
+        with named(self.backend, "cannot run"):
+            if whole:
+                return {"seconds": self._timed(self._generation, calls, warm=False)}
+            each = [self._timed(partial(call, inputs), calls, warm=True) for call, inputs in self._pairs()]
         return {"seconds": sum(w * seconds for w, seconds in zip(self.job.weights, each, strict=True))}
 
     def _pairs(self) -> list[tuple[Callable[[Tensors], Any], Tensors]]:
-        return list(zip(self.calls, self.inputs, strict=True))
+        return [(call, given.inputs) for call, given in zip(self.calls, self.programs, strict=True)]
 
     def _timed(self, run: Callable[[], Any], calls: int, *, warm: bool) -> float:
         """Mean seconds of `calls` runs in a row, garbage collection off."""
@@ -134,7 +149,7 @@ class CandidateRun:
             self.sampler.run(self.calls[0])
             return
         for index in self.job.sequence:
-            self.calls[index](self.inputs[index])
+            self.calls[index](self.programs[index].inputs)
 
     def memory(self) -> dict[str, Any]:
         """Bytes resident before compiling, now, and at most since compiling ended; CPU seconds of the process.
@@ -159,7 +174,6 @@ def load(document: Mapping[str, Any]) -> tuple[CandidateRun, dict[str, Any]]:
 def _open(backend: Backend, path: Path, names: list[str]) -> Lowered:
     opener = getattr(backend, "open_file", None)
     if opener is None:
-        raise BackendError(f"backend {backend.name} does not run .onnx files", hint="onnxruntime and openvino do")
-    made = opener(path, names)
-    assert isinstance(made, Lowered)
+        raise BackendError(f"{called(backend)} does not run .onnx files", hint="onnxruntime and openvino do")
+    made: Lowered = opener(path, names)  # `measured` looks at what it is
     return made

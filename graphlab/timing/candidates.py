@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from graphlab.discovery.chosen import class_from
 from graphlab.discovery.spec import parse_spec
 from graphlab.lowering.base import Backend
+from graphlab.lowering.contract import check_backend
 from graphlab.lowering.registry import backends, registry
 from graphlab.rewriting.options import build, spelled, split_spec
 from graphlab.timing.errors import BenchError
@@ -52,6 +53,7 @@ def candidates(specs: Sequence[str], *, rewrite: int = 0, threads: int | None = 
         own = values.pop("rewrite", None)
         kind: type[Backend] = class_from(parse_spec(spec), registry(), Backend)  # type: ignore[type-abstract]
         backend = build(kind, values, registry())
+        check_backend(backend)
         where = rewrite if own is None else level(own)
         text = spelled(backend) + (f" -O{where}" if where else "")
         same = sum(item.label == text or item.label.startswith(f"{text} #") for item in made)

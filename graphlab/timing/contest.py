@@ -10,8 +10,9 @@ from pathlib import Path
 
 import torch
 
+from graphlab.discovery.owner import reason_of
 from graphlab.errors import GraphlabError
-from graphlab.lowering.base import reason
+from graphlab.lowering.contract import why_unavailable
 from graphlab.measuring.memory import available_bytes
 from graphlab.report.bench_data import Check, Status
 from graphlab.timing.agreement import compare, tolerance
@@ -104,7 +105,10 @@ class Contest:
 
     def _enter(self, entrant: Entrant, number: int, wanted: StoredTensors) -> None:
         """Compiles and checks one candidate; its process lives on unless they take turns."""
-        why = _unavailable(entrant)
+        try:
+            why = why_unavailable(entrant.candidate.backend)
+        except GraphlabError as error:  # a runtime may be installed and not to be imported
+            why = str(error)
         if why is not None:
             entrant.fail("unavailable", why)
             return
@@ -121,7 +125,7 @@ class Contest:
         except GraphlabError as error:
             entrant.fail("failed", str(error))
         except Exception as error:  # whatever making its files raises, the others are timed
-            entrant.fail("failed", f"it could not be made ready: {reason(error)}")
+            entrant.fail("failed", f"it could not be made ready: {reason_of(error)}")
         if self.turns:
             entrant.stop()
 
@@ -167,14 +171,6 @@ class Contest:
     def _stop_all(self) -> None:
         for entrant in self.entrants:
             entrant.stop()
-
-
-def _unavailable(entrant: Entrant) -> str | None:
-    """Why it cannot run here, also where asking fails: a runtime may be installed and not to be imported."""
-    try:
-        return entrant.candidate.backend.unavailable()
-    except Exception as error:  # runtimes raise what they like
-        return reason(error)
 
 
 def unseen(reference: Mapping[str, torch.Tensor]) -> list[str]:

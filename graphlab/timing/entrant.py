@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from graphlab.lowering.contract import called, is_own
 from graphlab.report.bench_data import Check, Memory, Status, Times
 from graphlab.timing.candidates import Candidate
 from graphlab.timing.errors import WorkerError, WorkerTimeout
@@ -55,8 +56,10 @@ class Entrant:
         return sum(self.made.weights) if self.made is not None else 1.0
 
     def fail(self, status: Status, error: str) -> None:
-        """It will not be timed; its process is ended."""
-        self.status, self.error = status, error
+        """It will not be timed; its process is ended. The error of a backend of others says whose it is."""
+        backend = self.candidate.backend
+        who = "" if is_own(backend) else called(backend)
+        self.status, self.error = status, error if who in error else f"{who}: {error}"
         self.stop()
 
     def start(self, until: float | None) -> Worker:

@@ -103,8 +103,8 @@ def test_what_is_wrong_is_named(change: Callable[[dict[str, Any]], None], messag
 def test_a_device_file_refuses_a_calibration_that_is_no_table(tmp_path: Path) -> None:
     path = tmp_path / "bad.toml"
     path.write_text(
-        'title = "t"\nkind = "cpu"\nmemory_bytes = 1\nmemory_bandwidth = 1.0\ncalibration = 3\n'
-        "[peak_flops]\nfloat32 = 1.0\n"
+        'title = "t"\nkind = "cpu"\nmemory_bytes = 1_000_000\nmemory_bandwidth = 1e9\ncalibration = 3\n'
+        "[peak_flops]\nfloat32 = 1e9\n"
     )
     with pytest.raises(DeviceFileError, match="calibration"):
         load_device(path)

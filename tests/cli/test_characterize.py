@@ -133,7 +133,7 @@ def test_an_impossible_budget_is_refused_before_the_work(
 def test_a_device_file_with_a_negative_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "mine.toml"
     file.write_text(
-        'title = "x"\nkind = "gpu"\nmemory_bytes = 1\nmemory_bandwidth = -5.0\n[peak_flops]\nfloat32 = 1.0\n'
+        'title = "x"\nkind = "gpu"\nmemory_bytes = 1e9\nmemory_bandwidth = -5.0\n[peak_flops]\nfloat32 = 1e9\n'
     )
     assert main(["characterize", TINY[0], "--device", str(file)]) == FAILURE
     assert "memory_bandwidth" in capsys.readouterr().err

@@ -80,3 +80,11 @@ def test_a_file_that_does_not_import_and_one_that_is_not_there(tmp_path: Path) -
         graphlab.load(f"{bad}:f")
     with pytest.raises(SourceError, match="no such file"):
         graphlab.load(f"{tmp_path / 'absent.py'}:f")
+
+
+def test_a_file_without_a_function_says_what_it_has(file: Path, tmp_path: Path) -> None:
+    known = "Net, module, pair, workload, broken, wrong"
+    with pytest.raises(SourceError, match=rf"names no function \(write .*mine\.py:FUNCTION; it has: {known}\)"):
+        graphlab.load(str(file))
+    with pytest.raises(SourceError, match=r"no such file: .*lost"):
+        graphlab.load(str(tmp_path / "lost.py"))

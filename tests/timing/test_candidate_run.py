@@ -11,14 +11,14 @@ import torch
 import graphlab.timing.candidate_run as candidate_run
 from graphlab.lowering.base import Compiled
 from graphlab.lowering.registry import backend_from
-from graphlab.timing.candidate_run import CandidateRun
+from graphlab.timing.candidate_run import CandidateRun, Given
 from graphlab.timing.job import Job
 from graphlab.timing.store import StoredTensors
 
 
 def run_of(*results: object) -> CandidateRun:
     """A run whose only program has these results."""
-    return CandidateRun(Job("eager", ()), backend_from("eager"), None, [{}], [lambda inputs: results])
+    return CandidateRun(Job("eager", ()), backend_from("eager"), None, [Given("tiny", {})], [lambda inputs: results])
 
 
 def test_results_are_numbered_without_those_that_are_no_tensors(tmp_path: Path) -> None:

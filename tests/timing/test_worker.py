@@ -66,7 +66,7 @@ def test_a_process_computes_what_the_program_does_and_then_sleeps(files: Program
 def test_errors_deaths_and_delays(files: ProgramFiles) -> None:
     with Worker(Job("broken,how=raise", (files,))) as worker:
         worker.load()
-        with pytest.raises(WorkerError, match="backend broken cannot compile tiny: RuntimeError: no kernel for this"):
+        with pytest.raises(WorkerError, match=r"broken of broken-backend 1\.0 cannot compile tiny: RuntimeError: no k"):
             worker.ask("compile")
     with Worker(Job("broken,how=exit", (files,))) as worker:
         worker.load()
