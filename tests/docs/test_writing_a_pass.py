@@ -55,7 +55,7 @@ def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
             missing = shown_in(block.text, printed)
             assert missing is None, f"{missing!r} is not in\n{printed}"
             compared += 1
-    assert (ran, compared) == (4, 4)
+    assert (ran, compared) == (6, 6)
 
 
 def run(command: str, capsys: pytest.CaptureFixture[str]) -> str:
@@ -74,5 +74,5 @@ def run(command: str, capsys: pytest.CaptureFixture[str]) -> str:
 
 def test_every_python_block_is_a_file() -> None:
     assert [block.title for block in blocks() if block.language == "python"] == [
-        "net.py", "wide_calls.py", "drop_double_relu.py", "test_mine.py",
+        "net.py", "wide_calls.py", "drop_double_relu.py", "loop.py", "reuse_module.py", "walker.py", "test_mine.py",
     ]  # fmt: skip

@@ -1,12 +1,13 @@
-"""Installs distributions for real, into a folder, and runs the `graphlab` command beside them in a process."""
+"""Installs distributions for real, into a folder, and runs `graphlab` commands beside them in a process."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,10 +47,26 @@ def distribution(target: Path, name: str, files: Mapping[str, str], entry_points
         (target / path).write_text(text)
 
 
-def graphlab(*args: str, site: Path, cwd: Path | None = None) -> Ran:
-    """The command with the distributions in `site` on the path."""
+COMMANDS = """
+import contextlib, io, json, sys
+from graphlab.cli.main import main
+ran = []
+for args in json.load(sys.stdin):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(args)
+    ran.append((code, out.getvalue(), err.getvalue()))
+json.dump(ran, sys.__stdout__)
+"""
+
+
+def graphlab(*commands: Sequence[str], site: Path) -> list[Ran]:
+    """How each of `commands` ends, one after another in one process with the distributions in `site` on the path."""
     path = os.pathsep.join([str(site), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {**os.environ, "PYTHONPATH": path, "COLUMNS": "200"}
-    command = [sys.executable, "-m", "graphlab.cli.main", *args]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, cwd=cwd or ROOT)
-    return Ran(done.returncode, done.stdout, done.stderr)
+    done = subprocess.run(
+        [sys.executable, "-c", COMMANDS], input=json.dumps(commands), capture_output=True, text=True, timeout=300,
+        env=environment, cwd=ROOT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return [Ran(*item) for item in json.loads(done.stdout)]

@@ -14,11 +14,35 @@ from tests.plugins.install import MY_PLUGIN, Ran, distribution, graphlab, instal
 OWNER = {"distribution": "my-plugin", "version": "1.2.0"}
 
 
-@pytest.fixture(scope="module")
+LISTS = ("passes", "models", "devices", "backends")
+ANALYZE = (
+    "analyze",
+    "mine",
+    "--device",
+    "TOY-GPU",
+    "--static",
+    "--set",
+    "tokens=4",
+    "--pass",
+    "written-bytes,least=300",
+)
+REWRITE = ("rewrite", "my-decoder", "--static", "--pass", "drop-double-relu", "--verify")
+BENCH = ("bench", "my-decoder", "--backend", "walker,checked=true", "--rounds", "1", "--weights", "random:0")
+
+
+@pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where my_plugin is installed: once, for it takes seconds."""
     target = tmp_path_factory.mktemp("site")
     install(MY_PLUGIN, target, tmp_path_factory.mktemp("scratch"))
     return target
+
+
+@pytest.fixture(scope="session")
+def ran(site: Path) -> dict[str, Ran]:
+    """What came of every command beside it: one process, since most of the time of a command is importing torch."""
+    commands = [(kind, "--json", "-") for kind in LISTS] + [(*c, "--json", "-") for c in (ANALYZE, REWRITE, BENCH)]
+    return dict(zip((*LISTS, "analyze", "rewrite", "bench"), graphlab(*commands, site=site), strict=True))
 
 
 def answer(ran: Ran) -> dict[str, Any]:
@@ -36,8 +60,8 @@ EXPECTED = {
 
 
 @pytest.mark.parametrize("kind", EXPECTED)
-def test_the_lists_name_it(site: Path, kind: str) -> None:
-    listed = answer(graphlab(kind, "--json", "-", site=site))
+def test_the_lists_name_it(ran: dict[str, Ran], kind: str) -> None:
+    listed = answer(ran[kind])
     assert listed["broken"] == []
     own = [item for item in listed["plugins"] if item["owner"] == OWNER]
     assert {item["name"]: (item["kind"], [o["name"] for o in item["options"]]) for item in own} == EXPECTED[kind]
@@ -47,10 +71,8 @@ def test_the_lists_name_it(site: Path, kind: str) -> None:
         assert (own[0]["runs"], own[0]["why_not"]) == (True, None)
 
 
-def test_model_device_and_analysis_are_used(site: Path) -> None:
-    args = ("analyze", "mine", "--device", "TOY-GPU", "--static", "--set", "tokens=4")
-    ran = graphlab(*args, "--pass", "written-bytes,least=300", "--json", "-", site=site)
-    report = answer(ran)
+def test_model_device_and_analysis_are_used(ran: dict[str, Ran]) -> None:
+    report = answer(ran["analyze"])
     assert (report["workload"], report["device"]) == ("my-decoder", "toy-gpu")
     (stage,) = report["stages"]
     assert stage["flops_total"] == 3 * 2 * (2 * 4 * 32 * 32)
@@ -58,20 +80,17 @@ def test_model_device_and_analysis_are_used(site: Path) -> None:
     (found,) = stage["analyses"]
     assert (found["name"], found["owner"]) == ("written-bytes,least=300", "my-plugin 1.2.0")
     assert list(found["facts"].values()) == [512] * 8
-    assert "layers: written-bytes,least=300" in ran.err
+    assert "layers: written-bytes,least=300" in ran["analyze"].err
 
 
-def test_the_rewrite_is_used(site: Path) -> None:
-    args = ("rewrite", "my-decoder", "--static", "--pass", "drop-double-relu", "--verify", "--json", "-")
-    (stage,) = answer(graphlab(*args, site=site))["stages"]
+def test_the_rewrite_is_used(ran: dict[str, Ran]) -> None:
+    (stage,) = answer(ran["rewrite"])["stages"]
     assert [row["changes"] for row in stage["passes"] if row["name"] == "drop-double-relu"] == [2]
     assert stage["verification"]["complete"]
 
 
-def test_the_backend_is_timed_in_a_process_of_its_own(site: Path) -> None:
-    args = ("bench", "my-decoder", "--backend", "walker,checked=true", "--rounds", "1")
-    report = answer(graphlab(*args, "--weights", "random:0", "--json", "-", site=site))
-    rows = {row["label"]: row for row in report["stages"][0]["candidates"]}
+def test_the_backend_is_timed_in_a_process_of_its_own(ran: dict[str, Ran]) -> None:
+    rows = {row["label"]: row for row in answer(ran["bench"])["stages"][0]["candidates"]}
     assert rows["walker,checked=True"]["status"] == "timed"
     assert rows["walker,checked=True"]["check"]["worst_error"] == 0
 
@@ -84,14 +103,17 @@ def test_a_broken_and_a_clashing_distribution_beside_it_stop_nobody(site: Path, 
     clashing = "[graphlab.passes]\nwritten-bytes = clashing_pass\n"
     distribution(tmp_path, "clashing-plugin", {"clashing_pass.py": text}, clashing)
     both = Path(f"{tmp_path}{os.pathsep}{site}")
-    listed = answer(graphlab("passes", "--json", "-", site=both))
-    assert [(item["name"], item["owner"]["distribution"]) for item in listed["broken"]] == [
+    passes, rewrite, clash = graphlab(
+        ("passes", "--json", "-"),
+        ("rewrite", "my-decoder", "--static", "--json", "-", "--pass", "drop-double-relu"),
+        ("analyze", "mine", "--static", "--device", "toy-gpu", "--pass", "written-bytes"),
+        site=both,
+    )
+    assert [(item["name"], item["owner"]["distribution"]) for item in answer(passes)["broken"]] == [
         ("lost", "broken-plugin"), ("written-bytes", "clashing-plugin"), ("written-bytes", "my-plugin"),
     ]  # fmt: skip
-    args = ("rewrite", "my-decoder", "--static", "--json", "-")
-    (stage,) = answer(graphlab(*args, "--pass", "drop-double-relu", site=both))["stages"]
+    (stage,) = answer(rewrite)["stages"]
     assert [row["changes"] for row in stage["passes"]] == [2]
-    ran = graphlab("analyze", "mine", "--static", "--device", "toy-gpu", "--pass", "written-bytes", site=both)
-    assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1)
-    assert "clashing-plugin 1.0" in ran.err
-    assert "my-plugin 1.2.0" in ran.err
+    assert (clash.code, clash.out, clash.err.count("\n")) == (1, "", 1)
+    assert "clashing-plugin 1.0" in clash.err
+    assert "my-plugin 1.2.0" in clash.err

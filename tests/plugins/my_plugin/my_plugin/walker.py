@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 
 from graphlab.lowering.base import Backend, Lowered, Tensors, ordered_inputs
+from graphlab.lowering.flat import flat_module
 from graphlab.program import Program
 from graphlab.rewriting.options import option
 
@@ -26,23 +27,11 @@ class Walker(Backend):
 
     def lower(self, program: Program, values: Tensors) -> Lowered:
         """An interpreter over the program's own graph, its weights read once."""
-        exported = program.exported
-        assert exported is not None
-        names = {spec.arg.name: spec.target for spec in exported.graph_signature.input_specs}
-        placeholders = exported.graph.find_nodes(op="placeholder")
-        inputs = [node.name for node in program.graph.inputs]
-        given = iter(inputs)
-        plan = [
-            (names[node.name], None) if names[node.name] in values else (None, next(given)) for node in placeholders
-        ]
-        held = {key: values[key] for key, _ in plan if key is not None}
-        interpreter = torch.fx.Interpreter(exported.graph_module)
+        interpreter = torch.fx.Interpreter(flat_module(program, values, self.place))
 
         def call(tensors: Tensors) -> tuple[torch.Tensor, ...]:
-            by_name = dict(zip(inputs, ordered_inputs(program, tensors), strict=True))
-            arguments = [by_name[str(name)] if key is None else held[key] for key, name in plan]
             with torch.no_grad():
-                results = tuple(interpreter.run(*arguments))
+                results: tuple[torch.Tensor, ...] = interpreter.run(*ordered_inputs(program, tensors))
             if self.checked and any(bool(value.isnan().any()) for value in results):
                 raise FloatingPointError("a result is not a number")
             return results
