@@ -23,7 +23,7 @@ def run_analysis(analysis: Analysis[T], given: AnalysisInput) -> T:
     None, or changes a graph or the facts of another analysis.
     """
     owner = owner_of(type(analysis), registry())
-    if owner is not None and owner.built_in:
+    if owner is not None and owner.built_in:  # one defined on the spot is watched too
         return analysis.run(given)
     who = called(analysis)
     watched = _Watched(given)

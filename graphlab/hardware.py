@@ -22,7 +22,7 @@ from graphlab.calibration.data import Calibration
 from graphlab.calibration.format import calibration_from
 from graphlab.discovery.classes import loaded
 from graphlab.discovery.contract import name_fault
-from graphlab.discovery.owner import GRAPHLAB, Owner, PluginError
+from graphlab.discovery.owner import GRAPHLAB, Owner, PluginError, reason_of
 from graphlab.discovery.points import points
 from graphlab.discovery.registry import Broken, Entry, Registry, registry_of
 from graphlab.errors import DeviceFileError, UnknownNameError
@@ -118,6 +118,9 @@ def registry() -> Registry[Hardware]:
             listed = _files(load())
         except PluginError as error:
             broken.append(Broken(name, owner, place, error.message))
+            continue
+        except Exception as error:  # a module's own __getattr__
+            broken.append(Broken(name, owner, place, f"it cannot be read: {reason_of(error)}"))
             continue
         for file, where in listed:
             device = file.name.removesuffix(".toml").lower()

@@ -11,7 +11,7 @@ from graphlab.discovery.owner import PluginError
 from graphlab.discovery.registry import Entry, Registry
 from graphlab.passes_base import Pass
 
-__all__ = ["Entry", "PassEntry", "PluginError", "called", "find_pass", "own_pass", "passes", "registry"]
+__all__ = ["Entry", "PassEntry", "PluginError", "called", "find_pass", "is_own", "own_pass", "passes", "registry"]
 
 GROUP = "graphlab.passes"
 NOUN = "pass"
@@ -52,3 +52,8 @@ def own_pass(name: str) -> type[Pass]:
 def called(item: Pass) -> str:
     """What errors call `item`: by name, with the distribution or file it comes from where that is not graphlab."""
     return chosen.called(item, registry())
+
+
+def is_own(item: Pass) -> bool:
+    """Whether `item` is one of graphlab's, or was defined on the spot."""
+    return chosen.is_own(type(item), registry())

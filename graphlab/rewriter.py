@@ -24,7 +24,7 @@ from graphlab.rewriting.pipeline import LEVELS, level_passes, rewrite_from, run_
 from graphlab.rewriting.result import NewTensor, RewriteResult, needed
 from graphlab.rewriting.rewrite import Rewrite
 from graphlab.sources.stage import program_for
-from graphlab.verification.result import VerifyOptions
+from graphlab.verification.result import Verification, VerifyOptions
 from graphlab.verification.verify import verify as compare
 from graphlab.workload import Workload
 
@@ -242,6 +242,11 @@ def parts_of(item: StageRewrite, run: Callable[[], StageResult]) -> StageResult:
         raise PluginError(f"{called(item)} reuses features and does not say so", hint="it needs exact = False")
     if not isinstance(made, HoistResult if item.exact else ReuseResult):
         raise _unusable(item, made, "HoistResult" if item.exact else "ReuseResult, since its exact is False")
+    programs = {"program": made.program} if isinstance(made, ReuseResult) else {"step": made.step}
+    for part, program in (*programs.items(), *made.programs):
+        if not isinstance(program, Program) or program.exported is None:
+            what = "program without torch's behind it" if isinstance(program, Program) else type(program).__name__
+            raise PluginError(f"{called(item)} returned a {what} for the {part}, expected a Program")
     return made
 
 
@@ -261,7 +266,7 @@ def _split(result: RewriteResult, by: StageRewrite, run: Callable[[], StageResul
         return _reused(result, by, made, verify)
     if verify and made.modified:
         found = verify_split(result.program, made, _options(verify))
-        found.raise_for_error({by.name: called(by)})
+        _raise_for(found, by)
         made = replace(made, verification=found)
     changes, skips = (*result.changes, *made.changes), (*result.skips, *made.skips)
     return replace(result, changes=changes, skips=skips, hoisted=made)
@@ -272,9 +277,16 @@ def _reused(result: RewriteResult, by: StageRewrite, made: ReuseResult, verify: 
     if verify and made.modified:
         made = measure(made, _options(verify))
         assert made.verification is not None
-        made.verification.raise_for_error({by.name: called(by)})
+        _raise_for(made.verification, by)
     changes, skips = (*result.changes, *made.changes), (*result.skips, *made.skips)
     return replace(result, changes=changes, skips=skips, reused=made)
+
+
+def _raise_for(found: Verification, by: StageRewrite) -> None:
+    """VerificationError, naming the pass `by` that made the parts, where they are wrong."""
+    broken = found.broken
+    named = found if broken is None else replace(found, broken=replace(broken, pass_name=by.name))
+    named.raise_for_error({by.name: called(by)})
 
 
 def _options(verify: Verify) -> VerifyOptions:

@@ -72,6 +72,12 @@ def owner_of(kind: type[T], known: Registry[type[T]]) -> Owner | None:
     return next((item.owner for item in known.entries.values() if item.value is kind), None)
 
 
+def is_own(kind: type[T], known: Registry[type[T]]) -> bool:
+    """Whether the class `kind` is one of graphlab's, or was defined on the spot."""
+    owner = owner_of(kind, known)
+    return owner is None or owner.built_in
+
+
 def called(item: Named, known: Registry[Any]) -> str:
     """What errors call `item`: by name, with the distribution or file it comes from where that is not graphlab."""
     return called_class(type(item), known)
@@ -79,5 +85,5 @@ def called(item: Named, known: Registry[Any]) -> str:
 
 def called_class(kind: type[Named], known: Registry[Any]) -> str:
     """What errors call something of the class `kind`."""
-    owner = owner_of(kind, known)
-    return f"{known.noun} {kind.name}" if owner is None or owner.built_in else f"{known.noun} {kind.name} of {owner}"
+    who = f"{known.noun} {kind.name}"
+    return who if is_own(kind, known) else f"{who} of {owner_of(kind, known)}"

@@ -6,7 +6,7 @@ import importlib
 import inspect
 import pkgutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
 from functools import partial
 from types import ModuleType
@@ -19,6 +19,7 @@ from graphlab.discovery.points import Point, points
 from graphlab.discovery.registry import Broken, Entry, Registry, registry_of
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 def class_registry(group: str, base: type[T], noun: str) -> Registry[type[T]]:
@@ -31,17 +32,28 @@ def class_registry(group: str, base: type[T], noun: str) -> Registry[type[T]]:
     claims: list[Entry[type[T]]] = []
     broken: list[Broken] = []
     for point in points(group):
-        for found in _found(point, base, noun):
-            if isinstance(found, Broken):
-                broken.append(found)
-                continue
-            fault = class_fault(found)
-            where, name = place_of(found), getattr(found, "name", None)
-            if fault is None:
-                claims.append(Entry(str(name), found, point.owner, where))
-            else:
-                broken.append(Broken(name if isinstance(name, str) else found.__name__, point.owner, where, fault))
+        for found in read(point, lambda point: [_judged(point, item) for item in _found(point, base, noun)]):
+            (broken if isinstance(found, Broken) else claims).append(found)  # type: ignore[arg-type]  # either is a list
     return registry_of(noun, claims, broken)
+
+
+def _judged(point: Point, found: type[T] | Broken) -> Entry[type[T]] | Broken:
+    """The class `found` by its name, or why it does not work."""
+    if isinstance(found, Broken):
+        return found
+    fault, where, name = class_fault(found), place_of(found), getattr(found, "name", None)
+    if fault is None:
+        return Entry(str(name), found, point.owner, where)
+    return Broken(name if isinstance(name, str) else found.__name__, point.owner, where, fault)
+
+
+def read(point: Point, look: Callable[[Point], Sequence[R]]) -> Sequence[R | Broken]:
+    """What `look` finds at an entry point; a Broken alone where looking raises, as modules and classes can."""
+    try:
+        with contained():
+            return look(point)
+    except Exception as error:  # a module's __getattr__, a metaclass
+        return [Broken(point.name, point.owner, point.where, f"it cannot be read: {reason_of(error)}")]
 
 
 def place_of(kind: type) -> str:

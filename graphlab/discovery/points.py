@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import Distribution, EntryPoint, distributions
 
@@ -13,6 +14,8 @@ from graphlab.discovery.owner import GRAPHLAB, Owner
 
 PREFIX = "graphlab."
 """What the names of the groups of plug-ins begin with."""
+
+GROUPS = tuple(f"{PREFIX}{kind}" for kind in ("passes", "models", "devices", "backends"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,15 @@ def all_points() -> tuple[Point, ...]:
 
 
 def points(group: str) -> tuple[Point, ...]:
-    """The entry points of `group`; one with an `error` for a distribution whose list cannot be read."""
-    return tuple(point for point in all_points() if point.group == group)
+    """The entry points of `group`; one with an `error` for a list that cannot be read, and for a misspelled group."""
+    own = [point for point in all_points() if point.group == group]
+    meant = [point for point in all_points() if point.group not in GROUPS and _nearest(point.group) == group]
+    what = "there is no group {0} (did you mean {1}?)"
+    return (*own, *(replace(p, entry=None, error=what.format(repr(p.group), repr(group))) for p in meant))
+
+
+def _nearest(group: str) -> str | None:
+    return next(iter(get_close_matches(group, GROUPS, n=1, cutoff=0.8)), None)
 
 
 def _owner(distribution: Distribution) -> Owner:

@@ -30,8 +30,7 @@ def is_own(backend: Backend) -> bool:
     """Whether it is one of graphlab's, or was defined on the spot."""
     from graphlab.lowering.registry import registry  # as above
 
-    owner = chosen.owner_of(type(backend), registry())
-    return owner is None or owner.built_in
+    return chosen.is_own(type(backend), registry())
 
 
 @contextmanager

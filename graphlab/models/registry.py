@@ -14,7 +14,7 @@ from functools import cache
 from types import ModuleType
 
 from graphlab.discovery.blame import blamed
-from graphlab.discovery.classes import loaded, submodules
+from graphlab.discovery.classes import loaded, read, submodules
 from graphlab.discovery.contract import name_fault
 from graphlab.discovery.owner import GRAPHLAB, Owner, PluginError
 from graphlab.discovery.points import Point, points
@@ -53,7 +53,7 @@ def registry() -> Registry[Model]:
             raise module
         claims += [claim for m in getattr(module, "MODELS", ()) for claim in _claims(m, GRAPHLAB, module)]
     for point in points(GROUP):
-        for found in _found(point):
+        for found in read(point, lambda point: list(_found(point))):
             if isinstance(found, Broken):
                 broken.append(found)
             else:

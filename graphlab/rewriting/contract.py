@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 
 import torch
@@ -29,9 +30,12 @@ def check_graph(
     except Exception as error:  # torch raises RuntimeError and ValueError with the node's name
         said = str(error).partition("\n")[0]  # torch adds the whole graph
         raise GraphlabError(f"{who} left a broken graph: {said[:300]}") from error
+    known = {node.name for node in before.nodes}
     for node in after.nodes:
         if writes(node):
             raise GraphlabError(f"{who} made {node.name}, which writes in place")
+        if node.name not in known:
+            _check_new(who, node)
     found = [node.name for node in after.find_nodes(op="placeholder") if not is_weight(node)]
     kept = set(found)
     expected = [node.name for node in before.find_nodes(op="placeholder") if not is_weight(node)]
@@ -39,6 +43,23 @@ def check_graph(
         gone = [name for name in expected if name not in kept] or expected
         raise GraphlabError(f"{who} changed the inputs: {', '.join(gone)}")
     _check_results(who, before.output_node().args[0], after.output_node().args[0], same)
+
+
+def _check_new(who: str, node: Node) -> None:
+    """A new node calls an operator, or works on sizes, and says what it makes."""
+    if node.op in ("call_method", "call_module"):
+        what = node.op.removeprefix("call_")
+        raise GraphlabError(f"{who} made {node.name}, a call of a {what}", hint="a program calls operators alone")
+    if node.op != "call_function":
+        return
+    if node.users and "val" not in node.meta:
+        raise GraphlabError(f"{who} made {node.name} without saying what it makes", hint="`draft.call` works it out")
+    operators = (torch._ops.OpOverload, torch._ops.HigherOrderOperator)
+    if isinstance(node.meta.get("val"), torch.Tensor) and not (
+        isinstance(node.target, operators) or node.target is operator.getitem
+    ):
+        what = getattr(node.target, "__name__", str(node.target))
+        raise GraphlabError(f"{who} made {node.name}, a call of {what}", hint="a program calls operators: torch.ops...")
 
 
 def _check_results(who: str, before: object, after: object, same: Callable[[Node, Node], None]) -> None:

@@ -20,7 +20,7 @@ from graphlab.rewriting.contract import check_graph
 from graphlab.rewriting.functional import functional
 from graphlab.rewriting.purity import removable
 from graphlab.rewriting.record import saved_history, with_history
-from graphlab.rewriting.result import Change, InTurn, Make, NewTensor, RewriteResult, Skip, needed
+from graphlab.rewriting.result import Change, InTurn, Make, NewTensor, RewriteResult, Skip, Told, needed
 from graphlab.sources.extract import extract, source_line
 
 Node: TypeAlias = torch.fx.Node
@@ -37,7 +37,8 @@ class Draft:
 
     `graph` is torch's: ATen operators, `node.meta["val"]` a fake tensor, sizes that depend on the inputs as
     `sym_size` nodes. Nothing in it writes in place. Nodes that stay keep their names; new ones get names the graph
-    never had. `pass_name` is who is editing, `written` the keys of the weights that a call of the program writes.
+    never had. `pass_name` is who is editing, `blamed` what errors of its recipes call it where it is not graphlab's,
+    `written` the keys of the weights that a call of the program writes.
     """
 
     def __init__(self, program: Program) -> None:
@@ -52,6 +53,7 @@ class Draft:
         self.graph = self.module.graph
         self.mode = fake.mode_of(self.graph)
         self.pass_name = ""
+        self.blamed = ""
         self.changes: list[Change] = []
         self.skips: list[Skip] = []
         self.new_tensors: dict[str, NewTensor] = {}
@@ -160,8 +162,8 @@ class Draft:
         missing = [origin for origin, tensor in sources.items() if not isinstance(tensor, torch.Tensor)]
         if missing:
             raise GraphlabError(f"there is no weight {missing[0]} to make {key} of")
-        with torch.no_grad():
-            made = make({k: _plain(t) for k, t in sources.items() if isinstance(t, torch.Tensor)})
+        given = {k: _plain(t) for k, t in sources.items() if isinstance(t, torch.Tensor)}
+        made, make = self._first(key, make, given)
         first = self.state.get(origins[0])
         trained = isinstance(first, torch.nn.Parameter)
         tensor = torch.nn.Parameter(made, requires_grad=False) if trained else made
@@ -174,8 +176,7 @@ class Draft:
         """A placeholder for a new constant tensor `make({})`, which depends on no weight, computed once here."""
         if key in self.state or key in self.constants:
             raise GraphlabError(f"the program already has a weight {key}")
-        with torch.no_grad():
-            tensor = make({})
+        tensor, make = self._first(key, make, {})
         self.constants[key] = tensor
         self.new_tensors[key] = NewTensor(key, tensor.numel() * tensor.element_size(), (), make)
         return self._placeholder(key, tensor, InputKind.CONSTANT_TENSOR)
@@ -197,8 +198,7 @@ class Draft:
         missing = [key for key, home in homes.items() if not isinstance(home.get(key), torch.Tensor)]
         if missing or not isinstance(first, torch.Tensor):
             raise GraphlabError(f"the program has no weight {missing[0]} to change")
-        with torch.no_grad():
-            made = make({keys[0]: _plain(first)})
+        made, make = self._first(keys[0], make, {keys[0]: _plain(first)})
         if made.shape != first.shape or made.dtype != first.dtype:
             raise GraphlabError(f"{keys[0]} is {described(first)}, its new value {described(made)}")
         if not made.is_meta and made.untyped_storage().data_ptr() == first.untyped_storage().data_ptr() != 0:
@@ -213,6 +213,13 @@ class Draft:
         nodes = [node for node in self.graph.find_nodes(op="placeholder") if self.weight_key(node) in keys]
         values = tuple((node.name, node.name) for node in nodes)
         self.changes.append(Change(self.pass_name, values, why, keys[0].rpartition(".")[0]))
+
+    def _first(self, key: str, make: Make, given: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, Make]:
+        """What `make` makes of `given`, and the recipe to keep: it also runs long after this pass, on other weights."""
+        told = Told(self.blamed, key, make) if self.blamed else make
+        with torch.no_grad():
+            made = told(given)
+        return made, replace(told, shape=tuple(made.shape)) if isinstance(told, Told) else told
 
     def _remake(self, key: str, nbytes: int, make: Make) -> None:
         """Records `make` for the weight `key`, after what it was made by before in this draft."""

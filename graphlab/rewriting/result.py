@@ -6,11 +6,13 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import torch
+
+from graphlab.discovery.blame import blamed
+from graphlab.discovery.owner import PluginError
 from graphlab.program import Program
 
 if TYPE_CHECKING:
-    import torch
-
     from graphlab.hoisting.result import HoistResult
     from graphlab.reuse.result import ReuseResult
     from graphlab.verification.result import Verification
@@ -58,6 +60,29 @@ class NewTensor:
     origins: tuple[str, ...]
     make: Make
     intermediate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A recipe of a pass that is not graphlab's: an error of it names `who` made it, and for which weight.
+
+    `shape` is what it made at first, and has to make of every other values.
+    """
+
+    who: str
+    key: str
+    make: Make
+    shape: tuple[int, ...] | None = None
+
+    def __call__(self, tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """What `make` makes; PluginError for whatever it raises, and for what is no tensor."""
+        with blamed(self.who, f"cannot make the weight {self.key}"):
+            made: object = self.make(tensors)
+        if not isinstance(made, torch.Tensor):
+            raise PluginError(f"{self.who} makes a {type(made).__name__} of the weight {self.key}, expected a tensor")
+        if self.shape is not None and tuple(made.shape) != self.shape:
+            raise PluginError(f"{self.who} makes the weight {self.key} {tuple(made.shape)}, at first {self.shape}")
+        return made
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import torch
 
 from graphlab.discovery.blame import blamed
 from graphlab.passes_base import Pass
-from graphlab.plugins import PluginError, called
+from graphlab.plugins import PluginError, called, is_own
 from graphlab.program import Program
 from graphlab.rewriting.draft import Draft
 from graphlab.rewriting.options import spelled
@@ -47,6 +47,7 @@ class Rewrite(Pass):
         breaks the contract.
         """
         before, draft.pass_name = len(draft.changes), self.name
+        draft.blamed = "" if is_own(self) else called(self)
         draft.skips = [skip for skip in draft.skips if skip.pass_name != self.name]  # those of its last run
         as_it_was = _Calls(draft.graph)
         with blamed(called(self), hint="the program is unchanged"):

@@ -179,3 +179,19 @@ def test_options_of_one_source_do_not_reach_the_other(tmp_path: Path) -> None:
         diff("stable-diffusion-v1-5-tiny", model(), options_a=SourceOptions(config=tmp_path))
     with pytest.raises(DiffError, match="is a report, and configurations and inputs are for sources"):
         diff(graphlab.analyze(model()), model(), options_a=SourceOptions(config=tmp_path))
+
+
+def test_a_variable_that_is_called_like_an_option() -> None:
+    """`depth` is a variable here, `stage` another: the command line sets them with --set, Python with `both`."""
+    sizes = TensorInput(("batch", 4, "stage", "strict"), "float32")
+    stages = (Stage("net", "float32", {"sample": sizes}, build=block),)
+    variables = (Variable("batch", 1, "images"), Variable("stage", 8, "rows"), Variable("strict", 8, "columns"))
+    workload = Workload("odd", "odd", stages, variables)
+    report = diff(workload, workload, both={"stage": 16}, only_b={"strict": 16}, dynamic=False, batch=2)
+    differing = {row.name: (row.a, row.b) for row in report.settings}
+    assert differing["strict"] == ("8", "16")
+    assert not {"stage", "batch"} & differing.keys()  # both have them
+    convolutions = 2 * (8 * 4 * 9 + 4 * 8)
+    assert report.totals[0].a == convolutions * 2 * 16 * 8
+    with pytest.raises(GraphlabError, match="neither side has a variable 'depth' to set"):
+        diff(workload, workload, both={"depth": 3}, dynamic=False)

@@ -197,6 +197,27 @@ def test_a_list_of_entry_points_that_cannot_be_read(add: Add) -> None:
     assert find_pass("cost")
 
 
+KINDS = {"passes": passes, "models": models, "devices": devices, "backends": backends}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_module_that_raises_for_every_name(kind: str, add: Add) -> None:
+    """As one does that imports what it needs when it is asked for, and finds it missing."""
+    code = "def __getattr__(name): raise ImportError(f'no module for {name}')"
+    add("lazy", {"bad_module.py": code}, f"[graphlab.{kind}]\nthing = bad_module\n")
+    (reason,) = reasons(KINDS[kind].listing()).values()
+    assert reason.startswith("lazy 1.0: it cannot be read: ImportError: no module for __path__")
+
+
+@pytest.mark.parametrize(("written", "kind"), [("pass", "passes"), ("model", "models"), ("backend", "backends")])
+def test_a_misspelled_group_is_told(written: str, kind: str, add: Add) -> None:
+    add("mine", {"bad_module.py": HEAD}, f"[graphlab.{written}]\nthing = bad_module\n")
+    said = f"mine 1.0: there is no group 'graphlab.{written}' (did you mean 'graphlab.{kind}'?)"
+    assert {name: reasons(listed.listing()) for name, listed in KINDS.items()} == {
+        name: {"thing": said} if name == kind else {} for name in KINDS
+    }
+
+
 def test_a_distribution_that_takes_graphlabs_name_takes_nothing_else(add: Add) -> None:
     """It lies first on the path, where an installer would look."""
     text = HEAD + "class P(Rewrite):\n  name = 'fuse-gelu'\n  def apply(self, draft): ..."

@@ -16,6 +16,7 @@ from graphlab.verification.result import VerificationError
 HEAD = """
 from typing import ClassVar
 import torch
+from graphlab.hoisting.result import HoistResult
 from graphlab.hoisting.stage_rewrite import StageRewrite
 from graphlab.passes_base import Analysis
 from graphlab.rewriting.rewrite import Peephole, Rewrite
@@ -42,6 +43,28 @@ REWRITES = {
         "    node = next(draft.calls(aten.relu.default))\n"
         "        node.replace_all_uses_with(draft.call(aten.abs.default, node.args[0], at=node))",
         "changed the graph and did not say so",
+    ),
+    "calls a method": (
+        "    node = next(draft.calls(aten.relu.default))\n"
+        "        with draft.graph.inserting_before(node): made = draft.graph.call_method('abs', (node.args[0],))\n"
+        "        made.meta.update(node.meta); draft.replace(node, made, 'why not')",
+        "made abs_1, a call of a method .a program calls operators alone",
+    ),
+    "calls a function of Python": (
+        "    import operator; node = next(draft.calls(aten.relu.default))\n"
+        "        draft.replace(node, draft.call(operator.neg, node.args[0], at=node), 'why not')",
+        "made neg, a call of neg .a program calls operators",
+    ),
+    "does not say what a node makes": (
+        "    node = next(draft.calls(aten.relu.default))\n"
+        "        with draft.graph.inserting_before(node):\n"
+        "            made = draft.graph.call_function(aten.abs.default, (node.args[0],))\n"
+        "        draft.replace(node, draft.call(aten.relu.default, made, at=node, value=node.meta['val']), 'why not')",
+        "made abs_default without saying what it makes .`draft.call` works it out",
+    ),
+    "makes a weight of nothing": (
+        "    draft.add_weight('mine', ['0.weight'], lambda given: None)",
+        "makes a NoneType of the weight mine, expected a tensor",
     ),
     "breaks the order": (
         "    node = next(draft.calls(aten.relu.default))\n"
@@ -97,6 +120,40 @@ def test_a_rewrite_that_changes_values_is_found_and_named(program: Program, tmp_
         graphlab.run_pass(f"{path}:Mine", program, verify=True)
 
 
+RECIPE = """
+def recipe(given):
+    value = given["0.weight"]
+    {body}
+
+class Mine(Rewrite):
+    name = "mine"
+    def apply(self, draft):
+        for node in draft.calls(aten.linear.default) if "mine" not in draft.state else ():
+            weight = draft.add_weight("mine", ["0.weight"], recipe)
+            draft.replace(node, draft.call(aten.linear.default, node.args[0], weight, node.args[2], at=node), "again")
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("return value if value.dtype == torch.float32 else 1 / 0", "cannot make the weight mine: ZeroDivisionError"),
+        (
+            "return value if value.dtype == torch.float32 else value[:1]",
+            r"makes the weight mine \(1, 4\), at first \(4, 4\)",
+        ),
+    ],
+    ids=["raises", "another shape"],
+)
+def test_a_recipe_that_fails_later_is_named(body: str, message: str, program: Program, tmp_path: Path) -> None:
+    """It is run again on other weights: verification draws them in float64."""
+    path = tmp_path / "mine.py"
+    path.write_text(HEAD + RECIPE.format(body=body))
+    assert graphlab.run_pass(f"{path}:Mine", program).modified
+    with pytest.raises(GraphlabError, match=rf"pass mine of mine\.py {message}"):
+        graphlab.run_pass(f"{path}:Mine", program, verify=True)
+
+
 def test_a_rewrite_that_never_ends_is_named(program: Program, tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text(HEAD + WRONG.format(op="relu"))
@@ -140,7 +197,14 @@ def test_a_rewrite_whose_run_returns_something_else(program: Program, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("body", "message"), [("return program", "returned a Program, expected a HoistResult"), ("1 / 0", "ZeroDivision")]
+    ("body", "message"),
+    [
+        ("return program", "returned a Program, expected a HoistResult"),
+        ("1 / 0", "ZeroDivision"),
+        ("raise KeyboardInterrupt", "failed: it raised KeyboardInterrupt"),
+        ("return HoistResult('mine', None)", "returned a NoneType for the step, expected a Program"),
+        ("return HoistResult('mine', program, table=3)", "returned a int for the table, expected a Program"),
+    ],
 )
 def test_a_stage_rewrite(body: str, message: str, program: Program, tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
