@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from graphlab.program import Program
 from graphlab.sources.record import graph_from_json, graph_to_json
@@ -32,12 +31,15 @@ def directory() -> Path | None:
     return (Path(base) if base else Path.home() / ".cache") / "graphlab"
 
 
-def key(stage: Stage, values: Mapping[str, Any], symbolic: bool) -> Path | None:
-    """The file a capture of `stage` at `values` is kept in; None when the stage has no identity or no cache."""
+def key(stage: Stage, sizes: Mapping[str, int], symbolic: bool) -> Path | None:
+    """The file a capture of `stage` at `sizes` ({axis: size}) is kept in; None without an identity or a cache.
+
+    Nothing else of a workload's values shapes a capture: one serves every number of steps and guidance.
+    """
     folder = directory()
     if folder is None or not stage.identity:
         return None
-    parts = [stage.identity, stage.name, repr(stage.inputs), repr(sorted(values.items())), str(symbolic), versions()]
+    parts = [stage.identity, stage.name, repr(stage.inputs), repr(sorted(sizes.items())), str(symbolic), versions()]
     return folder / f"{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:40]}.json.gz"
 
 

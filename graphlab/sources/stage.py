@@ -121,7 +121,7 @@ def program_for(
     module: torch.nn.Module | None = None
     reasons: list[str] = []
     for label, attempt, symbolic in _attempts(stage, values, dynamic):
-        key = cache.key(stage, attempt, symbolic) if disk else None
+        key = cache.key(stage, axis_sizes(stage, attempt), symbolic) if disk else None
         found = cache.load(key)
         if found is None:
             module = module if module is not None else module_of(stage)

@@ -130,6 +130,15 @@ def test_the_cache_gives_back_the_same_graph() -> None:
     assert second.graph == first.graph
 
 
+def test_what_shapes_no_input_is_no_other_entry(tmp_path: Path) -> None:
+    first = program_for(stage(), {**VALUES, "steps": 50, "guidance": 7.5})
+    again = program_for(stage(), {**VALUES, "steps": 20, "guidance": 1.0})
+    assert again.exported is None
+    assert again.graph == first.graph
+    assert program_for(stage(), {**VALUES, "width": 32}).exported is not None
+    assert len(list((tmp_path / "cache").glob("*.json.gz"))) == 2
+
+
 def test_another_identity_is_another_entry(tmp_path: Path) -> None:
     program_for(stage(), VALUES)
     program_for(stage(identity="other"), VALUES)
