@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import graphlab
-from graphlab.errors import BindingError, SourceError, UnknownArchitectureError, UnsafeSourceError
+from graphlab.errors import BindingError, GraphlabError, SourceError, UnknownArchitectureError, UnsafeSourceError
 
 
 class Net(nn.Module):
@@ -65,8 +65,12 @@ def test_options_without_a_use_are_refused(tmp_path: Path) -> None:
             graphlab.load(source, inputs={"picture": "2x3x6x5"})
         with pytest.raises(SourceError, match="--config"):
             graphlab.load(source, config=tmp_path / "config.json")
-    with pytest.raises(SourceError, match=r"own\.py:FUNCTION"):
-        graphlab.load("own.py")
+    own = tmp_path / "own.py"
+    with pytest.raises(GraphlabError, match=r"no such file: .*own\.py"):
+        graphlab.load(own)
+    own.write_text("def first():\n    pass\n\n\ndef second():\n    pass\n")
+    with pytest.raises(GraphlabError, match=r"own\.py names no function \(write .*own\.py:FUNCTION; .*first, second"):
+        graphlab.load(own)
 
 
 def test_a_saved_program_takes_other_sizes_by_the_names_it_prints(tmp_path: Path) -> None:
