@@ -47,7 +47,7 @@ def no_function(path: Path, source: str) -> SourceError:
     try:
         known = own_callables(file_module(path))
     except PluginError as error:
-        return SourceError(error.message, hint=error.hint)
+        return SourceError(error.message, hint=error.hint or f"write {source}:FUNCTION")
     has = ", ".join(known) or "none"
     return SourceError(f"{source} names no function", hint=f"write {source}:FUNCTION; it has: {has}")
 
