@@ -18,6 +18,8 @@ BAR_CELLS = 12
 """How wide the bar of a whole is where there is room; a narrower terminal gets shorter bars, all on one scale."""
 LEAST_CELLS = 4
 """With less room than this there are no bars."""
+BAR_GAP = 2
+"""Cells that bars stand apart."""
 
 
 def console(stream: TextIO) -> Console:
@@ -41,14 +43,14 @@ def literal(text: str, style: str = "") -> Text:
 def print_table(out: Console, table: Table) -> None:
     """`table` with its title and note. Text columns fold to the width of the terminal, numbers never do.
 
-    Where the table does not fit, heads of several words stand on several lines.
+    Where the table does not fit, or its bars do not beside it, heads of several words stand on several lines.
     """
     from rich import box
     from rich.table import Table as RichTable
     from rich.text import Text
 
     heads = [column.head for column in table.columns]
-    if _room(out, table, heads) < 0:
+    if _room(out, table, heads) < (0 if table.shares is None else LEAST_CELLS + BAR_GAP):
         heads = [_broken(table, index) for index in range(len(heads))]
     grid = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for index, column in enumerate(table.columns):
@@ -59,7 +61,7 @@ def print_table(out: Console, table: Table) -> None:
             overflow="fold",
             min_width=_column_width(table, index, heads) if column.number or column.whole else None,
         )
-    cells = min(BAR_CELLS, _room(out, table, heads) - 2)  # bars stand apart
+    cells = min(BAR_CELLS, _room(out, table, heads) - BAR_GAP)
     bars = table.shares if table.shares is not None and cells >= LEAST_CELLS else None
     if bars is not None:
         grid.add_column("", no_wrap=True, min_width=cells)

@@ -71,6 +71,14 @@ def test_heads_break_between_words_where_the_table_does_not_fit(monkeypatch: pyt
     assert shown(table, 34, monkeypatch)[2:4] == ["          materialized", "category         bytes     FLOP"]
 
 
+def test_heads_break_before_bars_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = (Column("category", number=False), Column("materialized bytes"))
+    table = Table("t", columns, (("linear", "24.25 KiB"),), (1.0,))
+    for width, heads, cells in ((46, 1, 12), (34, 1, 4), (33, 2, 9), (28, 2, 4), (27, 2, 0)):
+        lines = shown(table, width, monkeypatch)
+        assert (len(lines) - 4, "".join(lines).count("\u2588")) == (heads, cells), width
+
+
 @pytest.mark.parametrize(("width", "cells"), [(80, 12), (29, 10), (24, 5), (22, 0)])
 def test_bars_are_on_one_scale_that_the_room_allows(width: int, cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
     columns = (Column("name", number=False), Column("share"))
