@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
 from graphlab.cli.analyze import run
+from graphlab.cli.destinations import destinations
 from graphlab.cli.options import Bindings, Config, Device, Html, Inputs, NoCache, Source, Stage, Static, TrustPickle
-from graphlab.cli.output import STDOUT, check_outputs, write_outputs
 
 if TYPE_CHECKING:
     from graphlab.report.explain import ExplanationReport
@@ -30,24 +30,22 @@ def explain(
     html: Html = None,
 ) -> None:
     """What one node is, where it comes from and what it costs."""
-    outputs = {option: path for option, path in (("--json", json), ("--html", html)) if path is not None}
-    check_outputs(outputs)
-    report = run(source, device, stage, bindings, inputs, False, static, config, trust_pickle, no_cache, one=True)
+    with destinations({"--json": json, "--html": html}) as out:
+        report = run(source, device, stage, bindings, inputs, False, static, config, trust_pickle, no_cache, one=True)
+        from graphlab.report.explain import explain as explained
+        from graphlab.report.json_writer import to_json
+
+        found = explained(report, node)
+        out.write_each(found, {"--json": to_json, "--html": _page})
+        out.show(partial(show, found))
+
+
+def show(report: ExplanationReport, stream: TextIO) -> None:
+    """Everything about the node on `stream`, for a human."""
     from graphlab.cli.render import console, print_fields
-    from graphlab.report.explain import explain as explained
     from graphlab.report.explain_fields import explain_fields, title_of
 
-    found = explained(report, node)
-    texts = {"--json": _json, "--html": _page}
-    out = console(sys.stderr if STDOUT in outputs.values() else sys.stdout)
-    print_fields(out, explain_fields(found.explanation), title=title_of(found.explanation))
-    write_outputs({path: texts[option](found) for option, path in outputs.items()})
-
-
-def _json(report: ExplanationReport) -> str:
-    import json
-
-    return json.dumps(report.to_dict(), indent=1, allow_nan=False) + "\n"
+    print_fields(console(stream), explain_fields(report.explanation), title=title_of(report.explanation))
 
 
 def _page(report: ExplanationReport) -> str:

@@ -49,14 +49,10 @@ def backends(json: Json = None, html: Html = None) -> None:
 
 
 def _hand_out(listing: Listing, out: Destinations) -> None:
-    out.write_each(listing, {"--json": _json, "--html": _page})
+    from graphlab.report.json_writer import to_json
+
+    out.write_each(listing, {"--json": to_json, "--html": _page})
     out.show(partial(show, listing))
-
-
-def _json(listing: Listing) -> str:
-    from json import dumps
-
-    return dumps(listing.to_dict(), indent=2, ensure_ascii=True, allow_nan=False) + "\n"
 
 
 def _page(listing: Listing) -> str:

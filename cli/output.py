@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -78,15 +77,6 @@ def write_folder(path: Path | None, texts: Mapping[str, str]) -> None:
         raise OutputError(f"cannot make the folder {path}: {error.strerror or error}") from error
     for name, text in texts.items():
         write_output(path / name, text)
-
-
-def write_outputs(texts: Mapping[str, str]) -> None:
-    """Writes {path: text}. Every text is there before the first is written."""
-    for path, text in texts.items():
-        if path == STDOUT:
-            sys.stdout.write(text)
-        else:
-            write_output(path, text)
 
 
 def write_output(path: str | Path, text: str) -> None:

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from graphlab.cli.output import STDOUT, check_outputs, write_outputs
+from graphlab.cli.destinations import destinations
+from graphlab.cli.output import STDOUT
 
 
 def report(
@@ -18,9 +19,9 @@ def report(
     ],
 ) -> None:
     """Makes the page of a saved report: the same as --html of the command that wrote it."""
-    check_outputs({"-o": output})
-    if output != STDOUT and os.path.realpath(output) == os.path.realpath(file):
-        raise typer.BadParameter(f"{output} is the report itself", param_hint="'-o'")
-    from graphlab.pages.saved import saved_page
+    with destinations({"-o": output}) as out:
+        if output != STDOUT and os.path.realpath(output) == os.path.realpath(file):
+            raise typer.BadParameter(f"{output} is the report itself", param_hint="'-o'")
+        from graphlab.pages.saved import saved_page
 
-    write_outputs({output: saved_page(file)})
+        out.write({"-o": saved_page(file)})

@@ -116,9 +116,9 @@ def _page(result: RunResult) -> str:
 
 
 def _json(result: RunResult) -> str:
-    import json
+    from graphlab.report.json_writer import to_json
 
-    return json.dumps(result.report.to_dict(), indent=1, allow_nan=False) + "\n"
+    return to_json(result.report)
 
 
 def _write(values: torch.Tensor, path: Path) -> None:

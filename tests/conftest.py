@@ -24,8 +24,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(lambda: shutil.rmtree(os.environ.pop("GRAPHLAB_TEST_CACHE"), ignore_errors=True))
     os.environ["GRAPHLAB_CACHE"] = os.environ["GRAPHLAB_TEST_CACHE"]
     os.environ["HF_HUB_OFFLINE"] = "1"
-    # Nothing here is large enough for two threads, and where cores are few they wait for one another: twenty times
-    # the time. Processes that tests start inherit it.
+    # Nothing here is large enough for two threads, and where cores are few they wait for one another, many times
+    # longer than they work. Processes that tests start inherit it.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 

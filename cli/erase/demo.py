@@ -62,6 +62,7 @@ def demo(
     from graphlab.erase.jobs.demo import demo as erase
     from graphlab.erase.jobs.demo_report import DemoReport
     from graphlab.erase.jobs.judges import judges_for
+    from graphlab.report.json_writer import to_json
 
     with destinations({"--json": json, "--html": html}) as out:
         model = _base(world, base)
@@ -73,14 +74,8 @@ def demo(
         advice = f"a demonstration does not go on: --force begins anew in {output}"
         with interruptible(advice), shown("maps", "training") as (maps, training):
             made = erase(model, named, judges, output, config, place=base, force=force, on_map=maps, on_step=training)
-        out.write_each(DemoReport.of(made), {"--json": _json, "--html": _page})
+        out.write_each(DemoReport.of(made), {"--json": to_json, "--html": _page})
         out.show(partial(show, made))
-
-
-def _json(report: DemoReport) -> str:
-    from json import dumps
-
-    return dumps(report.to_dict(), indent=1, allow_nan=False) + "\n"
 
 
 def _page(report: DemoReport) -> str:

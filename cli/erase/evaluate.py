@@ -88,9 +88,10 @@ def evaluate(
             decode, missing = _decoder(Path(source), asked=bool(asked), shown=bool(out.paths))
             report = _of_pipeline(before, erased, concept, keep, mask, {**drawn, "seed": seed}, asked, decode)
         from graphlab.erase.jobs.evaluation_report import EvaluationReport
+        from graphlab.report.json_writer import to_json
 
         made = EvaluationReport.of(source, erased, report, missing)
-        out.write_each(made, {"--json": _json, "--html": _page})
+        out.write_each(made, {"--json": to_json, "--html": _page})
         out.show(partial(show, report))
 
 
@@ -177,12 +178,6 @@ def _page(report: EvaluationReport) -> str:
     from graphlab.report.html import to_html
 
     return to_html(evaluation_document(report))
-
-
-def _json(report: EvaluationReport) -> str:
-    import json
-
-    return json.dumps(report.to_dict(), indent=1, allow_nan=False) + "\n"
 
 
 def show(report: BaseReport | PairReport, stream: Any) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-
 from graphlab.report.bench_data import BenchReport
 from graphlab.report.bench_tables import bench_fields, bench_tables, failures, stage_lines
+from graphlab.report.json_writer import to_json
 from graphlab.report.markdown import escape, markdown_fields, markdown_list, markdown_table
 
 
 def bench_json(report: BenchReport) -> str:
     """`report.to_dict()` as indented ASCII JSON in the order of the keys, ending in a newline."""
-    return json.dumps(report.to_dict(), indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+    return to_json(report)
 
 
 def bench_markdown(report: BenchReport) -> str:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-
 from graphlab.report.export_data import ExportReport
 from graphlab.report.export_tables import export_fields, export_tables, model_notes
+from graphlab.report.json_writer import to_json
 from graphlab.report.markdown import escape, markdown_fields, markdown_list, markdown_table
 
 
 def export_json(report: ExportReport) -> str:
     """`report.to_dict()` as indented ASCII JSON in the order of the keys, ending in a newline."""
-    return json.dumps(report.to_dict(), indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+    return to_json(report)
 
 
 def export_markdown(report: ExportReport) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 
+from graphlab.report.json_writer import to_json
 from graphlab.report.markdown import escape, markdown_fields, markdown_list, markdown_table
 from graphlab.report.profile_data import ProfileReport
 from graphlab.report.profile_tables import calls_table, profile_fields, profile_notes, times_table
@@ -17,7 +17,7 @@ COLUMNS = (
 
 def profile_json(report: ProfileReport) -> str:
     """`report.to_dict()` as indented ASCII JSON in the order of the keys, ending in a newline."""
-    return json.dumps(report.to_dict(), indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+    return to_json(report)
 
 
 def profile_csv(report: ProfileReport) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
+from graphlab.report.json_writer import to_json
 from graphlab.report.markdown import escape, markdown_fields, markdown_list, markdown_table
 from graphlab.report.rewrite_data import RewriteReport, StageRewrite
 from graphlab.report.rewrite_tables import (
@@ -23,7 +23,7 @@ def rewrite_json(report: RewriteReport) -> str:
 
     NaN and infinity are no JSON and raise ValueError.
     """
-    return json.dumps(report.to_dict(), indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+    return to_json(report)
 
 
 def rewrite_markdown(report: RewriteReport) -> str:
