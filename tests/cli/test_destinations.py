@@ -63,6 +63,7 @@ def closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 COMMANDS = {
     "analyze": ("analyze", "{source}:module", "--static", "--json", "{file}"),
+    "explain": ("explain", "{source}:module", "relu", "--static", "--json", "{file}"),
     "rewrite": ("rewrite", "{source}:module", "--static", "--json", "{file}"),
     "profile": ("profile", "{source}:module", "--rounds", "1", "--json", "{file}"),
     "characterize": ("characterize", "{source}:module", "--no-sweeps", "--json", "{file}"),
