@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from graphlab.errors import SourceError
 from graphlab.models import find_model
+from graphlab.sources.options import LoadOptions
 from graphlab.workload import Workload
-
-
-@dataclass(frozen=True, slots=True)
-class LoadOptions:
-    """How to read a source: a configuration for weights alone, trust in pickles, shapes of inputs ("2x4:float16")."""
-
-    config: Path | None = None
-    trust_pickle: bool = False
-    inputs: Mapping[str, str] = field(default_factory=dict)
-    dynamic: bool = True
 
 
 def load(

@@ -19,9 +19,10 @@ from graphlab.plugins import PluginError, called, find_pass, own_pass
 from graphlab.program import Program
 from graphlab.reuse.result import ReuseResult
 from graphlab.reuse.verify import measure
+from graphlab.rewriting.new_tensor import NewTensor, needed
 from graphlab.rewriting.options import build, pass_from, spelled
 from graphlab.rewriting.pipeline import LEVELS, level_passes, rewrite_from, run_passes
-from graphlab.rewriting.result import NewTensor, RewriteResult, needed
+from graphlab.rewriting.result import RewriteResult
 from graphlab.rewriting.rewrite import Rewrite
 from graphlab.sources.stage import program_for
 from graphlab.verification.result import Verification, VerifyOptions

@@ -28,7 +28,8 @@ from graphlab.pipeline import Facts
 from graphlab.program import Program
 from graphlab.report.export_data import CheckRow, ModelReport, Phase
 from graphlab.rewriting.account import figures, grouped_skips
-from graphlab.rewriting.result import NewTensor, RewriteResult
+from graphlab.rewriting.new_tensor import NewTensor
+from graphlab.rewriting.result import RewriteResult
 from graphlab.weights.source import WeightSource
 from graphlab.weights.values import Values
 

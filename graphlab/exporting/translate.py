@@ -16,9 +16,10 @@ from graphlab.exporting.targets import Target
 from graphlab.exporting.torchlib import model_of, registry
 from graphlab.exporting.translations import translations
 from graphlab.program import Program
+from graphlab.rewriting.change import Skip
 from graphlab.rewriting.functional import functional
+from graphlab.rewriting.new_tensor import NewTensor
 from graphlab.rewriting.pipeline import rewrite_from, run_passes
-from graphlab.rewriting.result import NewTensor, Skip
 from graphlab.sources.extract import extract
 
 KEY = "graphlab.key"

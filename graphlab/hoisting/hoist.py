@@ -17,8 +17,8 @@ from graphlab.hoisting.roles import Roles, named_roles, stage_roles
 from graphlab.hoisting.split import Plan, build, draft_levels, plan, refusal
 from graphlab.hoisting.symbols import Symbols
 from graphlab.program import Program
+from graphlab.rewriting.change import Change
 from graphlab.rewriting.draft import Draft, where
-from graphlab.rewriting.result import Change
 from graphlab.sources.stage import axis_sizes, program_for
 from graphlab.workload import Stage, Workload
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from graphlab.program import Program
-from graphlab.rewriting.result import Change, Skip
+from graphlab.rewriting.change import Change, Skip
 
 if TYPE_CHECKING:
     from graphlab.verification.result import Verification

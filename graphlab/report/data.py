@@ -296,9 +296,19 @@ class StageReport:
         own functions; `weight` on each edge is the FLOPs of the consumer, for longest-path questions, which take
         a number everywhere: it is 0 where the consumer has no rule, whose `flops` say None.
         """
-        from graphlab.report.as_networkx import stage_graph
+        import networkx as nx
 
-        return stage_graph(self)
+        graph = nx.DiGraph(name=self.name)
+        for row in self.nodes:
+            facts = {name: getattr(row, name) for name in row.__slots__ if name != "name"}
+            graph.add_node(row.name, kind="call", **facts)
+        flops = {row.name: row.flops or 0 for row in self.nodes}
+        inputs = {row.name for row in self.inputs}
+        for producer, consumer in self.edges:
+            if producer not in graph:
+                graph.add_node(producer, kind="input" if producer in inputs else "weight")
+            graph.add_edge(producer, consumer, weight=flops.get(consumer, 0))
+        return graph
 
 
 def distinct_weights(stages: Iterable[StageReport]) -> list[StageReport]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from graphlab.hoisting.result import BoundaryValue, PartCost
 from graphlab.program import Program
-from graphlab.rewriting.result import Change, Skip
+from graphlab.rewriting.change import Change, Skip
 
 if TYPE_CHECKING:
     from graphlab.verification.result import Verification

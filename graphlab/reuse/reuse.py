@@ -16,8 +16,8 @@ from graphlab.pipeline import Facts
 from graphlab.program import Program
 from graphlab.reuse.cut import Uncut, find_cut
 from graphlab.reuse.result import APPROXIMATE, ReuseReport, ReuseResult
+from graphlab.rewriting.change import Change
 from graphlab.rewriting.draft import Draft, where
-from graphlab.rewriting.result import Change
 from graphlab.sources.stage import axis_sizes
 from graphlab.workload import Stage, Workload
 

@@ -31,8 +31,9 @@ from graphlab.report.rewrite_data import (
     VerificationRow,
     pattern,
 )
+from graphlab.rewriting.change import Change, Skip
 from graphlab.rewriting.difference import regions
-from graphlab.rewriting.result import Change, RewriteResult, Skip
+from graphlab.rewriting.result import RewriteResult
 from graphlab.rewriting.saving import holds_weights
 from graphlab.sources.module import saved_history
 

@@ -10,9 +10,10 @@ import torch
 
 from graphlab.program import Program
 from graphlab.report.rewrite_data import Reason, RegionGroup, pattern
+from graphlab.rewriting.change import Change
 from graphlab.rewriting.draft import where
 from graphlab.rewriting.functional import functional
-from graphlab.rewriting.result import Change, RewriteResult
+from graphlab.rewriting.result import RewriteResult
 
 
 def regions(before: Program, result: RewriteResult) -> tuple[RegionGroup, ...]:

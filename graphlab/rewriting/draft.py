@@ -15,12 +15,14 @@ from torch.export.graph_signature import InputKind, InputSpec, OutputKind, Tenso
 from graphlab.errors import GraphlabError
 from graphlab.program import Program
 from graphlab.rewriting import fake
+from graphlab.rewriting.change import Change, Skip
 from graphlab.rewriting.clone import assemble, graph_copy
 from graphlab.rewriting.contract import check_graph
 from graphlab.rewriting.functional import functional
+from graphlab.rewriting.new_tensor import InTurn, Make, NewTensor, Told, needed
 from graphlab.rewriting.purity import removable
 from graphlab.rewriting.record import saved_history, with_history
-from graphlab.rewriting.result import Change, InTurn, Make, NewTensor, RewriteResult, Skip, Told, needed
+from graphlab.rewriting.result import RewriteResult
 from graphlab.sources.extract import extract, source_line
 
 Node: TypeAlias = torch.fx.Node

@@ -12,9 +12,10 @@ import torch
 from graphlab.errors import GraphlabError
 from graphlab.plugins import called
 from graphlab.program import Program
+from graphlab.rewriting.change import Change
 from graphlab.rewriting.draft import Draft
 from graphlab.rewriting.options import own_pass_from
-from graphlab.rewriting.result import Change, RewriteResult
+from graphlab.rewriting.result import RewriteResult
 from graphlab.rewriting.rewrite import Rewrite
 
 LEVELS: dict[int, tuple[str, ...]] = {

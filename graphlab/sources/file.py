@@ -21,8 +21,8 @@ from graphlab.workload import Stage, Variable, Workload
 if TYPE_CHECKING:
     import torch
 
-    from graphlab.loading import LoadOptions
     from graphlab.sources.fingerprint import Fingerprint
+    from graphlab.sources.options import LoadOptions
 
 _DENOISERS = ("unet", "transformer", "denoiser")
 

@@ -17,7 +17,7 @@ from graphlab.verification.run import wide
 from graphlab.verification.sources import contracted, index_range, statistics
 
 if TYPE_CHECKING:
-    from graphlab.rewriting.result import NewTensor
+    from graphlab.rewriting.new_tensor import NewTensor
 
 
 def generator(seed: int, name: str, device: torch.device) -> torch.Generator:

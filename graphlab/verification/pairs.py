@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from graphlab.verification.tape import Tape
 
 if TYPE_CHECKING:
-    from graphlab.rewriting.result import Change
+    from graphlab.rewriting.change import Change
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from graphlab.verification.weights import check_weights
 from graphlab.verification.whole import Whole
 
 if TYPE_CHECKING:
-    from graphlab.rewriting.result import Change, NewTensor
+    from graphlab.rewriting.change import Change
+    from graphlab.rewriting.new_tensor import NewTensor
 
 _DEFAULT = VerifyOptions()
 

@@ -13,7 +13,7 @@ from graphlab.verification.result import Broken, VerificationError
 from graphlab.verification.tape import Tape
 
 if TYPE_CHECKING:
-    from graphlab.rewriting.result import NewTensor
+    from graphlab.rewriting.new_tensor import NewTensor
 
 _NAME = "weight "
 

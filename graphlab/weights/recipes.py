@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import torch
 
-from graphlab.rewriting.result import NewTensor
+from graphlab.rewriting.new_tensor import NewTensor
 
 Original = Callable[[str, tuple[str, ...]], torch.Tensor]
 """The weight of a key as it was before any recipe; the second argument says which weights are being made of it."""

@@ -9,7 +9,7 @@ from torch.export import ExportedProgram
 
 from graphlab.errors import GraphlabError
 from graphlab.program import Program
-from graphlab.rewriting.result import NewTensor
+from graphlab.rewriting.new_tensor import NewTensor
 from graphlab.verification.draws import has_values
 from graphlab.weights.casting import cast, described
 from graphlab.weights.errors import MissingWeight, WeightsError

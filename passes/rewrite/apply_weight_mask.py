@@ -15,9 +15,9 @@ from graphlab.masks.fit import check_base, check_edited, chosen, digest, tied_gr
 from graphlab.masks.merge import row_of
 from graphlab.masks.sharing import by_storage, neighbours
 from graphlab.rewriting.draft import Draft
+from graphlab.rewriting.new_tensor import InTurn
 from graphlab.rewriting.options import required
 from graphlab.rewriting.record import CHANGED_WEIGHTS
-from graphlab.rewriting.result import InTurn
 from graphlab.rewriting.rewrite import Rewrite
 
 

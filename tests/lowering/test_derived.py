@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from graphlab.lowering.derived import Derived
-from graphlab.rewriting.result import NewTensor
+from graphlab.rewriting.new_tensor import NewTensor
 
 
 def test_new_tensors_are_made_of_others_and_of_each_other() -> None:

@@ -13,7 +13,7 @@ from torch.export.graph_signature import ExportGraphSignature, InputKind, InputS
 
 import graphlab
 from graphlab.program import Program
-from graphlab.rewriting.result import NewTensor
+from graphlab.rewriting.new_tensor import NewTensor
 from graphlab.sources.extract import extract
 
 

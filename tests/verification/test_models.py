@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
+from graphlab.rewriting.change import Change
 from graphlab.rewriting.draft import Draft
-from graphlab.rewriting.result import Change
 from graphlab.verification.result import VerificationError, VerifyOptions
 from graphlab.verification.verify import verify
 from tests.verification.modules import Attention, call, captured, edited, find

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from graphlab.program import Program
-from graphlab.rewriting.result import Change
+from graphlab.rewriting.change import Change
 from graphlab.verification.result import VerifyOptions
 from graphlab.verification.verify import verify
 from tests.verification.modules import Attention, call, captured, edited, find

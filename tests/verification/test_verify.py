@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from graphlab.program import Program
-from graphlab.rewriting.result import Change, NewTensor
+from graphlab.rewriting.change import Change
+from graphlab.rewriting.new_tensor import NewTensor
 from graphlab.verification.result import VerificationError, VerifyOptions
 from graphlab.verification.verify import verify
 from tests.verification.modules import Attention, call, captured, edited, find, with_weight

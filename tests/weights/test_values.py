@@ -13,7 +13,8 @@ from graphlab.errors import GraphlabError
 from graphlab.program import Program
 from graphlab.rewriter import chosen_passes, rewrite_program
 from graphlab.rewriting.draft import Draft
-from graphlab.rewriting.result import NewTensor, RewriteResult
+from graphlab.rewriting.new_tensor import NewTensor
+from graphlab.rewriting.result import RewriteResult
 from graphlab.sources.module import capture
 from graphlab.weights import Values, WeightsError, weight_source
 from tests.weights.toys import Block, Given, held, on_meta, real, stage, stripped, with_values, workload

@@ -16,7 +16,7 @@ from graphlab.exporting.checking.reference import Reference, laid_down, referenc
 from graphlab.exporting.checking.report import CaseCheck, CheckReport, Structure
 from graphlab.exporting.targets import Target
 from graphlab.program import Program
-from graphlab.rewriting.result import NewTensor
+from graphlab.rewriting.new_tensor import NewTensor
 from graphlab.units import format_bytes
 from graphlab.weights.source import WeightSource
 

@@ -15,7 +15,7 @@ from graphlab.exporting.checking.report import CaseCheck
 from graphlab.exporting.translate import Lowered
 from graphlab.graph import Node
 from graphlab.program import Program
-from graphlab.rewriting.result import NewTensor
+from graphlab.rewriting.new_tensor import NewTensor
 from graphlab.weights.source import WeightSource
 
 MOST_BYTES = 1 << 30

@@ -17,7 +17,7 @@ from graphlab.exporting.checking.process import ChildDied, Jobs
 from graphlab.exporting.checking.reference import laid_down, reference_of
 from graphlab.exporting.translate import Lowered
 from graphlab.program import Program
-from graphlab.rewriting.result import NewTensor
+from graphlab.rewriting.new_tensor import NewTensor
 from graphlab.weights.casting import MASKED
 from graphlab.weights.source import WeightSource
 

@@ -13,7 +13,7 @@ from graphlab.exporting.retype import HALVES, main_dtype, retyped
 from graphlab.program import Program
 from graphlab.rewriting.bare import save_bare
 from graphlab.rewriting.functional import functional
-from graphlab.rewriting.result import NewTensor
+from graphlab.rewriting.new_tensor import NewTensor
 from graphlab.verification.tape import Tape, tape
 from graphlab.weights.casting import cast
 from graphlab.weights.source import WeightSource
