@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from graphlab.cli.destinations import destinations
 from graphlab.cli.erase.options import ErasureSourceText, Force, opened
+from graphlab.cli.erase.page import manifest_page
+from graphlab.cli.options import Html
 
 if TYPE_CHECKING:
     from graphlab.erase.jobs.fuse import Fused
@@ -26,16 +29,19 @@ def fuse(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="A folder for what is left.")],
     keep: Annotated[float, typer.Option("--keep", metavar="K", help="How much the captions count.")] = 1.0,
     rho: Annotated[float, typer.Option("--rho", metavar="R", help="Relative ridge towards the base.")] = 1e-3,
+    html: Html = None,
     force: Force = False,
 ) -> None:
     """Fuses low-rank erasures into the keys and values of a model's cross-attention, and writes what is left."""
-    given = opened(source, None)
-    from graphlab.erase.jobs.fuse import FuseConfig, fuse_loras
-    from graphlab.erase.jobs.lora_file import read_lora
+    with destinations({"--html": html}) as out:
+        given = opened(source, None)
+        from graphlab.erase.jobs.fuse import FuseConfig, fuse_loras
+        from graphlab.erase.jobs.lora_file import read_lora
 
-    read = [read_lora(path) for path in lora]
-    made = fuse_loras(given, read, preserve, output, FuseConfig(keep, rho), force=force)
-    show(made, [path.name for path in lora], sys.stdout)
+        read = [read_lora(path) for path in lora]
+        made = fuse_loras(given, read, preserve, output, FuseConfig(keep, rho), force=force)
+        out.write_each(made.manifest, {"--html": manifest_page})
+        out.show(partial(show, made, [path.name for path in lora]))
 
 
 def show(made: Fused, names: list[str], stream: Any) -> None:

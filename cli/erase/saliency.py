@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from graphlab.cli.destinations import destinations
 from graphlab.cli.erase.grouped import with_options
 from graphlab.cli.erase.options import (
     Asked,
@@ -20,7 +21,9 @@ from graphlab.cli.erase.options import (
     parse_range,
     parse_seeds,
 )
+from graphlab.cli.erase.page import manifest_page
 from graphlab.cli.erase.progress import interruptible, shown
+from graphlab.cli.options import Html
 
 if TYPE_CHECKING:
     from graphlab.erase.jobs.saliency import Masked
@@ -65,18 +68,21 @@ def saliency(
         Path, typer.Option("-o", "--output", metavar="MASK.safetensors", help="Where the mask is written.")
     ],
     given: MapOptions,
+    html: Html = None,
     force: Force = False,
 ) -> None:
     """Finds the weights that have most to do with a concept, and writes them as a mask. An interrupted run goes on."""
     seeds, (low, high) = parse_seeds(given.seeds), parse_range(given.span) or (None, None)
-    model = opened(source, given.shape)
-    settings = configured(model, given, KEYS, maps__seeds=seeds, maps__boundary=low, maps__until=high)
-    from graphlab.erase.jobs.saliency import PARTIAL, make_mask
+    with destinations({"--html": html}) as out:
+        model = opened(source, given.shape)
+        settings = configured(model, given, KEYS, maps__seeds=seeds, maps__boundary=low, maps__until=high)
+        from graphlab.erase.jobs.saliency import PARTIAL, make_mask
 
-    kept = f"the maps so far are kept in {output}{PARTIAL}: the same command goes on from there"
-    with interruptible(kept), shown("maps") as (tell,):
-        made = make_mask(model, settings, output, force=force, on_progress=tell)
-    show(made, sys.stdout)
+        kept = f"the maps so far are kept in {output}{PARTIAL}: the same command goes on from there"
+        with interruptible(kept), shown("maps") as (tell,):
+            made = make_mask(model, settings, output, force=force, on_progress=tell)
+        out.write_each(made.manifest, {"--html": manifest_page})
+        out.show(partial(show, made))
 
 
 def show(made: Masked, stream: Any) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from graphlab.cli.destinations import destinations
 from graphlab.cli.erase.grouped import with_options
 from graphlab.cli.erase.options import Asked, ErasureSourceText, Force, configured, keys_of, opened
+from graphlab.cli.erase.page import manifest_page
 from graphlab.cli.erase.progress import interruptible, shown
+from graphlab.cli.options import Html
 
 if TYPE_CHECKING:
     from graphlab.erase.jobs.train import Erased
@@ -73,28 +76,31 @@ def train(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="A folder for what is left.")],
     given: TrainOptions,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that is in DIR.")] = False,
+    html: Html = None,
     force: Force = False,
 ) -> None:
     """Erases a concept from a model and writes what is left, with a manifest. An interrupted run can go on."""
     if resume and force:
         raise typer.BadParameter("--resume goes on with what --force would replace", param_hint="'--resume'")
-    model = opened(source, given.shape)
-    settings = configured(model, given, KEYS, training__backend=_backend(given.precision))
-    from graphlab.erase.jobs.train import train_erased
+    with destinations({"--html": html}) as out:
+        model = opened(source, given.shape)
+        settings = configured(model, given, KEYS, training__backend=_backend(given.precision))
+        from graphlab.erase.jobs.train import train_erased
 
-    kept = f"the run is kept in {output}: the same command with --resume goes on from its last checkpoint"
-    with interruptible(kept), shown("training") as (tell,):
-        made = train_erased(
-            model,
-            settings,
-            output,
-            mask=given.mask,
-            resume=resume,
-            force=force,
-            device=given.device,
-            on_progress=tell,
-        )
-    show(made, sys.stdout)
+        kept = f"the run is kept in {output}: the same command with --resume goes on from its last checkpoint"
+        with interruptible(kept), shown("training") as (tell,):
+            made = train_erased(
+                model,
+                settings,
+                output,
+                mask=given.mask,
+                resume=resume,
+                force=force,
+                device=given.device,
+                on_progress=tell,
+            )
+        out.write_each(made.manifest, {"--html": manifest_page})
+        out.show(partial(show, made))
 
 
 def _backend(precision: str | None) -> str | None:

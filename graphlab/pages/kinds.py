@@ -15,6 +15,14 @@ from graphlab.erase.jobs.demo_report import demo_report_of
 from graphlab.erase.jobs.evaluation_report import BASE as ERASE_BASE
 from graphlab.erase.jobs.evaluation_report import PAIR as ERASE_PAIR
 from graphlab.erase.jobs.evaluation_report import base_report_of, pair_report_of
+from graphlab.erase.jobs.manifests import (
+    FUSE,
+    SALIENCY,
+    TRAIN,
+    fuse_manifest_of,
+    saliency_manifest_of,
+    train_manifest_of,
+)
 from graphlab.masks.placement import SCHEMA as MASK
 from graphlab.masks.placement_reading import placement_of
 from graphlab.onnx_pipeline.run_report import SCHEMA as RUN
@@ -23,6 +31,7 @@ from graphlab.pages.analysis import analysis_document
 from graphlab.pages.bench import bench_document
 from graphlab.pages.diff import diff_document
 from graphlab.pages.erase import demo_document, evaluation_document
+from graphlab.pages.erase_manifest import fuse_document, saliency_document, train_document
 from graphlab.pages.listing import listing_document
 from graphlab.pages.others import explanation_document, export_document, mask_document, run_document
 from graphlab.pages.profile import profile_document
@@ -127,6 +136,18 @@ def _erase_demo(saved: Saved) -> Document:
     return demo_document(demo_report_of(saved.data))
 
 
+def _erase_saliency(saved: Saved) -> Document:
+    return saliency_document(saliency_manifest_of(saved.data))
+
+
+def _erase_train(saved: Saved) -> Document:
+    return train_document(train_manifest_of(saved.data))
+
+
+def _erase_fuse(saved: Saved) -> Document:
+    return fuse_document(fuse_manifest_of(saved.data))
+
+
 def _diff(saved: Saved) -> Document:
     return diff_document(decode(DiffReport, saved.data))
 
@@ -153,5 +174,8 @@ KINDS: Mapping[str, Callable[[Saved], Document]] = {
     ERASE_BASE: _erase_evaluation,
     ERASE_PAIR: _erase_comparison,
     ERASE_DEMO: _erase_demo,
+    SALIENCY: _erase_saliency,
+    TRAIN: _erase_train,
+    FUSE: _erase_fuse,
 }
 """{schema: what makes a page of a report of it}."""

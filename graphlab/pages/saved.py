@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from graphlab.erase.jobs.record import FORMAT as MANIFEST
+from graphlab.erase.jobs.record import SCHEMAS
 from graphlab.errors import GraphlabError
 from graphlab.hardware import read_device
 from graphlab.onnx_pipeline.run_report import RunReport
@@ -19,12 +20,10 @@ from graphlab.report.html import Document, to_html
 from graphlab.report.report_file import read_value
 
 HINTS = {
-    "saliency": "`graphlab mask SOURCE --mask MASK --html PAGE.html` shows the mask",
-    "train": "`graphlab erase evaluate SOURCE DIR --html PAGE.html` shows what it did",
-    "fuse": "`graphlab erase evaluate SOURCE DIR --html PAGE.html` shows what it did",
+    **dict.fromkeys(SCHEMAS, "this version writes manifests that have one"),
     "demo": "`graphlab erase demo` makes one with --html, or of what its --json writes",
 }
-"""{command of `graphlab erase`: how its result is seen}."""
+"""{command of `graphlab erase`: what to do about a manifest that no page is made of}."""
 MOST_SAID = 400
 """Characters of an error."""
 
@@ -98,7 +97,7 @@ def _shown(data: Any) -> str:
 
 def _kind(path: Path, data: dict[str, Any]) -> Callable[[Saved], Document]:
     schema = data.get("schema")
-    if data.get("format") == MANIFEST:
+    if data.get("format") == MANIFEST and schema is None:
         command = str(data.get("command"))[:20]
         hint = HINTS.get(command, "--json of a command writes what pages are made of")
         raise ReportFileError(f"{path} is the manifest of `graphlab erase {command}`, which has no page", hint=hint)

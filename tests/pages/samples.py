@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -12,11 +13,14 @@ from graphlab.discovery.owner import Owner
 from graphlab.discovery.registry import Broken
 from graphlab.erase.evaluation.config import EvaluationConfig
 from graphlab.erase.evaluation.result import Evaluation, Judged, KernelDistances, Mean
-from graphlab.erase.jobs.comparison import Changed, ChangedRole
+from graphlab.erase.jobs.comparison import Changed, ChangedRole, changed_roles
 from graphlab.erase.jobs.demo_report import DemoReport
 from graphlab.erase.jobs.evaluate import BaseReport
 from graphlab.erase.jobs.evaluate_pipeline import PairReport
 from graphlab.erase.jobs.evaluation_report import EvaluationReport
+from graphlab.erase.jobs.fuse import FusedRow
+from graphlab.erase.jobs.record import Record
+from graphlab.erase.jobs.roles import RoleRow
 from graphlab.erase.metrics.accuracy import Share
 from graphlab.erase.metrics.distance import Distance
 from graphlab.erase.metrics.drift import DriftBin
@@ -141,6 +145,36 @@ DEMO = DemoReport(
 )
 
 
+_ROLES = (RoleRow("cross-attention key", 2, 8, 3), RoleRow("norm", 1, 4, 0))
+_HOW = {
+    "concepts": ["three"],
+    "prompts": [],
+    "method": None,
+    "maps": {"seeds": [0]},
+    "training": {"rate": 0.1, "on": True},
+}
+_OF: dict[str, Any] = {"source": "digits", "base": "0" * 64, "inputs": {"": "1" * 64, "roman iii": "2" * 64}}
+SALIENCY = Record(
+    command="saliency", config=_HOW, seeds={"maps": [0, 1], "random": None}, outputs={"m.safetensors": "3" * 64}, **_OF,
+    results={"prompts": ["roman iii"], "kept_after": [6, 3], "density": 0.25, "roles": [asdict(row) for row in _ROLES]},
+)  # fmt: skip
+TRAIN = Record(
+    command="train", config=_HOW, seeds={"points": 0}, outputs={"erased.safetensors": "3" * 64}, **_OF,
+    results={
+        "iterations": 2, "evaluations": 64, "other_evaluations": 8, "changed_entries": 2, "changed_outside_mask": 0,
+        "last_losses": {"erase": 0.25}, "losses": [{"erase": 0.5, "preserve": 0.0}, {"erase": 0.25}],
+        "roles": [asdict(row) for row in changed_roles(CHANGES)],
+    },
+)  # fmt: skip
+FUSE = Record(
+    command="fuse", config={"keep": 1.0, "rho": 1e-3, "loras": ["one", "two"]}, seeds={}, outputs={}, **_OF,
+    results={
+        "prompts": ["roman iii"], "kept_tokens": 12, "largest_change": 0.5, "loras": ["one", "two"],
+        "edits": [asdict(FusedRow("mid.attn2.to_k", 0.5, (0.25, None)))],
+    },
+)  # fmt: skip
+
+
 def explanation(node: str = "conv") -> ExplanationReport:
     """What is known about a call of the sample's first stage."""
     return explain(analysis_report(stages=(analysis_report().stages[0],)), node)
@@ -184,4 +218,7 @@ DATA: dict[str, Callable[[], dict[str, Any]]] = {
     "erase evaluate": EVALUATION.to_dict,
     "erase evaluate of a pipeline": COMPARISON.to_dict,
     "erase demo": DEMO.to_dict,
+    "erase saliency": SALIENCY.to_dict,
+    "erase train": TRAIN.to_dict,
+    "erase fuse": FUSE.to_dict,
 }

@@ -28,7 +28,7 @@ SIGNED = re.compile(
     r"bindings\.\w+|(stages\.\d+\.)?scaling\.\w+\.exponent|.*difference_interval\.(low|high)|figures\.\d+\.rows\..*"
     r"|masks\.\d+\.log_snr\.\d|arguments\..*|.*drift\.\w+\.\d+\.(low|high)|(evaluations\.\d+\.)?structure\..*"
     r"|.*distance\.\w+\.(value|low|high)|judged\..*|.*config\.(edges\.\d+|guidance)|stages\.\d+\.calls\.\d+\.bindings\.\w+"
-    r"|figures\.\d+\.chart\..*|.*\.facts(\..*)?"
+    r"|config\..*|seeds\..*|figures\.\d+\.chart\..*|.*\.facts(\..*)?"
 )
 """What may be below 0, or is what a user, an analysis or a chart wrote."""
 HARM = (

@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from graphlab.cli.main import main
+from graphlab.erase.jobs.manifests import fuse_manifest_of, saliency_manifest_of, train_manifest_of
 from graphlab.masks.placement_reading import placement_of
 from graphlab.pages.analysis import analysis_document
 from graphlab.pages.bench import bench_document
 from graphlab.pages.diff import diff_document
 from graphlab.pages.erase import demo_document, evaluation_document
+from graphlab.pages.erase_manifest import fuse_document, saliency_document, train_document
 from graphlab.pages.kinds import KINDS
 from graphlab.pages.listing import listing_document
 from graphlab.pages.others import explanation_document, export_document, mask_document
@@ -37,8 +39,11 @@ from tests.pages.samples import (
     DIFF,
     EVALUATION,
     EXPORT,
+    FUSE,
     LISTINGS,
     MASK,
+    SALIENCY,
+    TRAIN,
     explanation,
 )
 from tests.report.sample import report
@@ -64,6 +69,9 @@ OWN: dict[str, Callable[[], Document]] = {
     "erase evaluate": lambda: evaluation_document(EVALUATION),
     "erase evaluate of a pipeline": lambda: evaluation_document(COMPARISON),
     "erase demo": lambda: demo_document(DEMO),
+    "erase saliency": lambda: saliency_document(saliency_manifest_of(json.loads(json.dumps(SALIENCY.to_dict())))),
+    "erase train": lambda: train_document(train_manifest_of(json.loads(json.dumps(TRAIN.to_dict())))),
+    "erase fuse": lambda: fuse_document(fuse_manifest_of(json.loads(json.dumps(FUSE.to_dict())))),
 }
 
 
@@ -119,7 +127,7 @@ def test_keys_of_a_newer_version_are_passed_over(tmp_path: Path) -> None:
         ('{"schema": "graphlab.bench/1", "rounds": NaN}', "holds NaN, which is no number of JSON"),
         ('{"schema": "graphlab.bench/1", "seed": 1e999}', "holds 1e999, which is too large a number"),
         ('{"schema": "graphlab.bench/1", "seed": ' + "9" * 10_000 + "}", "holds an integer of too many digits"),
-        ('{"format": "graphlab.erase.command", "command": "train"}', "of `graphlab erase train`.*erase evaluate"),
+        ('{"format": "graphlab.erase.command", "command": "train"}', "of `graphlab erase train`.*this version writes"),
         ('{"format": "graphlab.erase.command", "command": 3}', "manifest of `graphlab erase 3`, which has no page"),
         ("[" * 100_000, "nested too deeply|is no JSON"),
         ("\x00", "is no JSON"),

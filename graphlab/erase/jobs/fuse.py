@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
 
@@ -93,7 +93,13 @@ def fuse_loras(
         seeds={},
         inputs={"captions": file_hash(preserve), **{lora.name: lora.sha256 for lora in loras}},
         outputs=hashes_of(files, folder),
-        results={"prompts": prompts, "kept_tokens": kept.tokens, "largest_change": max(row.moved for row in rows)},
+        results={
+            "prompts": prompts,
+            "kept_tokens": kept.tokens,
+            "largest_change": max(row.moved for row in rows),
+            "loras": [lora.name for lora in loras],
+            "edits": [asdict(row) for row in rows],
+        },
     ).write(folder / MANIFEST)
     return Fused(made, rows, kept.tokens, (*files, folder / MANIFEST), folder / MANIFEST)
 

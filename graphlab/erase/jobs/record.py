@@ -15,6 +15,8 @@ from graphlab.erase.training.manifest import installed_versions, threads
 from graphlab.erase.training.model import module_hash
 
 FORMAT, VERSION = "graphlab.erase.command", 1
+SCHEMAS = {command: f"graphlab.erase-{command}/1" for command in ("saliency", "train", "fuse")}
+"""{command: version of the layout of its results, where a page is made of them}."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,10 @@ class Record:
     outputs: Mapping[str, str] = field(default_factory=dict)
     results: Mapping[str, Any] = field(default_factory=dict)
 
-    def write(self, path: Path) -> None:
-        """Writes it as JSON, keys sorted, with versions and threads. EraseError where it cannot be written."""
-        values = {
+    def to_dict(self) -> dict[str, Any]:
+        """It with versions and threads, in values that JSON can write."""
+        return {
+            **({"schema": SCHEMAS[self.command]} if self.command in SCHEMAS else {}),
             "format": FORMAT,
             "version": VERSION,
             "command": self.command,
@@ -47,8 +50,11 @@ class Record:
             "versions": installed_versions(),
             "threads": threads(),
         }
+
+    def write(self, path: Path) -> None:
+        """Writes `to_dict` as JSON, keys sorted. EraseError where it cannot be written."""
         with atomic_file(path) as file:
-            file.write(json.dumps(values, indent=2, sort_keys=True, allow_nan=False).encode() + b"\n")
+            file.write(json.dumps(self.to_dict(), indent=2, sort_keys=True, allow_nan=False).encode() + b"\n")
 
 
 def made_of(before: ErasureSource, after: ErasureSource, mask: Path | None) -> dict[str, Any]:

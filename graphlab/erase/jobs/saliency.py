@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from graphlab.erase.errors import EraseError
@@ -75,7 +75,12 @@ def make_mask(
         seeds={"maps": list(config.maps.seeds), "random": config.random},
         inputs=named.hashes(),
         outputs={path.name: file_hash(path)},
-        results={"kept_after": list(found.curve), "density": density(found.rows), "prompts": list(prompts)},
+        results={
+            "kept_after": list(found.curve),
+            "density": density(found.rows),
+            "prompts": list(prompts),
+            "roles": [asdict(row) for row in by_role(found.rows)],
+        },
     ).write(manifest)
     drop(partial)
     return Masked(found, prompts, path, manifest)

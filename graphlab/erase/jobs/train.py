@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from pathlib import Path
 
 from graphlab.erase.errors import EraseError
-from graphlab.erase.jobs.comparison import Changed, changed_weights, outside
+from graphlab.erase.jobs.comparison import Changed, changed_roles, changed_weights, outside
 from graphlab.erase.jobs.config import EraseConfig
 from graphlab.erase.jobs.devices import placed
 from graphlab.erase.jobs.lora_file import FILE as LORA
@@ -151,5 +151,7 @@ def _record(
             "changed_entries": sum(row.changed for row in changes),
             "changed_outside_mask": None if mask is None else outside(changes),
             "last_losses": dict(done.history[-1]) if done.history else {},
+            "losses": [dict(row) for row in done.history],
+            "roles": [asdict(row) for row in changed_roles(changes)],
         },
     ).write(folder / MANIFEST)

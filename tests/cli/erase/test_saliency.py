@@ -10,12 +10,15 @@ import pytest
 from graphlab.masks import read_mask
 from tests.cli.conftest import Run
 from tests.cli.erase.conftest import Refuses
+from tests.cli.erase.pages import assert_same_page
 
 
 def test_writes_a_mask_and_prints_where_it_sits(run: Run, base_path: Path, quick: Path, tmp_path: Path) -> None:
     path = tmp_path / "mask.safetensors"
-    done = run("erase", "saliency", str(base_path), "--concept", "three", "--config", str(quick), "-o", str(path))
+    command = ("erase", "saliency", str(base_path), "--concept", "three", "--config", str(quick), "-o", str(path))
+    done = run(*command, "--html", str(tmp_path / "page.html"))
     assert done.code == 0, done.err
+    assert_same_page(tmp_path / "page.html", tmp_path / "mask.safetensors.json")
     assert "cross-attention key" in done.out
     assert "roman iii" in done.out
     assert read_mask(path).about["seeds"] == [0]

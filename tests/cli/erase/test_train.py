@@ -13,14 +13,17 @@ import pytest
 
 from tests.cli.conftest import Run
 from tests.cli.erase.conftest import Refuses
+from tests.cli.erase.pages import assert_same_page
 
 
 def test_erases_under_a_mask(run: Run, base_path: Path, quick: Path, tmp_path: Path) -> None:
     mask, out = str(tmp_path / "mask.safetensors"), tmp_path / "out"
     common = (str(base_path), "--concept", "three", "--config", str(quick))
     assert run("erase", "saliency", *common, "-o", mask).code == 0
-    done = run("erase", "train", *common, "--mask", mask, "--steps", "2", "--preset", "paper-b", "-o", str(out))
+    page = ("--html", str(tmp_path / "page.html"))
+    done = run("erase", "train", *common, "--mask", mask, "--steps", "2", "--preset", "paper-b", "-o", str(out), *page)
     assert done.code == 0, done.err
+    assert_same_page(tmp_path / "page.html", out / "manifest.json")
     assert "outside the mask" in done.out
     assert (out / "erased.safetensors").is_file()
     manifest = json.loads((out / "manifest.json").read_text())
@@ -41,12 +44,14 @@ def test_low_rank_runs_are_fused(run: Run, base_path: Path, quick: Path, tmp_pat
         assert done.code == 0, done.err
     captions = tmp_path / "captions.txt"
     captions.write_text("the digit one\nroman v\n")
-    out = tmp_path / "fused"
-    done = run("erase", "fuse", str(base_path), *folders, "--preserve", str(captions), "-o", str(out))
+    out, page = tmp_path / "fused", tmp_path / "page.html"
+    command = ("erase", "fuse", str(base_path), *folders, "--preserve", str(captions), "-o", str(out))
+    done = run(*command, "--html", str(page))
     assert done.code == 0, done.err
+    assert_same_page(page, out / "manifest.json")
     assert "attn2.to_v" in done.out
     assert (out / "erased.safetensors").is_file()
-    again = run("erase", "fuse", str(base_path), *folders, "--preserve", str(captions), "-o", str(out))
+    again = run(*command)
     assert again.code == 1
     assert "not empty" in again.err
 
