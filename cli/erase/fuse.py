@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from graphlab.cli.destinations import destinations
 from graphlab.cli.erase.options import ErasureSourceText, Force, opened
-from graphlab.cli.erase.page import manifest_page
+from graphlab.cli.erase.page import manifest_page, page_of, results_in
 from graphlab.cli.options import Html
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ def fuse(
     force: Force = False,
 ) -> None:
     """Fuses low-rank erasures into the keys and values of a model's cross-attention, and writes what is left."""
-    with destinations({"--html": html}) as out:
+    with page_of(html, source, results_in(output)) as out:
         given = opened(source, None)
         from graphlab.erase.jobs.fuse import FuseConfig, fuse_loras
         from graphlab.erase.jobs.lora_file import read_lora

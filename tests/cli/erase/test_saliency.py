@@ -52,6 +52,15 @@ def test_a_pipeline_is_a_source(run: Run, pipeline_path: Path, quick: Path, tmp_
     assert read_mask(path).about["config"]["shape"] == [4, 8, 16]
 
 
+def test_a_page_replaces_neither_mask_nor_source(run: Run, base_path: Path, tmp_path: Path) -> None:
+    command = ("erase", "saliency", str(base_path), "--concept", "three", "-o", str(tmp_path / "m"), "--html")
+    before = base_path.read_bytes()
+    for place in (base_path, tmp_path / "m", tmp_path / "m.json"):
+        assert run(*command, str(place)).code == 2
+    assert base_path.read_bytes() == before
+    assert not list(tmp_path.iterdir())
+
+
 REFUSED = [
     ("no-concept", (), 1, "nothing is to be erased"),
     ("unknown-concept", ("--concept", "tree"), 1, "did you mean 'three'"),

@@ -56,6 +56,15 @@ def test_low_rank_runs_are_fused(run: Run, base_path: Path, quick: Path, tmp_pat
     assert "not empty" in again.err
 
 
+@pytest.mark.parametrize("place", ["out", "out/manifest.json", "out/erased.safetensors"])
+def test_a_page_does_not_replace_a_result(place: str, run: Run, base_path: Path, tmp_path: Path) -> None:
+    out = str(tmp_path / "out")
+    done = run("erase", "train", str(base_path), "--concept", "three", "-o", out, "--html", str(tmp_path / place))
+    assert done.code == 2
+    assert "is written as well" in done.err.replace("\n", " ")
+    assert not (tmp_path / "out").exists()
+
+
 REFUSED = [
     ("no-concept", (), 1, "nothing is to be erased"),
     ("resume-and-force", ("--concept", "three", "--resume", "--force"), 2, "--resume goes on with"),
