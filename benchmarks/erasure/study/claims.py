@@ -27,7 +27,8 @@ LEAST_SHARE = 2 / 3
 @dataclass(frozen=True, slots=True)
 class Claim:
     """first - second of a `quantity` in a `part`: `found` over the pairs in which both reached the endpoint, None for
-    too few of them; `pairs` there could be. `holds` is whether it is claimed, after Holm over all comparisons."""
+    too few of them; `pairs` there could be, `both` there are. `holds` is whether it is claimed, after Holm over all
+    comparisons."""
 
     part: str
     first: str
@@ -35,6 +36,7 @@ class Claim:
     quantity: str
     found: Paired | None
     pairs: int
+    both: int
     holds: bool
 
 
@@ -66,6 +68,7 @@ def claims(parts: Mapping[str, Sequence[Row]]) -> tuple[Claim, ...]:
             claim.quantity,
             claim.found,
             claim.pairs,
+            claim.both,
             allowed[_name(claim)] and claim.found is not None and claim.found.excludes_zero,
         )
         for claim in made
@@ -85,7 +88,7 @@ def _claim(
     ]
     enough = len(values) >= 3 and len(values) >= LEAST_SHARE * len(keys)
     result = paired(*map(list, zip(*values, strict=True))) if enough else None
-    return Claim(part, first, second, quantity, result, len(keys), False)
+    return Claim(part, first, second, quantity, result, len(keys), len(values), False)
 
 
 def _name(claim: Claim) -> str:

@@ -31,9 +31,20 @@ def _scored(rows: Sequence[Row]) -> str:
 
 
 def rates(rows: Sequence[Row]) -> str:
-    """Rates that reports used, by method."""
+    """Rates that reports used, by method, and the share of all weights that its masks let change."""
     used = {row["method"]: row["rate"] for row in rows if row["stage"] != "tune" and row["rate"]}
-    return _table(("method", "learning rate"), sorted(used.items()))
+    masks: dict[str, dict[tuple[str, str], Row]] = {}
+    for row in rows:
+        if row["stage"] == "report" and row.get("density"):
+            masks.setdefault(row["method"], {})[row["concept"], row["seed"]] = row
+    lines = [(method, rate, *_mask(list(masks.get(method, {}).values()))) for method, rate in sorted(used.items())]
+    return _table(("method", "learning rate", "density of its masks", "samples with gradient for one"), lines)
+
+
+def _mask(runs: Sequence[Row]) -> tuple[str, str]:
+    if not runs:
+        return "", ""
+    return _mean([float(row["density"]) for row in runs]), runs[0]["mask_evaluations"]
 
 
 def at_endpoint(rows: Sequence[Row]) -> str:
@@ -143,7 +154,8 @@ def of_claims(found: Sequence[Claim]) -> str:
     for claim in found:
         what = (claim.part, f"{claim.first} - {claim.second}", claim.quantity)
         if claim.found is None:
-            lines.append((*what, f"too few of {claim.pairs} pairs" if claim.pairs else "not run", "", "no"))
+            few = f"{claim.both} of {claim.pairs} pairs: too few" if claim.pairs else "not run"
+            lines.append((*what, few, "", "no"))
             continue
         value = claim.found
         numbers = f"{value.mean:+.3f} [{value.low:+.3f}, {value.high:+.3f}]"
