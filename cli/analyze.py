@@ -72,7 +72,9 @@ def analyze(
     """Where the time and memory of a model go."""
     check_depth(depth, by)
     check_passes(passes or ())
-    with destinations({"--json": json, "--csv": csv, "--markdown": markdown, "--html": html}) as out:
+    with destinations(
+        {"--json": json, "--csv": csv, "--markdown": markdown, "--html": html}, reads=(source, config)
+    ) as out:
         report = run(
             source, device, stage, bindings, inputs, strict, static, config, trust_pickle, no_cache, passes=passes or ()
         )

@@ -72,7 +72,9 @@ def bench(
     """Times a model on several runtimes, after checking that they agree, and says which is fastest."""
     if plot is not None and Path(plot).suffix not in PLOTS:
         raise typer.BadParameter(f"{plot} is none of {', '.join(PLOTS)}", param_hint="'--plot'")
-    with destinations({"--json": json, "--markdown": markdown, "--html": html, "--plot": plot}) as out:
+    with destinations(
+        {"--json": json, "--markdown": markdown, "--html": html, "--plot": plot}, reads=(source, config)
+    ) as out:
         from graphlab.benching import bench as run_bench
         from graphlab.timing.candidates import candidates
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
+from pathlib import Path
 from typing import Any, TextIO
 
-from graphlab.cli.output import STDOUT, check_outputs, write_output
+from graphlab.cli.output import STDOUT, check_apart, check_outputs, write_output
 
 Writers = Mapping[str, Callable[[Any], str]]
 
@@ -56,13 +57,21 @@ def forget_reader(stream: TextIO) -> None:
 
 
 @contextmanager
-def destinations(asked: Mapping[str, str | None], files: Mapping[str, str] | None = None) -> Iterator[Destinations]:
+def destinations(
+    asked: Mapping[str, str | None],
+    files: Mapping[str, str] | None = None,
+    *,
+    reads: Iterable[str | Path | None] = (),
+    writes: Iterable[Path] = (),
+) -> Iterator[Destinations]:
     """The Destinations of {option: path, None where not given}; errors as of `check_outputs`, before the long work.
 
-    `files` are others that the command writes. A report on standard output has it alone: what anybody else prints
-    there meanwhile goes to standard error.
+    `files` are others that the command writes, by option. No report takes the place of a file that the command `reads`
+    (None is none, and a name that is no file neither) or `writes` by itself: BadParameter. A report on standard output
+    has it alone: what anybody else prints there meanwhile goes to standard error.
     """
     paths = {option: path for option, path in asked.items() if path is not None}
+    check_apart(paths, [path for path in reads if path is not None and os.path.exists(path)], writes)
     check_outputs({**paths, **(files or {})})
     if STDOUT not in paths.values():
         yield Destinations(paths, sys.stdout)

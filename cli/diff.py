@@ -97,7 +97,7 @@ def diff(
     _check_rules(fail_if or ())
     sets = (parse_bindings(bindings), parse_bindings(only_a), parse_bindings(only_b))
     shapes = (parse_inputs([*(inputs or ()), *(inputs_a or ())]), parse_inputs([*(inputs or ()), *(inputs_b or ())]))
-    with destinations({"--json": json, "--markdown": markdown, "--html": html}) as out:
+    with destinations({"--json": json, "--markdown": markdown, "--html": html}, reads=(a, b)) as out:
         from graphlab.cli.render import progress
         from graphlab.comparing import diff as compared
         from graphlab.diffing.opening import SourceOptions

@@ -77,7 +77,7 @@ def draw(
     kind = format_of(None if output == STDOUT else output, format.value if format is not None else None)
     _check(kind, device, limit, mask, runtime, expand)
     files = _files(kind, output, timed=device is not None, masks=len(mask or ()))
-    with destinations({"-o": output}, files) as out:
+    with destinations({"-o": output}, files, reads=(source, config)) as out:
         from graphlab.cli.render import progress
         from graphlab.drawing import draw as drawn
         from graphlab.hardware import load_device

@@ -30,7 +30,7 @@ def explain(
     html: Html = None,
 ) -> None:
     """What one node is, where it comes from and what it costs."""
-    with destinations({"--json": json, "--html": html}) as out:
+    with destinations({"--json": json, "--html": html}, reads=(source, config)) as out:
         report = run(source, device, stage, bindings, inputs, False, static, config, trust_pickle, no_cache, one=True)
         from graphlab.report.explain import explain as explained
         from graphlab.report.json_writer import to_json

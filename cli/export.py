@@ -64,7 +64,9 @@ def export(
     """Writes a model as ONNX: fused for its target, compared with PyTorch, with where it comes from in its metadata."""
     level = parse_level(rewrite, most=3)
     check_passes(passes or ())
-    with destinations({"--json": json, "--markdown": markdown, "--html": html}, _file(output)) as out:
+    with destinations(
+        {"--json": json, "--markdown": markdown, "--html": html}, _file(output), reads=(source, config)
+    ) as out:
         check_folder(_folder(output), "-o", out.paths)
         from graphlab.cli.render import progress
         from graphlab.exporter import ExportPlan, export_models

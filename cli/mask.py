@@ -34,7 +34,9 @@ def mask(
     ] = None,
 ) -> None:
     """Where masks let a model change: density and saliency by role, attention, block and layer."""
-    with destinations({"--json": json, "--markdown": markdown, "--html": html, "--csv": csv, "--svg": svg}) as out:
+    with destinations(
+        {"--json": json, "--markdown": markdown, "--html": html, "--csv": csv, "--svg": svg}, reads=(source, *masks)
+    ) as out:
         from graphlab.api import one_stage
         from graphlab.masks.placement import placement
         from graphlab.rewriter import stage_program

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import typer
@@ -31,6 +31,15 @@ def check_outputs(paths: Mapping[str, str]) -> None:
         seen[place] = option
         if path != STDOUT:
             _check(Path(path))
+
+
+def check_apart(paths: Mapping[str, str], read: Iterable[str | Path], written: Iterable[Path]) -> None:
+    """BadParameter, before any work, for one of `paths` ({option: path}) that is also `read` or `written`."""
+    taken = {os.path.realpath(path): "what the command writes itself" for path in written}
+    taken |= {os.path.realpath(path): "what the command reads" for path in read}
+    for option, path in paths.items():
+        if path != STDOUT and (what := taken.get(os.path.realpath(path))) is not None:
+            raise typer.BadParameter(f"{path} is {what}", param_hint=f"'{option}'")
 
 
 def _check(path: Path) -> None:

@@ -71,7 +71,7 @@ def profile(
     if predicted is not None and json is None and html is None and trace is None:
         raise typer.BadParameter("estimates go into --html, --json or --trace: give one", param_hint="'--predicted'")
     asked = {"--json": json, "--csv": csv, "--markdown": markdown, "--html": html, "--trace": trace}
-    with destinations(asked) as out:
+    with destinations(asked, reads=(source, config)) as out:
         from graphlab.cli.render import progress
         from graphlab.hardware import load_device
 

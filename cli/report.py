@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from graphlab.cli.destinations import destinations
-from graphlab.cli.output import STDOUT
 
 
 def report(
@@ -19,9 +17,7 @@ def report(
     ],
 ) -> None:
     """Makes the page of a saved report: the same as --html of the command that wrote it."""
-    with destinations({"-o": output}) as out:
-        if output != STDOUT and os.path.realpath(output) == os.path.realpath(file):
-            raise typer.BadParameter(f"{output} is the report itself", param_hint="'-o'")
+    with destinations({"-o": output}, reads=(file,)) as out:
         from graphlab.pages.saved import saved_page
 
         out.write({"-o": saved_page(file)})

@@ -72,7 +72,9 @@ def rewrite(
     check_passes(passes or ())
     if level is None and not passes:
         level = DEFAULT_LEVEL
-    with destinations({"--json": json, "--markdown": markdown, "--html": html}, _file(output)) as out:
+    with destinations(
+        {"--json": json, "--markdown": markdown, "--html": html}, _file(output), reads=(source, config)
+    ) as out:
         check_folder(_folder(output), "-o", out.paths)
         from graphlab.cli.render import progress
         from graphlab.rewrite_files import RewritePlan, rewrite_workload

@@ -10,7 +10,7 @@ import typer
 
 from graphlab.cli.destinations import destinations
 from graphlab.cli.erase.options import Force, Json
-from graphlab.cli.erase.page import check_apart, results_in
+from graphlab.cli.erase.page import results_in
 from graphlab.cli.erase.progress import interruptible, shown
 from graphlab.cli.options import Html
 
@@ -65,8 +65,8 @@ def demo(
     from graphlab.erase.jobs.judges import judges_for
     from graphlab.report.json_writer import to_json
 
-    check_apart({"--json": json, "--html": html}, str(base or ""), results_in(output))
-    with destinations({"--json": json, "--html": html}) as out:
+    asked = {"--json": json, "--html": html}
+    with destinations(asked, reads=(base, judge), writes=results_in(output)) as out:
         model = _base(world, base)
         name = model.config.world
         given = {"steps": steps, "images": images, "kept_images": kept_images}

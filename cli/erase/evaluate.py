@@ -10,6 +10,7 @@ import typer
 
 from graphlab.cli.destinations import destinations
 from graphlab.cli.erase.options import ErasureSourceText, Json, Shape, opened
+from graphlab.cli.erase.page import results_in
 from graphlab.cli.erase.progress import interruptible, shown
 from graphlab.cli.options import Html
 
@@ -70,7 +71,8 @@ def evaluate(
     html: Html = None,
 ) -> None:
     """Compares a model with what it was: the concept, everything else, and the weights."""
-    with destinations({"--json": json, "--html": html}) as out:
+    reads = (source, *results_in(Path(erased)), mask, keep, *(judge or ()))
+    with destinations({"--json": json, "--html": html}, reads=reads) as out:
         before = opened(source, shape)
         from graphlab.erase.sources.of_base import BaseSource
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from graphlab.cli.destinations import destinations
 from graphlab.cli.erase.options import ErasureSourceText, Force, opened
-from graphlab.cli.erase.page import manifest_page, page_of, results_in
+from graphlab.cli.erase.page import manifest_page, results_in
 from graphlab.cli.options import Html
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ def fuse(
     force: Force = False,
 ) -> None:
     """Fuses low-rank erasures into the keys and values of a model's cross-attention, and writes what is left."""
-    with page_of(html, source, results_in(output)) as out:
+    reads = (source, preserve, *lora, *(place for path in lora for place in results_in(path)))
+    with destinations({"--html": html}, reads=reads, writes=results_in(output)) as out:
         given = opened(source, None)
         from graphlab.erase.jobs.fuse import FuseConfig, fuse_loras
         from graphlab.erase.jobs.lora_file import read_lora

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from graphlab.cli.destinations import destinations
 from graphlab.cli.erase.grouped import with_options
 from graphlab.cli.erase.options import (
     Asked,
@@ -20,7 +21,7 @@ from graphlab.cli.erase.options import (
     parse_range,
     parse_seeds,
 )
-from graphlab.cli.erase.page import manifest_page, page_of, with_manifest
+from graphlab.cli.erase.page import manifest_page, with_manifest
 from graphlab.cli.erase.progress import interruptible, shown
 from graphlab.cli.options import Html
 
@@ -72,7 +73,8 @@ def saliency(
 ) -> None:
     """Finds the weights that have most to do with a concept, and writes them as a mask. An interrupted run goes on."""
     seeds, (low, high) = parse_seeds(given.seeds), parse_range(given.span) or (None, None)
-    with page_of(html, source, with_manifest(output)) as out:
+    reads = (source, given.prompts, given.config)
+    with destinations({"--html": html}, reads=reads, writes=with_manifest(output)) as out:
         model = opened(source, given.shape)
         settings = configured(model, given, KEYS, maps__seeds=seeds, maps__boundary=low, maps__until=high)
         from graphlab.erase.jobs.saliency import PARTIAL, make_mask

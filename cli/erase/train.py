@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from graphlab.cli.destinations import destinations
 from graphlab.cli.erase.grouped import with_options
 from graphlab.cli.erase.options import Asked, ErasureSourceText, Force, configured, keys_of, opened
-from graphlab.cli.erase.page import manifest_page, page_of, results_in
+from graphlab.cli.erase.page import manifest_page, results_in
 from graphlab.cli.erase.progress import interruptible, shown
 from graphlab.cli.options import Html
 
@@ -81,7 +82,8 @@ def train(
     """Erases a concept from a model and writes what is left, with a manifest. An interrupted run can go on."""
     if resume and force:
         raise typer.BadParameter("--resume goes on with what --force would replace", param_hint="'--resume'")
-    with page_of(html, source, results_in(output)) as out:
+    reads = (source, given.mask, given.prompts, given.config)
+    with destinations({"--html": html}, reads=reads, writes=results_in(output)) as out:
         model = opened(source, given.shape)
         settings = configured(model, given, KEYS, training__backend=_backend(given.precision))
         from graphlab.erase.jobs.train import train_erased

@@ -28,16 +28,21 @@ LOSS_COLUMNS = (
 
 
 def saliency_document(made: SaliencyManifest) -> Document:
-    """How much every further map left, and where what is kept lies."""
-    found = made.results
+    """How much every further map left, and where what is kept lies; whether it was drawn at random instead."""
+    found, drawn = made.results, made.seeds.get("random")
     kept, entries = sum(row.kept for row in found.roles), sum(row.entries for row in found.roles)
     return Document(
-        title=f"Saliency mask of {made.source}",
+        title=f"{'Saliency' if drawn is None else 'Random'} mask of {made.source}",
         subtitle=_subtitle(made, found.prompts),
         sections=(
             Section(
                 "Mask",
-                (f"{kept:,} of {entries:,} entries are kept, by {len(found.kept_after)} maps.",),
+                (
+                    f"{kept:,} of {entries:,} entries are kept.",
+                    f"They are what {len(found.kept_after)} maps leave."
+                    if drawn is None
+                    else f"They were drawn at random (seed {drawn}), as many in every weight as the maps leave there.",
+                ),
                 figures=(curve_figure(found.kept_after, entries),),
                 tables=(plain(role_table(found.roles)),),
             ),
@@ -49,9 +54,9 @@ def saliency_document(made: SaliencyManifest) -> Document:
 def train_document(made: TrainManifest) -> Document:
     """The losses of every term, and which weights changed."""
     found = made.results
-    outside = found.changed_outside_mask
-    lines = [f"{found.changed_entries:,} entries have other bits than before."]
-    lines.append("There was no mask." if outside is None else f"{outside:,} entries changed outside the mask.")
+    lines = [f"{sum(row.changed for row in found.roles):,} entries have other bits than before."]
+    outside = [row.outside for row in found.roles if row.outside is not None]
+    lines.append(f"{sum(outside):,} entries changed outside the mask." if outside else "There was no mask.")
     terms = (figure,) if (figure := losses_figure(found.losses)).rows else ()
     asked = made.config.get("concepts"), made.config.get("prompts")
     named = [str(text) for texts in asked if isinstance(texts, list) for text in texts]
@@ -62,7 +67,7 @@ def train_document(made: TrainManifest) -> Document:
             Section(
                 "Training",
                 (
-                    f"{found.iterations:,} iterations: {found.evaluations:,} samples evaluated with gradient, "
+                    f"{len(found.losses):,} iterations: {found.evaluations:,} samples evaluated with gradient, "
                     f"{found.other_evaluations:,} without.",
                 ),
                 figures=terms,
@@ -83,7 +88,7 @@ def fuse_document(made: FuseManifest) -> Document:
             Section(
                 "Edits",
                 (f"{found.kept_tokens:,} tokens of captions were to stay.",),
-                tables=(plain(fusion_table(found.edits, found.loras)),),
+                tables=(plain(fusion_table(found.edits, made.loras)),),
             ),
             *_made_of(made, ()),
         ),

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 import torch
-from torch._subclasses.fake_tensor import FakeTensor
 from torch.export.graph_signature import InputKind, InputSpec, OutputKind, TensorArgument
 
 from graphlab.errors import GraphlabError
@@ -164,7 +163,7 @@ class Draft:
         missing = [origin for origin, tensor in sources.items() if not isinstance(tensor, torch.Tensor)]
         if missing:
             raise GraphlabError(f"there is no weight {missing[0]} to make {key} of")
-        given = {k: _plain(t) for k, t in sources.items() if isinstance(t, torch.Tensor)}
+        given = {k: fake.plain(t) for k, t in sources.items() if isinstance(t, torch.Tensor)}
         made, make = self._first(key, make, given)
         first = self.state.get(origins[0])
         trained = isinstance(first, torch.nn.Parameter)
@@ -200,7 +199,7 @@ class Draft:
         missing = [key for key, home in homes.items() if not isinstance(home.get(key), torch.Tensor)]
         if missing or not isinstance(first, torch.Tensor):
             raise GraphlabError(f"the program has no weight {missing[0]} to change")
-        made, make = self._first(keys[0], make, {keys[0]: _plain(first)})
+        made, make = self._first(keys[0], make, {keys[0]: fake.plain(first)})
         if made.shape != first.shape or made.dtype != first.dtype:
             raise GraphlabError(f"{keys[0]} is {described(first)}, its new value {described(made)}")
         if not made.is_meta and made.untyped_storage().data_ptr() == first.untyped_storage().data_ptr() != 0:
@@ -392,10 +391,3 @@ def where(node: Node) -> tuple[str, str]:
 def described(value: torch.Tensor) -> str:
     """Shape and dtype in words, for messages."""
     return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
-
-
-def _plain(tensor: torch.Tensor) -> torch.Tensor:
-    """A weight as a plain tensor; those of a program exported from fake tensors have no values: meta."""
-    if isinstance(tensor, FakeTensor):
-        return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
-    return tensor.detach()

@@ -104,3 +104,10 @@ def numel(sizes: Any) -> Any:
     for size in sizes:
         total = total * (size if isinstance(size, int) else size.node.expr)
     return total if isinstance(total, int) else sympy.expand(total)
+
+
+def plain(tensor: torch.Tensor) -> torch.Tensor:
+    """A weight as a plain tensor; those of a program exported from fake tensors have no values: meta."""
+    if isinstance(tensor, FakeTensor):
+        return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+    return tensor.detach()

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
 
 from graphlab.cli.destinations import destinations
 from graphlab.cli.main import main
@@ -125,3 +126,32 @@ def test_what_is_measured_is_written_though_something_fails_after_it(capsys: pyt
     with pytest.raises(ValueError, match="no chart"):
         command()
     assert capsys.readouterr().out == "all of it"
+
+
+def test_a_report_does_not_replace_what_the_command_reads_or_writes(tmp_path: Path) -> None:
+    """A name that is no file, a built-in model's for one, is no place."""
+    read, written = tmp_path / "model.pt2", tmp_path / "mask.safetensors"
+    read.write_text("precious")
+    link = tmp_path / "link.json"
+    link.symlink_to(read)
+    for path, said in ((read, "reads"), (link, "reads"), (written, "writes itself")):
+        with (
+            pytest.raises(typer.BadParameter, match=f"what the command {said}"),
+            destinations({"--json": str(path)}, reads=(str(read), None), writes=(written,)),
+        ):
+            pass
+    with destinations({"--json": str(tmp_path / "toy")}, reads=(str(tmp_path / "toy"),)) as out:
+        out.write({"--json": "{}"})
+    assert read.read_text() == "precious"
+
+
+@pytest.mark.parametrize("command", ["analyze", "bench", "profile", "export", "rewrite"])
+def test_a_model_is_not_replaced_by_its_report(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "model.pt2"
+    source.write_text("precious")
+    more = {"bench": ["--backend", "eager"], "export": ["-o", str(tmp_path / "out.onnx")]}
+    assert main([command, str(source), "--json", str(source), *more.get(command, [])]) == 2
+    assert "what the command reads" in capsys.readouterr().err.replace("\n", " ")
+    assert source.read_text() == "precious"

@@ -169,7 +169,7 @@ TRAIN = Record(
 FUSE = Record(
     command="fuse", config={"keep": 1.0, "rho": 1e-3, "loras": ["one", "two"]}, seeds={}, outputs={}, **_OF,
     results={
-        "prompts": ["roman iii"], "kept_tokens": 12, "largest_change": 0.5, "loras": ["one", "two"],
+        "prompts": ["roman iii"], "kept_tokens": 12, "largest_change": 0.5,
         "edits": [asdict(FusedRow("mid.attn2.to_k", 0.5, (0.25, None)))],
     },
 )  # fmt: skip

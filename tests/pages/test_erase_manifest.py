@@ -49,10 +49,20 @@ def test_settings_are_those_that_count() -> None:
     assert not [name for name in trained if name.startswith("maps")]
 
 
-@pytest.mark.parametrize(("outside", "said"), [(3, "3 entries changed outside"), (None, "There was no mask.")])
+@pytest.mark.parametrize(("seed", "title", "said"), [(None, "Saliency", "2 maps leave"), (7, "Random", "(seed 7)")])
+def test_a_random_mask_is_called_one(seed: int | None, title: str, said: str) -> None:
+    data = json.loads(json.dumps(SALIENCY.to_dict()))
+    data["seeds"]["random"] = seed
+    made = saliency_document(saliency_manifest_of(data))
+    assert made.title == f"{title} mask of digits"
+    assert said in " ".join(made.sections[0].paragraphs)
+
+
+@pytest.mark.parametrize(("outside", "said"), [(3, "6 entries changed outside"), (None, "There was no mask.")])
 def test_a_change_outside_the_mask_is_said(outside: int | None, said: str) -> None:
     data = json.loads(json.dumps(TRAIN.to_dict()))
-    data["results"]["changed_outside_mask"] = outside
+    for row in data["results"]["roles"]:
+        row["outside"] = outside
     (weights,) = [part for part in train_document(train_manifest_of(data)).sections if part.heading == "Weights"]
     assert said in " ".join(weights.paragraphs)
 

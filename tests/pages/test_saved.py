@@ -181,5 +181,5 @@ def test_the_report_is_not_written_over(tmp_path: Path, capsys: pytest.CaptureFi
     (tmp_path / "link.json").symlink_to(path)
     for other in (path, tmp_path / "link.json"):
         assert main(["report", str(path), "-o", str(other)]) == 2
-    assert "is the report itself" in capsys.readouterr().err
+    assert "is what the command reads" in capsys.readouterr().err
     assert json.loads(path.read_text()) == json.loads(json.dumps(DATA["mask"]()))

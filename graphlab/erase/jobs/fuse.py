@@ -97,7 +97,6 @@ def fuse_loras(
             "prompts": prompts,
             "kept_tokens": kept.tokens,
             "largest_change": max(row.moved for row in rows),
-            "loras": [lora.name for lora in loras],
             "edits": [asdict(row) for row in rows],
         },
     ).write(folder / MANIFEST)

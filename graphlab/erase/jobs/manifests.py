@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 from graphlab.erase.jobs.comparison import ChangedRole
 from graphlab.erase.jobs.fuse import FusedRow
 from graphlab.erase.jobs.record import SCHEMAS
 from graphlab.erase.jobs.roles import RoleRow
-from graphlab.report.decoding import SHARE, ReportFileError, decode
+from graphlab.report.decoding import ReportFileError, decode
 
 SALIENCY, TRAIN, FUSE = (SCHEMAS[command] for command in ("saliency", "train", "fuse"))
 
@@ -35,32 +35,26 @@ class Mask:
 
     prompts: tuple[str, ...]
     kept_after: tuple[int, ...]
-    density: Annotated[float, SHARE]
     roles: tuple[RoleRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """How training went: `losses` {term: loss without its weight} by iteration; entries whose bits changed, by role,
-    and those outside the mask, None without one; samples evaluated with gradient and without."""
+    """How training went: `losses` {term: loss without its weight} by iteration; entries whose bits changed, by role;
+    samples evaluated with gradient and without."""
 
-    iterations: int
     evaluations: int
     other_evaluations: int
-    changed_entries: int
-    changed_outside_mask: int | None
     losses: tuple[Mapping[str, float], ...]
     roles: tuple[ChangedRole, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Fusion:
-    """What became of every edit, by projection, in the order of the files `loras`."""
+    """What became of every edit, by projection, in the order of the low-rank files."""
 
     prompts: tuple[str, ...]
     kept_tokens: int
-    largest_change: float
-    loras: tuple[str, ...]
     edits: tuple[FusedRow, ...]
 
 
@@ -84,6 +78,11 @@ class FuseManifest(Manifest):
 
     results: Fusion
 
+    @property
+    def loras(self) -> tuple[str, ...]:
+        """The names of the low-rank files; ReportFileError where the configuration has none."""
+        return decode(tuple[str, ...], self.config.get("loras"), "config.loras")
+
 
 def saliency_manifest_of(data: dict[str, Any]) -> SaliencyManifest:
     """The JSON of one; ReportFileError for anything else."""
@@ -102,9 +101,8 @@ def train_manifest_of(data: dict[str, Any]) -> TrainManifest:
 def fuse_manifest_of(data: dict[str, Any]) -> FuseManifest:
     """The JSON of one; ReportFileError for anything else."""
     found = decode(FuseManifest, data)
+    files = len(found.loras)
     for at, row in enumerate(found.results.edits):
-        if len(row.missed) != len(found.results.loras):
-            raise ReportFileError(
-                f"results.edits[{at}] is of {len(row.missed)} files, expected {len(found.results.loras)}"
-            )
+        if len(row.missed) != files:
+            raise ReportFileError(f"results.edits[{at}] is of {len(row.missed)} files, expected {files}")
     return found

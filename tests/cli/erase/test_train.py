@@ -61,7 +61,7 @@ def test_a_page_does_not_replace_a_result(place: str, run: Run, base_path: Path,
     out = str(tmp_path / "out")
     done = run("erase", "train", str(base_path), "--concept", "three", "-o", out, "--html", str(tmp_path / place))
     assert done.code == 2
-    assert "is written as well" in done.err.replace("\n", " ")
+    assert "is what the command writes itself" in done.err.replace("\n", " ")
     assert not (tmp_path / "out").exists()
 
 
