@@ -15,7 +15,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+
+from graphlab.erase.jobs.demo_report import demo_report_of
 
 
 def timed(world: str, concept: str) -> str:
@@ -27,9 +28,9 @@ def timed(world: str, concept: str) -> str:
         began = time.monotonic()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         seconds = time.monotonic() - began
-        made: dict[str, Any] = json.loads(report.read_text())
-    left = ", ".join(f"{judge['erased']['trained']['value']:.1%} ({judge['judge']})" for judge in made["after"])
-    return f"| {world} | {made['concept']} | {seconds:.0f} | {left} | {made['changed_outside_mask']} |"
+        made = demo_report_of(json.loads(report.read_text()))
+    left = ", ".join(f"{seen.erased['trained'].value:.1%} ({seen.judge})" for seen in made.after)
+    return f"| {world} | {made.concept} | {seconds:.0f} | {left} | {made.changed_outside_mask} |"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
