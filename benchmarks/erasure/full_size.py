@@ -1,11 +1,11 @@
 """A U-Net of Stable Diffusion 1.5's size, random weights: one saliency map and one training step, memory and seconds.
 
-    python -m benchmarks.erasure.full_size [--memory-gib 20] [--width 1]
+    python -m benchmarks.erasure.full_size [--memory-gib 20] [--width 1] [--device cuda]
 
 float32, latents 4 x 64 x 64, batch 1, 77 tokens of width 768, gradient checkpointing, a backward for each of the four
 terms. Every part runs in a child process; peak memory is its VmHWM, the most it ever had resident, the process of the
-part with torch and diffusers imported being the first row. With --memory-gib a child that asks for more ends with an
-error. --width divides all channels (8 for a try).
+part with torch and diffusers imported being the first row. On a GPU it is the most that torch had allocated there.
+With --memory-gib a child that asks for more ends with an error. --width divides all channels (8 for a try).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,72 +44,84 @@ BOUNDARY = -3.0
 WIDTHS = (320, 640, 1280, 1280)
 
 
-def model_of(width: int, side: int) -> Model:
-    """The U-Net with its channels divided by `width`, and the schedule it was published with."""
+@dataclass(frozen=True)
+class Size:
+    """What a part is measured at: all channels divided by `width`, latents of `side` x `side`, on `device`."""
+
+    width: int
+    side: int
+    device: str
+
+
+def model_of(size: Size) -> Model:
+    """The U-Net, and the schedule it was published with."""
     from diffusers import DDIMScheduler, UNet2DConditionModel
 
-    config: dict[str, Any] = {**UNET_V1, "sample_size": side, "block_out_channels": [n // width for n in WIDTHS]}
-    config["norm_num_groups"] = max(1, 32 // width)
-    config["cross_attention_dim"] //= width
+    config: dict[str, Any] = {**UNET_V1, "sample_size": size.side}
+    config["block_out_channels"] = [channels // size.width for channels in WIDTHS]
+    config["norm_num_groups"] = max(1, 32 // size.width)
+    config["cross_attention_dim"] //= size.width
     torch.manual_seed(0)
     unet: nn.Module = UNet2DConditionModel.from_config(config)
     scheduler = DDIMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, clip_sample=False)
     schedule, kind = schedule_of(scheduler)
-    return Model(unet.eval(), schedule, kind)
+    return Model(unet.eval().to(size.device), schedule, kind)
 
 
-def prompts_of(width: int) -> Prompts:
+def prompts_of(size: Size) -> Prompts:
     """A prompt and the empty one, drawn: there is no encoder of that size here."""
     drawn = torch.randn(
-        2, 1, TOKENS, UNET_V1["cross_attention_dim"] // width, generator=torch.Generator().manual_seed(1)
+        2, 1, TOKENS, UNET_V1["cross_attention_dim"] // size.width, generator=torch.Generator().manual_seed(1)
     )
     return Prompts({"concept": drawn[0]}, drawn[1])
 
 
-def built(width: int, side: int) -> str:
+def built(size: Size) -> str:
     """The weights alone."""
-    model = model_of(width, side)
+    model = model_of(size)
     return f"{sum(value.numel() for value in model.module.parameters()) / 1e6:.0f} M parameters"
 
 
-def mapped(width: int, side: int) -> str:
+def mapped(size: Size) -> str:
     """One map: the gradient of the erase term at one point, ranked over all weights."""
     objective = Objective(PRESETS["paper-b"]["nsfw"])
     config = SaliencyConfig(
-        objective, (4, side, side), (0,), BOUNDARY, steps=STEPS, guidance=3.0, draws=1,
+        objective, (4, size.side, size.side), (0,), BOUNDARY, steps=STEPS, guidance=3.0, draws=1,
         ranking="global", gradient_checkpointing=True,
     )  # fmt: skip
-    made = saliency(model_of(width, side), prompts_of(width), config)
+    made = saliency(model_of(size), prompts_of(size), config)
     return f"{density(made.rows):.1%} of the entries kept"
 
 
-def stepped(width: int, side: int, optimizer: str) -> str:
+def stepped(size: Size, optimizer: str) -> str:
     """One step of training on all four terms."""
-    student = model_of(width, side)
+    student = model_of(size)
     config = TrainingConfig(
         objective=Objective(PRESETS["paper-b"]["nsfw"]),
-        path=PathConfig((4, side, side), BOUNDARY, steps=STEPS, guidance=3.0),
+        path=PathConfig((4, size.side, size.side), BOUNDARY, steps=STEPS, guidance=3.0),
         iterations=1,
         rate=1e-5,
         optimizer="adamw" if optimizer == "adamw" else "sgd",
         momentum=0.0,
         gradient_checkpointing=True,
     )
-    done = train(student, student.copied(), prompts_of(width), config)
+    done = train(student, student.copied(), prompts_of(size), config)
     return ", ".join(f"{name} {value:.2e}" for name, value in done.history[0].items())
 
 
-PARTS: Mapping[str, Callable[[int, int], str]] = {
-    "start": lambda width, side: "torch and diffusers imported",
+PARTS: Mapping[str, Callable[[Size], str]] = {
+    "start": lambda size: "torch and diffusers imported",
     "model": built,
     "saliency map": mapped,
-    "training step, sgd": lambda width, side: stepped(width, side, "sgd"),
-    "training step, adamw": lambda width, side: stepped(width, side, "adamw"),
+    "training step, sgd": lambda size: stepped(size, "sgd"),
+    "training step, adamw": lambda size: stepped(size, "adamw"),
 }
 
 
-def peak_bytes() -> int:
-    """The most memory this process ever had resident, in bytes: VmHWM of Linux."""
+def peak_bytes(device: str) -> int:
+    """The most memory this process ever had, in bytes: VmHWM of Linux, or what torch had allocated on the GPU."""
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated()
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
@@ -122,8 +135,8 @@ def child(name: str, given: argparse.Namespace) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     torch.set_num_threads(given.threads)
     started = time.perf_counter()
-    said = PARTS[name](given.width, given.side)
-    print(json.dumps({"seconds": time.perf_counter() - started, "peak": peak_bytes(), "said": said}))
+    said = PARTS[name](Size(given.width, given.side, given.device))
+    print(json.dumps({"seconds": time.perf_counter() - started, "peak": peak_bytes(given.device), "said": said}))
 
 
 def measured(name: str, arguments: Sequence[str]) -> Mapping[str, Any]:
@@ -143,6 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--memory-gib", type=float, help="largest address space of a child")
     parser.add_argument("--width", type=int, default=1, help="all channels are divided by it: 1, 2, 4 or 8")
     parser.add_argument("--side", type=int, default=64, help="of the latents")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--only", choices=PARTS, action="append", help="these parts alone")
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)

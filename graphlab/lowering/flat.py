@@ -43,6 +43,7 @@ def flat_module(program: Program, values: Tensors, device: torch.device) -> torc
     Devices written into the graph (a capture on the meta device) become `device`. Tied weights, which are one tensor
     of the program, are one attribute. BackendError for an input that is no tensor and has no fixed value.
     """
+    device = torch.empty(0, device=device).device  # "cuda" is not the "cuda:0" that asserts in the graph compare with
     exported = _functional(program)
     module = graph_copy(exported)
     specs = {getattr(spec.arg, "name", ""): spec for spec in exported.graph_signature.input_specs}

@@ -68,6 +68,7 @@ def test_every_page_of_docs_is_linked() -> None:
         "models",
         "findings",
         "gpu_times",
+        "gpu_measured",
         "rewrites",
         "hoisting",
         "masks",

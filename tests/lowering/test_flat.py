@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from graphlab.lowering.flat import flat_module, plain
 from graphlab.rewriter import run_pass
@@ -62,3 +63,21 @@ def test_regions_are_moved_as_copies() -> None:
     module = flat_module(program, {}, CPU)
     assert torch.equal(module(torch.ones(2, 4))[0], torch.full((2, 4), 10.0))
     assert program.exported.graph_module.print_readable(print_output=False) == before
+
+
+class Casting(torch.nn.Module):
+    """A cast, before which torch.export states the dtype and the device of what is cast."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """x (rows, 4) to (rows, 4) in float32."""
+        return x.to(torch.float32) + 1
+
+
+def test_what_a_capture_states_of_devices_holds_on_a_device_without_an_index() -> None:
+    """Tensors on "cuda" are on cuda:0, and torch.compile evaluates the statement. On fakes, so without a GPU."""
+    program = capture(Casting().eval(), (torch.ones(2, 4, dtype=torch.float16, device="meta"),), dynamic=False)
+    assert "_assert_tensor_metadata" in str(program.exported)
+    with FakeTensorMode():
+        module = flat_module(program, {}, torch.device("cuda"))
+        found = module(torch.ones(2, 4, dtype=torch.float16, device="cuda"))[0]
+    assert found.device == torch.device("cuda", 0)

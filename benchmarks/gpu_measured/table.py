@@ -1,0 +1,166 @@
+"""Measured calls beside predicted ones: `python -m benchmarks.gpu_measured.table FILE.json [--markdown PATH]`.
+
+FILE.json holds `runs`, each what `python -m benchmarks.gpu_measured` wrote.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.gpu_measured.rows import ROWS, Row
+from graphlab.characterization.measured import as_captured
+from graphlab.generation.runs import StageSource
+from graphlab.hardware import load_device
+from graphlab.prediction.constants import gpu_constants
+from graphlab.prediction.gpu import GpuModel
+from graphlab.prediction.predict import predict
+
+WAYS = ("eager", "replayed", "compiled")
+
+HEAD = """\
+# GPU times measured against predicted ones
+
+Written by `python -m benchmarks.gpu_measured.table benchmarks/gpu_measured/results/h100-sxm.json --markdown
+docs/gpu_measured.md`. What the GPU took is in that file, as `python -m benchmarks.gpu_measured` wrote it. No constant
+of the time model (cost_model.md) was set on it, and the model is as it was before the measuring.
+
+One call of a network, random weights and inputs; the batch is 2 where a pipeline guides with a doubled batch. Seconds
+are medians of interleaved rounds in one process that has the GPU to itself, with the shortest and the longest round.
+
+- *eager*: the captured graph op by op, fused attention, from Python. Where the host is slower than the device this is
+  the host's time. It is the graph that is called and not the model's own Python, and hosts differ.
+- *replayed*: the same kernels as one CUDA graph, without a host. Predicted: the kernels of *eager*, each of which takes
+  at least what one in a replayed graph does.
+- *compiled*: torch.compile in the mode "reduce-overhead". Compiling is asked for in some rows only.
+
+An error is predicted / measured - 1. `-last` is the channels-last layout. PyTorch's own choice of attention kernels
+is what runs; the model's share of the peak is FlashAttention-2's.
+""".splitlines()
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A call one way: its rounds, and what the model says, in seconds."""
+
+    row: str
+    run: int
+    way: str
+    seconds: tuple[float, ...]
+    predicted: float
+
+    @property
+    def median(self) -> float:
+        """Of the rounds."""
+        return statistics.median(self.seconds)
+
+    @property
+    def error(self) -> float:
+        """Predicted / measured - 1."""
+        return self.predicted / self.median - 1
+
+
+def predictions(row: Row, hardware: str) -> Mapping[str, float]:
+    """{way: predicted seconds} of a call of `row`."""
+    workload, stage = row.found()
+    call = StageSource(stage, dynamic=False).at(workload.step_values(stage, 0))
+    constants = gpu_constants()
+    model = GpuModel(load_device(hardware), constants)
+    graph = GpuModel(load_device(hardware), replace(constants, kernel_seconds=constants.replay_seconds))
+    runtime = as_captured(call)
+    return {
+        "eager": predict(call, model, runtime).seconds,
+        "replayed": predict(call, graph, runtime).busy,
+        "compiled": predict(call, model, "compiled").seconds,
+    }
+
+
+def pairs(found: Mapping[str, Any]) -> Iterator[Pair]:
+    """Every row and way measured, in the order of ROWS and of the runs."""
+    for row in ROWS:
+        measured = [
+            (n, item) for n, run in enumerate(found["runs"], 1) for item in run["rows"] if item["row"] == row.name
+        ]
+        said = predictions(row, found["hardware"]) if measured else {}
+        for number, item in measured:
+            taken = item["seconds"]
+            yield from (Pair(row.name, number, way, tuple(taken[way]), said[way]) for way in WAYS if way in taken)
+
+
+def markdown(found: Mapping[str, Any]) -> str:
+    """The page: errors by way, every row, and what the nodes of a call took by category and attention."""
+    known = list(pairs(found))
+    lines = [*HEAD, ""]
+    for number, run in enumerate(found["runs"], 1):
+        lines.append(f"- run {number}: {run['gpu']}, torch {run['torch']}, {len(run['rows'])} rows")
+        lines += [f"  - {name}: {reason}" for name, reason in run["failed"].items()]
+    lines += ["", "| way | calls | median absolute error | worst |", "|---|---:|---:|---:|"]
+    for way in WAYS:
+        errors = [abs(pair.error) for pair in known if pair.way == way]
+        lines.append(f"| {way} | {len(errors)} | {statistics.median(errors):.1%} | {max(errors):.1%} |")
+    lines += ["", "| call | run | way | rounds | measured, ms | predicted, ms | error |"]
+    lines += ["|---|---:|---|---:|---:|---:|---:|"]
+    for pair in known:
+        low, high = min(pair.seconds), max(pair.seconds)
+        lines.append(
+            f"| {pair.row} | {pair.run} | {pair.way} | {len(pair.seconds)} | "
+            f"{_ms(pair.median)} [{_ms(low)}, {_ms(high)}] | {_ms(pair.predicted)} | {pair.error:+.1%} |"
+        )
+    lines += _groups(found, "categories", "category", "Nodes by category")
+    lines += _groups(found, "attention", "attention", "Attention by kind, axis and tokens")
+    return "\n".join(lines) + "\n"
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1e3:.4g}"
+
+
+SLOWED = 1.15
+"""Nodes are shown where clocks around them lengthen the call by no more than this: elsewhere they measure the host."""
+LEAST = 0.01
+"""Smallest share of the call of a group that is shown."""
+
+
+def _groups(found: Mapping[str, Any], key: str, title: str, head: str) -> list[str]:
+    shown = (
+        f"Calls that clocks around their nodes lengthen by at most {SLOWED - 1:.0%}, groups of at least {LEAST:.0%}."
+    )
+    lines = ["", f"## {head}", "", shown, ""]
+    lines += [f"| call | {title} | nodes | measured, ms | predicted, ms | error |"]
+    lines += ["|---|---|---:|---:|---:|---:|"]
+    for row in ROWS:
+        for item in (item for run in found["runs"] for item in run["rows"] if item["row"] == row.name):
+            nodes = item["nodes"]
+            if nodes is None or nodes["clocked"] > SLOWED * nodes["plain"]:
+                continue
+            whole = sum(group["measured"] for group in nodes["categories"].values())
+            groups = sorted(nodes[key].items(), key=lambda pair: -pair[1]["measured"])
+            for name, group in groups:
+                if group["measured"] >= LEAST * whole:
+                    lines.append(
+                        f"| {row.name} | {name} | {int(group['nodes'])} | {_ms(group['measured'])} | "
+                        f"{_ms(group['predicted'])} | {group['predicted'] / group['measured'] - 1:+.1%} |"
+                    )
+    return lines
+
+
+def main() -> None:
+    """Prints the page, or writes it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--markdown", type=Path)
+    given = parser.parse_args()
+    page = markdown(json.loads(given.file.read_text()))
+    if given.markdown is None:
+        print(page)
+    else:
+        given.markdown.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
