@@ -25,6 +25,8 @@ class GpuConstants:
     between_operators: float
     cache_bytes_per_clock: float
     first_flash_slowdown: float
+    moment_seconds: float
+    attention_block_seconds: float
 
 
 @lru_cache(maxsize=1)

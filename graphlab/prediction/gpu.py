@@ -1,8 +1,9 @@
 """`GpuModel`: seconds of a kernel on a GPU, from its published rates, its caches and the constants of the model.
 
 A kernel takes the longest of its arithmetic (tiles and waves), its traffic with main memory and its traffic with the
-second-level cache, and at least what any kernel takes. What its neighbours leave in the cache is served from there
-when it fits in half of it. Not modelled: two kernels at once, power limits, the layout a library converts to.
+second-level cache, and at least what any kernel takes; a group norm also what its few blocks of threads take. What its
+neighbours leave in the cache is served from there when it fits in half of it. Not modelled: two kernels at once, power
+limits, the layout a library converts to.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from graphlab.kernels.data import Kernel, StageCall
 from graphlab.prediction.constants import GpuConstants, gpu_constants
 from graphlab.prediction.data import RUNTIMES, KernelTime
 from graphlab.prediction.flash import EXPONENTIALS_PER_CLOCK, WIDEST, FlashEngine, attention_seconds
+from graphlab.prediction.group_norm import is_group_norm, moments_steps
 from graphlab.prediction.locality import fetched_bytes
 from graphlab.prediction.tiles import Engine, contraction_seconds
 
@@ -72,6 +74,9 @@ class GpuModel:
         if kernel.attention is not None and not self._fusable(kernel):
             return self._unfused(kernel, runtime)
         compute, memory = self._compute(kernel), self._memory(kernel, extra_bytes(kernel, runtime))
+        if is_group_norm(kernel) and runtime != "compiled":
+            moments = moments_steps(kernel, self.execution.multiprocessors) * self.constants.moment_seconds
+            memory = max(memory, moments + self._memory(kernel, 0))
         floor = 0.0 if kernel.family == "merged" else self._floor(runtime)
         seconds = max(compute, memory, floor)
         bound = "launch" if seconds == floor else "compute" if compute >= memory else "memory"
@@ -107,7 +112,8 @@ class GpuModel:
         if kernel.attention is not None:
             rate = self._peak(kernel) * (self.execution.attention_share or constants.attention_share) / count
             units = EXPONENTIALS_PER_CLOCK * self.execution.boost_hz
-            engine = FlashEngine(count, rate, units, self.hardware.peak_flops["float32"] / count)
+            vector = self.hardware.peak_flops["float32"] / count
+            engine = FlashEngine(count, rate, units, vector, constants.attention_block_seconds)
             return attention_seconds(kernel.attention, _a_score(kernel), engine) * self.slower
         if kernel.contraction is None:
             return pointwise
@@ -151,7 +157,7 @@ def extra_bytes(kernel: Kernel, runtime: str) -> int:
     A group norm reads its input once for the moments and once to scale it (ATen/native/cuda/group_norm_kernel.cu). Run
     op by op, a convolution's bias is a pass of its own over the output (ATen/native/Convolution.cpp, cuDNN backend).
     """
-    if kernel.family == "normalization" and "group_norm" in kernel.op:
+    if is_group_norm(kernel):
         return kernel.bytes_read
     biased = kernel.category == "convolution" and kernel.pointwise_flops > 0
     return 2 * kernel.bytes_written if biased and runtime != "compiled" else 0

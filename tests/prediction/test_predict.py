@@ -153,3 +153,32 @@ def test_a_depthwise_convolution_is_no_product() -> None:
     assert found.bound == "memory"
     dense = replace(kernel, contraction=Contraction(1, positions, channels, 9, 9, 2, 2))
     assert found.seconds <= GpuModel(load_device("a100-80gb")).time(dense, "eager").seconds
+
+
+def group_norm(batch: int, groups: int, values: int) -> Kernel:
+    """A group norm in float16 without weights, as the extraction makes it."""
+    elements = batch * groups * values
+    return Kernel(
+        op="aten.group_norm.default",
+        category="normalization",
+        family="normalization",
+        role="",
+        dtype="float16",
+        flops=0,
+        pointwise_flops=5 * elements + 4 * batch * groups,
+        bytes_read=2 * elements,
+        bytes_written=2 * elements,
+    )
+
+
+def test_a_group_norm_of_one_image_waits_for_its_few_blocks() -> None:
+    """32 blocks of 512 threads, each value after the one before it: the GPU's bandwidth is not what limits them."""
+    model = GpuModel(load_device("h100-sxm"))
+    values = 1 << 20
+    decoder = model.time(group_norm(1, 32, values), "eager")
+    moments = values // 512 * model.constants.moment_seconds
+    scaling = 4 * 32 * values / (model.hardware.bandwidth * model.constants.bandwidth_share)
+    assert decoder.seconds == pytest.approx(moments + scaling)
+    assert model.time(group_norm(1, 32, values), "compiled").seconds < decoder.seconds / 3
+    assert model.time(group_norm(4, 32, values), "eager").seconds == pytest.approx(moments + 4 * scaling)
+    assert model.time(group_norm(17, 32, values), "eager").seconds == pytest.approx(2 * moments + 17 * scaling)

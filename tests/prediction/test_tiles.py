@@ -56,7 +56,7 @@ def attention(**sizes: int | bool) -> Attention:
     return Attention(**{**found, **sizes}, kind="self", axis="spatial")  # type: ignore[arg-type]  # sizes by name
 
 
-FLASH = FlashEngine(multiprocessors=100, flops=1e12, exponentials=1e30, vector=1e30)
+FLASH = FlashEngine(multiprocessors=100, flops=1e12, exponentials=1e30, vector=1e30, block_seconds=0.0)
 
 
 def test_one_wave_of_full_blocks_runs_at_the_peak() -> None:
@@ -85,3 +85,10 @@ def test_a_causal_mask_saves_about_half_of_a_square() -> None:
 def test_one_query_row_splits_its_keys_over_idle_multiprocessors() -> None:
     one = attention(heads=10, q=1, kv=4096)
     assert attention_seconds(one, 0, FLASH) == pytest.approx(64 * 64 * 4 * 128 * 64 / 1e12 / 10)
+
+
+def test_a_block_has_a_least_time_however_few_its_keys() -> None:
+    waiting = FLASH._replace(block_seconds=1.0)
+    short, long = attention(heads=1000, q=16, kv=16), attention(heads=100, kv=1 << 30)
+    assert attention_seconds(short, 0, waiting) == 10.0
+    assert attention_seconds(long, 0, waiting) == attention_seconds(long, 0, FLASH) > 1.0
