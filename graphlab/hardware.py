@@ -54,7 +54,8 @@ class Execution:
     `multiprocessors`: streaming multiprocessors or compute units that are enabled. `l2_bytes`: second-level cache,
     all its parts together. `l1_bytes`: one multiprocessor's first-level data cache and shared memory together.
     `line_bytes`: a cache line. `sector_bytes`: the part of a line that is fetched on its own. `boost_hz`: the
-    boost clock, the one behind the published float32 rate of the vector units.
+    boost clock, the one behind the published float32 rate of the vector units. `resident_threads`: threads that one
+    multiprocessor holds at once.
     """
 
     multiprocessors: int
@@ -65,14 +66,18 @@ class Execution:
     boost_hz: float
     contraction_share: float | None = None
     attention_share: float | None = None
+    resident_threads: int = 2048
 
 
 SHARE_KEYS = ("contraction_share", "attention_share")
 """Optional keys of `[execution]`: the share of the tensor peak that large matrix products, and the products inside a
 fused attention, reach on this device where that was measured; the time model has a value for the rest."""
 
-EXECUTION_KEYS = tuple(item.name for item in fields(Execution) if item.name not in SHARE_KEYS)
-"""Keys of `[execution]`."""
+THREADS_KEY = "resident_threads"
+"""Optional key of `[execution]`; 2048 without it."""
+
+EXECUTION_KEYS = tuple(item.name for item in fields(Execution) if item.name not in (*SHARE_KEYS, THREADS_KEY))
+"""Keys of `[execution]` that it needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +218,7 @@ def _check_keys(table: Mapping[str, Any], path: str) -> None:
         if not isinstance(table.get(key, {}), dict):
             raise DeviceFileError(f"{path}: {key} is {_kind_of(table[key])}, not a table")
     _check_inner(table, "peak_flops", PEAK_DTYPES, path)
-    _check_inner(table, "execution", (*EXECUTION_KEYS, *SHARE_KEYS), path)
+    _check_inner(table, "execution", (*EXECUTION_KEYS, *SHARE_KEYS, THREADS_KEY), path)
     numbers = {"memory_bytes", "memory_bandwidth", *_dotted(table, "peak_flops"), *_dotted(table, "execution")}
     for key in table.get("sources", {}):
         if key not in numbers:
@@ -247,6 +252,11 @@ def _execution(table: Mapping[str, Any], path: str) -> Execution:
         boost_hz=_number(table["boost_hz"], "execution.boost_hz", path),
         contraction_share=_share(table, "contraction_share", path),
         attention_share=_share(table, "attention_share", path),
+        **(
+            {THREADS_KEY: _whole(table[THREADS_KEY], f"execution.{THREADS_KEY}", path, "threads")}
+            if THREADS_KEY in table
+            else {}
+        ),
         **sizes,
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from graphlab.errors import DeviceFileError, UnknownNameError
-from graphlab.hardware import EXECUTION_KEYS, SHARE_KEYS, Execution, device_names, load_device
+from graphlab.hardware import EXECUTION_KEYS, SHARE_KEYS, THREADS_KEY, Execution, device_names, load_device
 
 GOOD = """
 title = "Mine"
@@ -39,7 +39,10 @@ def test_every_number_of_a_shipped_device_has_a_source(name: str) -> None:
         numbers.update(f"execution.{key}" for key in EXECUTION_KEYS)
         shares = (key for key in SHARE_KEYS if getattr(device.execution, key) is not None)
         numbers.update(f"execution.{key}" for key in shares)
-    assert set(device.sources) == numbers
+        if device.execution.resident_threads != Execution.__dataclass_fields__[THREADS_KEY].default:
+            numbers.add(f"execution.{THREADS_KEY}")
+    assert set(device.sources) - {f"execution.{THREADS_KEY}"} == numbers - {f"execution.{THREADS_KEY}"}
+    assert numbers <= set(device.sources)
     assert all(source.startswith("https://") for source in device.sources.values())
     assert device.name == name
     assert device.title
@@ -80,7 +83,7 @@ def test_published_execution_numbers() -> None:
     a100, amd, small = (load_device(name).execution for name in ("a100-80gb", "mi300x", "rtx-3060"))
     assert a100 == Execution(108, 40 * 2**20, 192 * 2**10, 128, 32, 1.41e9, contraction_share=0.869)
     assert amd == Execution(304, 8 * 4 * 2**20, (32 + 64) * 2**10, 128, 128, 2.1e9, contraction_share=0.514)
-    assert small == Execution(28, 3 * 2**20, 128 * 2**10, 128, 32, 1.777e9)
+    assert small == Execution(28, 3 * 2**20, 128 * 2**10, 128, 32, 1.777e9, resident_threads=1536)
 
 
 def test_geforce_tensor_rates_are_those_with_float32_sums() -> None:

@@ -24,7 +24,7 @@ from graphlab.hardware import Hardware, load_device
 from graphlab.kernels.data import Attention, Kernel
 from graphlab.prediction.constants import gpu_constants
 from graphlab.prediction.flash import KEYS, block_rows
-from graphlab.prediction.group_norm import is_group_norm, moments_steps
+from graphlab.prediction.group_norm import moments_steps
 
 
 def kernels_of(row: Row) -> list[Kernel]:
@@ -38,7 +38,8 @@ def seconds_a_step(norms: list[Kernel], measured: float, hardware: Hardware) -> 
     """`measured` seconds of `norms`, less reading and writing once, over the steps of their moments."""
     assert hardware.execution is not None
     scaling = sum(kernel.bytes for kernel in norms) / (hardware.bandwidth * gpu_constants().bandwidth_share)
-    return (measured - scaling) / sum(moments_steps(kernel, hardware.execution.multiprocessors) for kernel in norms)
+    shapes = [kernel.group_norm for kernel in norms if kernel.group_norm is not None]
+    return (measured - scaling) / sum(moments_steps(shape, hardware.execution) for shape in shapes)
 
 
 def blocks(shape: Attention, multiprocessors: int) -> int:
@@ -61,7 +62,7 @@ def main(path: str) -> None:
     print("| call | group norms | measured, ms | ns a value of a thread |\n|---|---:|---:|---:|")
     for row, nodes in measured_rows(found):
         norms = [kernel for kernel in kernels_of(row) if kernel.category == "normalization"]
-        if norms and all(is_group_norm(kernel) for kernel in norms):
+        if norms and all(kernel.group_norm is not None for kernel in norms):
             taken = nodes["categories"]["normalization"]["measured"]
             step = seconds_a_step(norms, taken, hardware)
             print(f"| {row.name} | {len(norms)} | {taken * 1e3:.4g} | {step * 1e9:.1f} |")

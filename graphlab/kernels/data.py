@@ -57,6 +57,13 @@ class Attention(NamedTuple):
     axis: str
 
 
+class GroupNorm(NamedTuple):
+    """One group norm: `groups` over the whole batch, each of `values` that share a mean."""
+
+    groups: int
+    values: int
+
+
 class Strided(NamedTuple):
     """Reads that are not in memory order: `nbytes` of them, in runs of `run` contiguous bytes.
 
@@ -94,6 +101,7 @@ class Kernel:
     strided: Strided | None = None
     known: bool = True
     axis: str = ""
+    group_norm: GroupNorm | None = None
 
     @property
     def bytes(self) -> int:
@@ -108,7 +116,7 @@ class Kernel:
     def from_list(cls, values: list[Any]) -> Kernel:
         """What `to_list` wrote."""
         found = dict(zip((field.name for field in fields(cls)), values, strict=True))
-        shapes = {"contraction": Contraction, "attention": Attention, "strided": Strided}
+        shapes = {"contraction": Contraction, "attention": Attention, "strided": Strided, "group_norm": GroupNorm}
         for name, kind in shapes.items():
             found[name] = None if found[name] is None else kind(*found[name])
         return cls(**found)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from graphlab.facts import NodeCost
 from graphlab.graph import Node, TensorSpec
-from graphlab.kernels.data import Contraction, Kernel
+from graphlab.kernels.data import Contraction, GroupNorm, Kernel
 from graphlab.kernels.strides import strided_reads
 
 _FAMILIES = {
@@ -34,6 +35,7 @@ def plain_kernel(node: Node, cost: NodeCost, given: Sequence[TensorSpec], role: 
         contraction=_product(node, cost, given, out) if cost.flops and cost.category != "attention" else None,
         strided=None if nothing or cost.category == "embedding" else strided_reads(given, out),
         known=cost.flops is not None,
+        group_norm=_group_norm(node, given),
     )
 
 
@@ -52,6 +54,23 @@ def _dtype(out: TensorSpec | None, given: Sequence[TensorSpec], otherwise: str) 
         if spec is not None and spec.dtype.startswith(("float", "bfloat")):
             return spec.dtype
     return otherwise
+
+
+_GROUPS = {
+    "aten.group_norm.default": (1, "num_groups"),
+    "aten.native_group_norm.default": (6, "group"),
+    "graphlab.group_norm_silu.default": (1, "groups"),
+}
+"""{op: (place, name) of its number of groups}: those that PyTorch's kernel for group norms runs."""
+
+
+def _group_norm(node: Node, given: Sequence[TensorSpec]) -> GroupNorm | None:
+    if node.target not in _GROUPS or not given or not given[0].numel:
+        return None
+    place, name = _GROUPS[node.target]
+    count: Any = node.args[place] if len(node.args) > place else dict(node.kwargs)[name]
+    groups = given[0].shape[0] * int(count)
+    return GroupNorm(groups, given[0].numel // groups)
 
 
 def _product(node: Node, cost: NodeCost, given: Sequence[TensorSpec], out: TensorSpec | None) -> Contraction | None:

@@ -16,7 +16,7 @@ from graphlab.kernels.data import Kernel, StageCall
 from graphlab.prediction.constants import GpuConstants, gpu_constants
 from graphlab.prediction.data import RUNTIMES, KernelTime
 from graphlab.prediction.flash import EXPONENTIALS_PER_CLOCK, WIDEST, FlashEngine, attention_seconds
-from graphlab.prediction.group_norm import is_group_norm, moments_steps
+from graphlab.prediction.group_norm import moments_steps
 from graphlab.prediction.locality import fetched_bytes
 from graphlab.prediction.tiles import Engine, contraction_seconds
 
@@ -74,8 +74,8 @@ class GpuModel:
         if kernel.attention is not None and not self._fusable(kernel):
             return self._unfused(kernel, runtime)
         compute, memory = self._compute(kernel), self._memory(kernel, extra_bytes(kernel, runtime))
-        if is_group_norm(kernel) and runtime != "compiled":
-            moments = moments_steps(kernel, self.execution.multiprocessors) * self.constants.moment_seconds
+        if kernel.group_norm is not None and runtime != "compiled":  # each value waits for memory: that is the bound
+            moments = moments_steps(kernel.group_norm, self.execution) * self.constants.moment_seconds
             memory = max(memory, moments + self._memory(kernel, 0))
         floor = 0.0 if kernel.family == "merged" else self._floor(runtime)
         seconds = max(compute, memory, floor)
@@ -110,11 +110,13 @@ class GpuModel:
         count, constants = self.execution.multiprocessors, self.constants
         pointwise = kernel.pointwise_flops / self.hardware.peak_flops["float32"]
         if kernel.attention is not None:
-            rate = self._peak(kernel) * (self.execution.attention_share or constants.attention_share) / count
-            units = EXPONENTIALS_PER_CLOCK * self.execution.boost_hz
-            vector = self.hardware.peak_flops["float32"] / count
-            engine = FlashEngine(count, rate, units, vector, constants.attention_block_seconds)
-            return attention_seconds(kernel.attention, _a_score(kernel), engine) * self.slower
+            share = (self.execution.attention_share or constants.attention_share) / self.slower
+            units = EXPONENTIALS_PER_CLOCK * self.execution.boost_hz / self.slower
+            vector = self.hardware.peak_flops["float32"] / count / self.slower
+            engine = FlashEngine(
+                count, self._peak(kernel) * share / count, units, vector, constants.attention_block_seconds
+            )
+            return attention_seconds(kernel.attention, _a_score(kernel), engine)
         if kernel.contraction is None:
             return pointwise
         if kernel.contraction.window and kernel.contraction.batch > 1 and kernel.contraction.n == 1:
@@ -157,7 +159,7 @@ def extra_bytes(kernel: Kernel, runtime: str) -> int:
     A group norm reads its input once for the moments and once to scale it (ATen/native/cuda/group_norm_kernel.cu). Run
     op by op, a convolution's bias is a pass of its own over the output (ATen/native/Convolution.cpp, cuDNN backend).
     """
-    if is_group_norm(kernel):
+    if kernel.family == "normalization" and "group_norm" in kernel.op:
         return kernel.bytes_read
     biased = kernel.category == "convolution" and kernel.pointwise_flops > 0
     return 2 * kernel.bytes_written if biased and runtime != "compiled" else 0

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.erasure.full_size import main, mapped, model_of, stepped
+from benchmarks.erasure.full_size import Size, main, mapped, model_of, stepped
 from graphlab.erase.training.model import module_hash
 
 
 def test_the_parts_do_what_they_are_called() -> None:
-    assert module_hash(model_of(8, 8).module) == module_hash(model_of(8, 8).module)
-    assert mapped(8, 8) == "50.0% of the entries kept"
-    said = stepped(8, 8, "sgd")
+    size = Size(width=8, side=8, device="cpu")
+    assert module_hash(model_of(size).module) == module_hash(model_of(size).module)
+    assert mapped(size) == "50.0% of the entries kept"
+    said = stepped(size, "sgd")
     assert [item.split(" ")[0] for item in said.split(", ")] == ["erase", "uncond_late", "preserve", "uncond_early"]
 
 

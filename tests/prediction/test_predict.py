@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+import torch
 
 import graphlab
 from graphlab.errors import UnknownNameError
 from graphlab.generation.runs import StageSource
 from graphlab.hardware import device_names, load_device
-from graphlab.kernels.data import Contraction, Kernel, StageCall
+from graphlab.kernels.data import Attention, Contraction, GroupNorm, Kernel, StageCall
+from graphlab.kernels.extract import stage_call
+from graphlab.pipeline import Facts
 from graphlab.prediction.constants import constants_table, gpu_constants
 from graphlab.prediction.data import RUNTIMES, KernelTime, category
 from graphlab.prediction.gpu import GpuModel
+from graphlab.prediction.group_norm import moments_steps
 from graphlab.prediction.ideal import IdealModel
 from graphlab.prediction.model import model_for
 from graphlab.prediction.predict import predict
+from graphlab.program import Program
+from graphlab.sources.extract import extract
+from graphlab.sources.module import capture
 
 
 def call(**kernels: int) -> StageCall:
@@ -155,30 +163,78 @@ def test_a_depthwise_convolution_is_no_product() -> None:
     assert found.seconds <= GpuModel(load_device("a100-80gb")).time(dense, "eager").seconds
 
 
-def group_norm(batch: int, groups: int, values: int) -> Kernel:
-    """A group norm in float16 without weights, as the extraction makes it."""
-    elements = batch * groups * values
-    return Kernel(
-        op="aten.group_norm.default",
-        category="normalization",
-        family="normalization",
-        role="",
-        dtype="float16",
-        flops=0,
-        pointwise_flops=5 * elements + 4 * batch * groups,
-        bytes_read=2 * elements,
-        bytes_written=2 * elements,
-    )
+class Normed(torch.nn.Module):
+    """A group norm of 32 groups."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = torch.nn.GroupNorm(32, channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """x (batch, channels, *space) to its norm."""
+        normed: torch.Tensor = self.norm(x)
+        return normed
+
+
+def group_norm(batch: int, channels: int, values: int) -> Kernel:
+    """A group norm in float16 of 32 groups of `values` an image, as the extraction makes it."""
+    with torch.device("meta"):
+        x = torch.empty(batch, channels, values * 32 // channels, dtype=torch.float16)
+        program = capture(Normed(channels).half().eval(), (x,), dynamic=False)
+    facts = Facts(program.graph, {})
+    call = stage_call(facts, name="s", dtype="float16", values={}, cache_bytes=0, notes=())
+    (kernel,) = (kernel for kernel in call.kernels if kernel.family == "normalization")
+    return kernel
 
 
 def test_a_group_norm_of_one_image_waits_for_its_few_blocks() -> None:
     """32 blocks of 512 threads, each value after the one before it: the GPU's bandwidth is not what limits them."""
     model = GpuModel(load_device("h100-sxm"))
     values = 1 << 20
-    decoder = model.time(group_norm(1, 32, values), "eager")
+    decoder, four, many = (group_norm(batch, 128, values) for batch in (1, 4, 17))
     moments = values // 512 * model.constants.moment_seconds
-    scaling = 4 * 32 * values / (model.hardware.bandwidth * model.constants.bandwidth_share)
-    assert decoder.seconds == pytest.approx(moments + scaling)
-    assert model.time(group_norm(1, 32, values), "compiled").seconds < decoder.seconds / 3
-    assert model.time(group_norm(4, 32, values), "eager").seconds == pytest.approx(moments + 4 * scaling)
-    assert model.time(group_norm(17, 32, values), "eager").seconds == pytest.approx(2 * moments + 17 * scaling)
+    scaling = decoder.bytes / (model.hardware.bandwidth * model.constants.bandwidth_share)
+    assert decoder.group_norm == (32, values)
+    assert model.time(decoder, "eager").seconds == pytest.approx(moments + scaling)
+    assert model.time(decoder, "compiled").seconds < model.time(decoder, "eager").seconds / 3
+    assert model.time(four, "eager").seconds == pytest.approx(moments + 4 * scaling, rel=1e-4)
+    assert model.time(many, "eager").seconds == pytest.approx(2 * moments + 17 * scaling, rel=1e-4)
+
+
+def test_small_groups_have_a_warp_each() -> None:
+    h100, rtx = (load_device(name).execution for name in ("h100-sxm", "rtx-3060"))
+    assert h100 is not None
+    assert rtx is not None
+    assert moments_steps(GroupNorm(65536 * 32, 8), h100) == math.ceil(65536 * 32 / (132 * 32))
+    assert moments_steps(GroupNorm(32, 500), h100) == 16
+    assert moments_steps(GroupNorm(512, 1 << 20), rtx) == math.ceil(512 / (rtx.multiprocessors * 3)) * 2048
+
+
+@pytest.mark.parametrize("target", ["aten.group_norm.default", "aten.native_group_norm.default"])
+def test_groups_are_read_off_the_call(target: str) -> None:
+    """And not off its FLOPs, which small groups and the moments among the results would hide."""
+    with torch.device("meta"):
+        program = capture(Normed(128).eval(), (torch.empty(2, 128, 8, 8),), dynamic=False)
+    if "native" in target:
+        assert program.exported is not None
+        program = Program("decomposed", extract(program.exported.run_decompositions()))
+    call = stage_call(Facts(program.graph, {}), name="s", dtype="float32", values={}, cache_bytes=0, notes=())
+    (kernel,) = (kernel for kernel in call.kernels if "group_norm" in kernel.op)
+    assert (kernel.op, kernel.group_norm) == (target, (64, 4 * 64))
+
+
+def test_the_least_time_of_a_block_of_attention_is_no_slower_in_the_first_generation() -> None:
+    few = Kernel(
+        op="aten.scaled_dot_product_attention.default",
+        category="attention",
+        family="attention",
+        role="",
+        dtype="float16",
+        flops=1,
+        pointwise_flops=0,
+        bytes_read=1,
+        bytes_written=1,
+        attention=Attention(10_000, 8, 16, 16, 64, False, False, "self", "temporal"),
+    )
+    first, second = (GpuModel(load_device("h100-sxm"), flash=flash).time(few, "eager").seconds for flash in (1, 2))
+    assert first == second == pytest.approx(math.ceil(80_000 / 132) * gpu_constants().attention_block_seconds)
