@@ -76,9 +76,9 @@ def at_end(rows: Sequence[Row]) -> str:
         values = [_mean([float(row[f"report_{name}"]) for row in here]) for name in names]
         values.append(_mean([float(row["structure"]) for row in here]))
         values += [_mean([float(row[f"report_{name}_of_erased"]) for row in here]) for name in extra]
-        values.append(_mean([float(row["kid_after"]) for row in here], digits=0))
+        values += [_mean([float(row[f"kid_{when}"]) for row in here], digits=0) for when in ("after", "before")]
         lines.append((*key, *values))
-    return _table((*head, *(f"{name} of the erased" for name in extra), "KID of kept"), lines)
+    return _table((*head, *(f"{name} of the erased" for name in extra), "KID of kept", "of the base"), lines)
 
 
 def moved(rows: Sequence[Row]) -> str:
