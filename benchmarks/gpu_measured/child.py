@@ -5,28 +5,29 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from benchmarks.gpu_measured.rows import BY_NAME, Row
-from graphlab.characterization.node_times import predicted_nodes
-from graphlab.hardware import load_device
+from graphlab.errors import GraphlabError
 from graphlab.lowering.example import example_inputs
 from graphlab.lowering.flat import flat_module
 from graphlab.measuring.interpret import measure, run_once, timer_for
 from graphlab.measuring.materialize import inputs, weights
 from graphlab.measuring.stage import Captured, call_profile, prepare_stage
-from graphlab.prediction.model import model_for
 from graphlab.report.profile_data import CallProfile
 from graphlab.sources.stage import tensor_inputs
 from graphlab.workload import Stage
 
+MARK = "gpu-measured: "
+"""What a line for the parent begins with; whatever else a library prints is not for it."""
+
 ROUNDS = 15
 SECONDS = 12.0
-"""No round of whole calls starts after so many."""
+"""No round of whole calls but the first starts after so many."""
 NODE_ROUNDS = 5
 NODE_SECONDS = 6.0
 
@@ -73,8 +74,8 @@ def _module(found: Ready) -> tuple[torch.fx.GraphModule, list[torch.Tensor]]:
     return module, given
 
 
-def measured(found: Ready, hardware: str) -> Mapping[str, Any]:
-    """Seconds of whole calls in interleaved rounds, then of the nodes."""
+def measured(found: Ready) -> Mapping[str, Any]:
+    """Seconds of whole calls in interleaved rounds, then of the nodes; `notes` say what could not be measured."""
     if "eager" not in found.calls:
         module, given = _module(found)
         found.calls["eager"] = lambda: module(*given)
@@ -87,19 +88,22 @@ def measured(found: Ready, hardware: str) -> Mapping[str, Any]:
             try:
                 found.calls["replayed"] = _replay(found.calls["eager"])
             except RuntimeError as error:  # an operator that waits for the device cannot be recorded
-                notes.append(f"not recorded as a CUDA graph: {' '.join(str(error).split())[:160]}")
+                notes.append(f"not recorded as a CUDA graph: {_short(error)}")
         rounds = interleaved(found.calls, found.device)
-    memory = torch.cuda.max_memory_allocated() if found.device.type == "cuda" else None
     found.calls.clear()
     if found.device.type == "cuda":
         torch.cuda.empty_cache()
-    return {
-        "row": found.row.name,
-        "seconds": rounds,
-        "peak_bytes": memory,
-        "notes": notes,
-        "nodes": None if found.row.channels_last else by_group(found, hardware),
-    }
+    nodes = None
+    if not found.row.channels_last:
+        try:
+            nodes = by_group(found)
+        except (GraphlabError, RuntimeError) as error:  # what was measured stays
+            notes.append(f"nodes not measured: {_short(error)}")
+    return {"row": found.row.name, "seconds": rounds, "notes": notes, "nodes": nodes}
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:160]
 
 
 def _replay(call: Call) -> Call:
@@ -136,25 +140,26 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize()
 
 
-def by_group(found: Ready, hardware: str) -> Mapping[str, Any]:
-    """Measured and predicted seconds of the nodes by category, and of attention by kind."""
-    profile, predicted = nodes_of(found, hardware)
+def by_group(found: Ready) -> Mapping[str, Any]:
+    """Measured seconds of the nodes by category, and of attention by kind, axis and tokens."""
+    profile = nodes_of(found)
+    attention = [
+        (f"{site.kind}, {site.axis}, {site.q_tokens} x {site.kv_tokens}", node.seconds)
+        for site in profile.attention
+        for node in profile.nodes
+        if node.attention == site.node
+    ]
     return {
         "coverage": profile.coverage,
         "plain": profile.seconds_plain,
         "clocked": profile.seconds,
-        "categories": _sums((node.category, node.name, node.seconds) for node in profile.nodes)(predicted),
-        "attention": _sums(
-            (f"{site.kind}, {site.axis}, {site.q_tokens} x {site.kv_tokens}", node.name, node.seconds)
-            for site in profile.attention
-            for node in profile.nodes
-            if node.attention == site.node
-        )(predicted),
+        "categories": summed((node.category, node.seconds) for node in profile.nodes),
+        "attention": summed(attention),
     }
 
 
-def nodes_of(found: Ready, hardware: str) -> tuple[CallProfile, Mapping[str, float]]:
-    """What `graphlab profile --predicted` says of the call, node by node."""
+def nodes_of(found: Ready) -> CallProfile:
+    """What `graphlab profile` says of the call, node by node."""
     item, stage, device = found.item, found.stage, found.device
     assert item.program.exported is not None
     roles = {name: spec.role for name, spec in tensor_inputs(stage).items()}
@@ -162,32 +167,26 @@ def nodes_of(found: Ready, hardware: str) -> tuple[CallProfile, Mapping[str, flo
     slots = item.plan.slots(values, inputs(item.facts.graph, roles, device))
     run_once(item.plan, slots)
     times = measure(item.plan, slots, timer_for(device), rounds=NODE_ROUNDS, seconds=NODE_SECONDS)
-    model = model_for(load_device(hardware))
-    return call_profile(item, times, {}), predicted_nodes(item.facts, stage.name, stage.dtype, model)
+    return call_profile(item, times, {})
 
 
-def _sums(rows: Any) -> Callable[[Mapping[str, float]], dict[str, dict[str, float]]]:
-    kept = list(rows)
-
-    def summed(predicted: Mapping[str, float]) -> dict[str, dict[str, float]]:
-        found: dict[str, dict[str, float]] = {}
-        for group, name, seconds in kept:
-            into = found.setdefault(group, {"nodes": 0, "measured": 0.0, "predicted": 0.0})
-            into["nodes"] += 1
-            into["measured"] += seconds
-            into["predicted"] += predicted.get(name, 0.0)
-        return found
-
-    return summed
+def summed(rows: Iterable[tuple[str, float]]) -> dict[str, dict[str, float]]:
+    """{group: {"nodes", "measured"}} of (group, seconds)."""
+    found: dict[str, dict[str, float]] = {}
+    for group, seconds in rows:
+        into = found.setdefault(group, {"nodes": 0, "measured": 0.0})
+        into["nodes"] += 1
+        into["measured"] += seconds
+    return found
 
 
 def main(arguments: Sequence[str]) -> None:
-    """NAME DEVICE HARDWARE: prints "ready", waits for a line, prints the JSON."""
-    name, device, hardware = arguments
+    """NAME DEVICE: says that it is ready, waits for a line, says what it measured as JSON; each on a line with MARK."""
+    name, device = arguments
     found = ready(BY_NAME[name], torch.device(device))
-    print("ready", flush=True)
+    print(f"{MARK}ready", flush=True)
     sys.stdin.readline()
-    print(json.dumps(measured(found, hardware)), flush=True)
+    print(f"{MARK}{json.dumps(measured(found))}", flush=True)
 
 
 if __name__ == "__main__":
