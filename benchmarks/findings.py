@@ -22,9 +22,9 @@ figures of the paper itself were not at hand and none is compared with. The pape
 their configurations are not public.
 
 FLOPs, bytes and lengths are exact for these graphs. Times are estimates of the time model (cost_model.md, "Time on a
-device"; its error on published times: gpu_times.md, on measured ones: gpu_measured.md), so a verdict about time says what
-follows from the model on that device, not what was measured. How much of attention is temporal rests on the least time
-of a block of attention, which was measured on one GPU and is taken for all.
+device"; its error on published times: gpu_times.md, on measured ones: gpu_measured.md), so a verdict about time says
+what follows from the model on that device, not what was measured. How much of attention is temporal rests on the least
+time of a block of attention, which was measured on one GPU and is taken for all.
 """
 
 

@@ -35,8 +35,9 @@ HEAD = """\
 
 Written by `python -m benchmarks.gpu_times --markdown docs/gpu_times.md`. Predictions are estimates of the time model
 (cost_model.md). Rows and roles were frozen before any constant of the model was set: of these rows constants were set
-on `fit` rows alone, `judge` rows only judge. (Two latencies were set on calls measured on an H100, gpu_measured.md.) An error is predicted / published - 1. Rows without a stated device or dtype, and
-rows about quantised or other models, are in `benchmarks/published_times.toml` with the reason and are not judged.
+on `fit` rows alone, `judge` rows only judge. (Two latencies were set on calls measured on an H100: gpu_measured.md.) An
+error is predicted / published - 1. Rows without a stated device or dtype, and rows about quantised or other models,
+are in `benchmarks/published_times.toml` with the reason and are not judged.
 """.splitlines()
 
 
