@@ -24,7 +24,14 @@ JUDGES = ("cnn", "report")
 
 def row(acc_e: float, structure: float, worst: float, **about: object) -> dict[str, object]:
     """A checkpoint as rows have it, by both judges; the base has the concept whole and every class too."""
-    made: dict[str, object] = {"base": "b", "base_sha256": "1", "structure": structure, "kid_after": 0.1, **about}
+    made: dict[str, object] = {
+        "base": "b",
+        "base_sha256": "1",
+        "structure": structure,
+        "kid_after": 0.1,
+        "kid_before": 0.0,
+        **about,
+    }
     made |= {f"drift_{name}": "-4:0.25 -0.5:0.5" for name in ("concept", "kept", "empty")}
     made["report_replaced"] = "nine:0.5 three:0.25"
     for judge in JUDGES:
