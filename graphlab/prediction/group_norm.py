@@ -23,5 +23,5 @@ BLOCKS = 32
 def moments_steps(shape: GroupNorm, execution: Execution) -> int:
     """Values that a thread goes through, over all the waves of blocks, to take the moments of a group norm."""
     threads = THREADS if shape.values >= THREADS else WARP
-    at_once = execution.multiprocessors * min(execution.resident_threads // threads, BLOCKS)
+    at_once = execution.multiprocessors * max(1, min(execution.resident_threads // threads, BLOCKS))
     return math.ceil(shape.groups / at_once) * math.ceil(shape.values / threads)

@@ -207,6 +207,7 @@ def test_small_groups_have_a_warp_each() -> None:
     assert rtx is not None
     assert moments_steps(GroupNorm(65536 * 32, 8), h100) == math.ceil(65536 * 32 / (132 * 32))
     assert moments_steps(GroupNorm(32, 500), h100) == 16
+    assert moments_steps(GroupNorm(132, 512), replace(h100, resident_threads=100)) == 1
     assert moments_steps(GroupNorm(512, 1 << 20), rtx) == math.ceil(512 / (rtx.multiprocessors * 3)) * 2048
 
 
