@@ -49,7 +49,8 @@ _TABLES = ("peak_flops", "execution", "calibration", "sources")
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """How a GPU runs kernels: its table `[execution]`, every key of which is required where the table is there.
+    """How a GPU runs kernels: its table `[execution]`, every key of which without a default is required where the table
+    is there.
 
     `multiprocessors`: streaming multiprocessors or compute units that are enabled. `l2_bytes`: second-level cache,
     all its parts together. `l1_bytes`: one multiprocessor's first-level data cache and shared memory together.

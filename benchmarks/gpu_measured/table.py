@@ -36,7 +36,8 @@ docs/gpu_measured.md`. What the GPU took is in that file, as `python -m benchmar
 After these rows had been seen, two things were put into the time model (cost_model.md), each with one constant set on
 one of them by `python -m benchmarks.gpu_measured.latencies`: a group norm's few blocks (`sd-vae`), and the least time
 of a block of attention (temporal self-attention of `animatediff-b2`). Calls that set neither judge. For the first
-constant `sdxl-vae` is the one other call with group norms alone, for the second `svd-b2` has the others of few frames.
+constant `sdxl-vae` is the one other call with group norms alone; for the second `svd-b2` is the one other whose nodes
+could be measured with attention over frames (those of `modelscope-b2` could not).
 
 One call of a network, random weights and inputs; the batch is 2 where a pipeline guides with a doubled batch. Seconds
 are medians of interleaved rounds, one process measuring at a time, with the shortest and the longest round.
@@ -46,7 +47,7 @@ are medians of interleaved rounds, one process measuring at a time, with the sho
   that is called and not the model's own Python, and hosts differ.
 - *replayed*: the same kernels as one CUDA graph, without a host. Predicted: the kernels of *eager*, each of which takes
   at least what one in a replayed graph does.
-- *compiled*: torch.compile in the mode "reduce-overhead", asked for in some rows, and in other ones in each run.
+- *compiled*: torch.compile in the mode "reduce-overhead", all of run 2, where it was asked for in every row.
 
 An error is predicted / measured - 1. `-last` is the channels-last layout. Which kernels PyTorch chose for attention was
 not recorded; the model's are FlashAttention-2's.
